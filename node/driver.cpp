@@ -1,0 +1,489 @@
+#include "node/driver.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "node/storage/failpoint.hpp"
+
+namespace ddb::node {
+
+namespace {
+
+constexpr std::uint64_t quiesce_ms = 200;
+constexpr int effect_rounds_max = 16;
+
+template <class... Ts>
+struct Overloaded : Ts... {
+    using Ts::operator()...;
+};
+template <class... Ts>
+Overloaded(Ts...) -> Overloaded<Ts...>;
+
+session::SessionLimits session_limits(const config::Settings& settings) {
+    session::SessionLimits limits;
+    limits.transaction_ms = settings.timing.transaction_ms;
+    limits.lock_wait_ms = settings.timing.lock_wait_ms;
+    return limits;
+}
+
+}  // namespace
+
+Driver::Driver(const Parts& parts, core::CoreConfig config, core::RecoveredState recovered,
+               const std::string& own_address)
+    : parts_(parts),
+      config_(config),
+      database_void_(recovered.rebuilding || config.rebuild_at_start),
+      own_address_(own_address),
+      core_(std::move(config), std::move(recovered)),
+      status_(core_.status()),
+      sessions_(*this, parts.database, parts.journal, session_limits(parts.settings)),
+      transfer_(transfer_host()),
+      verbs_(VerbContext{[this]() -> const core::CoreStatus& { return status_; },
+                         [this] {
+                             auto counters = sessions_.counters();
+                             counters.foreign_writes += foreign_writes_;
+                             return counters;
+                         },
+                         [this](core::Input input) { core_.step(std::move(input)); },
+                         [this](const session::Origin& to, const SessionMessage& message) { return send(to, message); },
+                         [this] { return fenced_reason_; }, [this] { return parts_.database.socket(); },
+                         [this] { return parts_.database.server_pid(); }, [this] { return uptime_s(); },
+                         [this] { return transfer_.status(); },
+                         [this](const std::string& address) { return parts_.dialler.dial(address); },
+                         [this](const std::string& address) { parts_.dialler.hang_up(address); }, config_.id,
+                         own_address, parts.settings.cluster.name}) {
+    const storage::ServerUp initial = parts_.database.initial();
+    report_.applied = initial.applied;
+    report_.durable_applied = initial.applied;
+    report_.server_up = !database_void_;
+    report_.format_description = initial.format_description;
+    cluster_recorded_ = !parts_.database.metadata_cluster().empty();
+    view_.self = config_.id;
+    sessions_.on_applied(initial.applied);
+    if (database_void_) sessions_.on_server_down();
+    sessions_.on_view(view_);
+}
+
+Driver::~Driver() = default;
+
+Hello Driver::hello() const {
+    Hello hello;
+    hello.voter = Voter{config_.id, config_.incarnation};
+    hello.expect = config_.expect;
+    hello.formed = status_.membership.has_value();
+    if (status_.membership) hello.cluster = status_.membership->cluster;
+    hello.address = own_address_;
+    hello.has_user_data = config_.has_user_data;
+    hello.forms = !config_.refuse_formation;
+    return hello;
+}
+
+// --- inputs ----------------------------------------------------------------------------------------------------------
+
+void Driver::on_received(bus::Received received) {
+    if (auto* peer_message = std::get_if<PeerMessage>(&received.message)) {
+        if (const auto* hello = std::get_if<Hello>(peer_message)) parts_.dialler.learn(hello->voter, hello->address);
+        core_.step(core::MessageReceived{received.from, std::move(*peer_message)});
+    } else if (auto* message = std::get_if<SessionMessage>(&received.message)) {
+        on_session_message(session::Origin{received.peer, std::move(received.client)}, std::move(*message));
+    } else if (auto* transfer = std::get_if<TransferMessage>(&received.message)) {
+        transfer_.on_message(received.peer, std::move(*transfer));
+    }
+}
+
+void Driver::on_session_message(const session::Origin& origin, SessionMessage message) {
+    if (const auto* request = std::get_if<VerbRequest>(&message)) {
+        status_ = core_.status();  // whoever has just been told of a change sees it
+        verbs_.on_request(origin, *request, now_ms_);
+    } else if (const auto* reply = std::get_if<VerbReply>(&message)) {
+        if (origin.peer) verbs_.on_reply(*reply);
+    } else {
+        sessions_.on_message(origin, std::move(message), now_ms_);
+    }
+}
+
+void Driver::on_link(bus::PeerLinks::LinkEvent event) {
+    if (event.up) {
+        core_.step(core::LinkUp{event.peer});
+    } else {
+        core_.step(core::LinkDown{event.peer});
+        sessions_.on_peer_gone(event.peer);
+        transfer_.on_link_down(event.peer);
+    }
+}
+
+void Driver::on_event(LoopEvent event) {
+    std::visit(
+        Overloaded{[&](core::JournalCompleted& completed) {
+                       if (entries_under_way_ && completed.op >= *entries_under_way_) {
+                           entries_under_way_.reset();
+                           storage::pass(status_.serving ? storage::Failpoint::journaled : storage::Failpoint::voting);
+                       }
+                       core_.step(completed);
+                   },
+                   [&](storage::DatabaseEvent& database) { on_database(std::move(database)); },
+                   [&](SessionsWaiting&) {
+                       wake_posted_.store(false);
+                       sessions_.pump(now_ms_);
+                   },
+                   [&](TransferWaiting&) {
+                       transfer_posted_.store(false);
+                       transfer_.pump();
+                   }},
+        event);
+}
+
+void Driver::on_database(storage::DatabaseEvent event) {
+    std::visit(
+        Overloaded{[&](storage::ServerUp& up) {
+                       if (database_void_) return;
+                       spdlog::info("database server {} is up, applied index {}", up.version, up.applied.value);
+                       report_.server_up = true;
+                       report_.applied = up.applied;
+                       report_.durable_applied = std::min(report_.durable_applied, up.applied);
+                       report_.format_description = up.format_description;
+                       report_dirty_ = true;
+                       sessions_.on_applied(up.applied);
+                   },
+                   [&](storage::ServerDown& down) {
+                       spdlog::error("database server is down: {}", down.reason);
+                       report_.server_up = false;
+                       report_dirty_ = true;
+                       sessions_.on_server_down();
+                       transfer_.on_server_down(down.reason);
+                   },
+                   [&](storage::Applied& applied) {
+                       if (database_void_) return;  // of what it held before
+                       report_.applied = applied.index;
+                       report_.durable_applied = applied.durable;
+                       report_dirty_ = true;
+                       sessions_.on_applied(applied.index);
+                   },
+                   [&](storage::Captured& group) {
+                       const bool statement = group.kind == storage::Captured::Kind::statement;
+                       storage::pass(statement ? storage::Failpoint::statement_captured : storage::Failpoint::captured);
+                       sessions_.on_captured(std::move(group));
+                   },
+                   [&](storage::Committed& committed) {
+                       storage::pass(storage::Failpoint::committed);
+                       sessions_.on_committed(std::move(committed));
+                   },
+                   [&](storage::OfficeReady& office) {
+                       spdlog::info("office of epoch {} is open for writes", office.epoch.value);
+                       sessions_.on_office_ready(office.epoch);
+                   },
+                   [&](storage::OfficeLeft& office) {
+                       spdlog::info("office of epoch {} is cleared", office.epoch.value);
+                       report_.leaving_office = false;
+                       report_dirty_ = true;
+                   },
+                   [&](storage::Fenced& fenced) { on_fenced(fenced.reason); },
+                   [&](storage::RebuildReady& ready) { transfer_.on_ready(ready); },
+                   [&](storage::LoadedPosition& position) { transfer_.on_loaded_position(std::move(position)); },
+                   [&](storage::RebuildLoaded& loaded) { transfer_.on_loaded(loaded); },
+                   [&](storage::RebuildBroken& broken) { transfer_.on_broken(broken); },
+                   [&](storage::ForeignWrite& foreign) {
+                       ++foreign_writes_;
+                       spdlog::error("foreign write on this node's server, not replicated: {}", foreign.description);
+                   }},
+        event);
+}
+
+void Driver::tick(std::uint64_t now_ms) {
+    if (started_ms_ == 0) started_ms_ = now_ms;
+    now_ms_ = now_ms;
+    const bool idle = sessions_.idle();
+    const bool stalled = parts_.journal.stalled() || parts_.database.stalled();
+    if (idle != report_.idle || stalled != report_.disk_stalled) {
+        report_.idle = idle;
+        report_.disk_stalled = stalled;
+        report_dirty_ = true;
+    }
+    core_.step(core::Tick{});
+    sessions_.tick(now_ms);
+    transfer_.tick(now_ms);
+    verbs_.tick(now_ms);
+    advance_quiesce();
+    advance_rebuild_wish();
+    status_ = core_.status();
+    refresh_view();
+    record_formation();
+    parts_.dialler.tick(now_ms, status_, hello());
+    if (now_ms >= next_publish_ms_) {
+        next_publish_ms_ = now_ms + parts_.settings.timing.heartbeat_ms;
+        publish({});
+    }
+}
+
+void Driver::report_if_changed() {
+    if (!report_dirty_) return;
+    report_dirty_ = false;
+    core_.step(report_);
+}
+
+void Driver::advance_quiesce() {
+    if (!quiesce_until_ms_) return;
+    if (sessions_.quiesce()) {
+        quiesce_until_ms_.reset();
+        core_.step(core::Quiesced{true});
+    } else if (now_ms_ >= *quiesce_until_ms_) {
+        quiesce_until_ms_.reset();
+        core_.step(core::Quiesced{false});
+    }
+}
+
+void Driver::refresh_view() {
+    session::ClusterView view;
+    view.self = config_.id;
+    view.coordinator = status_.coordinator;
+    view.epoch = status_.epoch;
+    view.members = static_cast<std::uint16_t>(status_.membership ? status_.membership->members.size() : 0);
+    view.quorum =
+        status_.serving || (status_.coordinator && status_.coordinator != config_.id && status_.waiting_for.empty());
+    view.reason = status_.waiting_for;
+    if (status_.coordinator == config_.id) {
+        view.coordinator_address = own_address_;
+    } else if (auto known = parts_.dialler.addresses().find(status_.coordinator);
+               known != parts_.dialler.addresses().end()) {
+        view.coordinator_address = known->second;
+    }
+    if (view.coordinator == view_.coordinator && view.epoch == view_.epoch && view.members == view_.members &&
+        view.quorum == view_.quorum && view.reason == view_.reason &&
+        view.coordinator_address == view_.coordinator_address) {
+        return;
+    }
+    view_ = view;
+    sessions_.on_view(view_);
+}
+
+void Driver::record_formation() {
+    if (cluster_recorded_ || !status_.membership || database_void_) return;
+    cluster_recorded_ = true;
+    const std::string uuid = to_string(status_.membership->cluster);
+    spdlog::info("cluster {} is formed with {} members", uuid, status_.membership->members.size());
+    if (auto status = parts_.database.record_cluster(uuid); !status) {
+        spdlog::error("recording the cluster in ddb_meta failed, next start tries again: {}", status.error().message);
+    }
+}
+
+void Driver::publish(const std::string& event) {
+    Announcement announcement;
+    announcement.node = config_.id;
+    announcement.role = core::to_string(status_.role);
+    announcement.epoch = status_.epoch;
+    announcement.coordinator = status_.coordinator;
+    announcement.last = status_.last.index;
+    announcement.decided = status_.decided;
+    announcement.applied = status_.applied;
+    announcement.fit = report_.server_up && !report_.fenced && !report_.leaving_office;
+    announcement.sessions = sessions_.counters().sessions;
+    announcement.uptime_s = uptime_s();
+    announcement.event = event;
+    parts_.publisher.publish(announcement);
+}
+
+// --- effects ---------------------------------------------------------------------------------------------------------
+
+void Driver::flush() {
+    // An effect may lead to another input (a read that is answered at once starts no wait), so a few rounds; what is
+    // left then is taken in the next round of the loop.
+    for (int round = 0; round < effect_rounds_max; ++round) {
+        report_if_changed();
+        core::Effects effects = core_.take_effects();
+        if (!effects.journal && effects.now.empty()) return;
+        if (effects.journal && !effects.journal->entries.empty()) {
+            if (status_.serving) storage::pass(storage::Failpoint::proposed);
+            if (!entries_under_way_) entries_under_way_ = effects.journal->op;
+        }
+        if (effects.journal) parts_.journal.write(std::move(*effects.journal));
+        for (core::Effect& effect : effects.now) carry_out(std::move(effect));
+    }
+    wake();
+}
+
+void Driver::on_role_changed(const core::RoleChanged& change) {
+    spdlog::info("{} in epoch {}, coordinator {}: {}", core::to_string(change.role), change.epoch.value,
+                 change.coordinator.value, change.reason);
+    parts_.links.set_epoch(change.epoch);
+    status_ = core_.status();
+    refresh_view();
+    publish(std::string(core::to_string(change.role)) + ": " + change.reason);
+}
+
+void Driver::carry_out(core::Effect effect) {
+    std::visit(Overloaded{// A message that cannot be sent now is sent again by the protocol's own deadlines.
+                          [&](core::Send& message) { (void)parts_.links.send(message.to, message.message); },
+                          [&](core::RoleChanged& change) { on_role_changed(change); },
+                          [&](core::OfficeOpened& office) {
+                              status_ = core_.status();
+                              refresh_view();
+                              transfer_.on_office_opened();
+                              parts_.database.open_office(office.epoch, office.noop_index);
+                          },
+                          [&](core::OfficeClosed& office) {
+                              spdlog::warn("leaving the office of epoch {}: {}", office.epoch.value, office.reason);
+                              report_.leaving_office = true;
+                              report_dirty_ = true;
+                              quiesce_until_ms_.reset();
+                              sessions_.on_office_closing(office.epoch);
+                              parts_.database.close_office(office.epoch);
+                          },
+                          [&](core::Decided& decided) {
+                              if (status_.serving) storage::pass(storage::Failpoint::decided);
+                              parts_.database.decided(decided.up_to);
+                              sessions_.on_decided(decided.up_to);
+                          },
+                          [&](core::ProposalAccepted& accepted) { sessions_.on_accepted(accepted); },
+                          [&](core::ProposalRefused& refused) { sessions_.on_refused(refused); },
+                          [&](core::ProposalUnknown& unknown) { sessions_.on_unknown(unknown); },
+                          [&](core::ReadIndexAnswer& answer) { sessions_.on_read_index(answer); },
+                          [&](core::OutcomeAnswer& answer) {
+                              if ((answer.token & Verbs::token_bit) != 0) {
+                                  verbs_.on_outcome(answer);
+                              } else {
+                                  sessions_.on_outcome(answer);
+                              }
+                          },
+                          [&](core::Quiesce&) { quiesce_until_ms_ = now_ms_ + quiesce_ms; },
+                          [&](core::QuiesceEnd&) {
+                              quiesce_until_ms_.reset();
+                              sessions_.quiesce_end();
+                          },
+                          [&](core::ReadEntries& wanted) {
+                              auto entries = parts_.journal.read(wanted.from, wanted.to, prepare_bytes_max);
+                              if (entries) {
+                                  core_.step(core::EntriesRead{wanted.peer, wanted.epoch, std::move(*entries)});
+                              } else {
+                                  spdlog::error("journal entries {}..{} for node {}: {}", wanted.from.value,
+                                                wanted.to.value, wanted.peer.value, entries.error().message);
+                                  core_.step(core::EntriesRead{wanted.peer, wanted.epoch, {}});
+                              }
+                          },
+                          [&](core::RebuildNeeded& needed) { on_rebuild_needed(needed); },
+                          [&](core::RebuildOver&) { on_rebuild_over(); },
+                          [&](core::IdentityTaken& identity) {
+                              spdlog::warn("the journal was lost; this node goes on as a new member ({})",
+                                           identity.incarnation.value);
+                              config_.incarnation = identity.incarnation;
+                              parts_.links.set_incarnation(identity.incarnation);
+                              parts_.dialler.set_incarnation(identity.incarnation);
+                          },
+                          [&](core::CommandAnswer& answer) {
+                              status_ = core_.status();  // with the membership the answer speaks of
+                              verbs_.on_command(answer);
+                          },
+                          [&](core::Complaint& complaint) { spdlog::warn("{}", complaint.text); },
+                          [&](core::Trace& trace) { spdlog::debug("{}", trace.text); }},
+               effect);
+}
+
+// --- state transfer --------------------------------------------------------------------------------------------------
+
+TransferHost Driver::transfer_host() {
+    return TransferHost{[this](NodeId to, const TransferMessage& message) { return parts_.links.send(to, message); },
+                        [this](core::Input input) { core_.step(std::move(input)); },
+                        [this](LogIndex at) { return core_.snapshot(at); },
+                        [this] { return why_no_donor(); },
+                        [this] { return report_.applied; },
+                        [this](bool hold) { sessions_.hold_definitions(hold); },
+                        [this] { return sessions_.definitions_held(); },
+                        [this] {
+                            if (!transfer_posted_.exchange(true)) {
+                                parts_.mailbox.post_always(LoopEvent{TransferWaiting{}});
+                            }
+                        },
+                        parts_.database,
+                        parts_.journal,
+                        parts_.settings.mysql.managed};
+}
+
+std::string Driver::why_no_donor() const {
+    if (transfer_.receiving() || status_.rebuilding) return "this node's own database is being replaced";
+    if (!report_.server_up) return "this node's server is down";
+    if (report_.fenced) return "this node's database differs from the others'";
+    if (report_.leaving_office) return "this node is leaving the office";
+    return {};
+}
+
+void Driver::on_fenced(const std::string& reason) {
+    spdlog::critical("fenced, nothing more is applied or read here: {}", reason);
+    const bool first = !report_.fenced;
+    fenced_reason_ = reason;
+    report_.fenced = true;
+    report_dirty_ = true;
+    sessions_.on_fenced(reason);
+    transfer_.on_server_down(reason);
+    if (!first) return;
+    rebuild_wanted_ms_ = rebuild_limit_.next(now_ms_);
+    if (!rebuild_wanted_ms_) {
+        spdlog::critical(
+            "this database was replaced {} times within an hour and differs again: it is left as it is "
+            "for people to look at; a restart of the node has it replaced once more",
+            RebuildLimit::attempts_max);
+    }
+}
+
+void Driver::advance_rebuild_wish() {
+    if (!rebuild_wanted_ms_ || now_ms_ < *rebuild_wanted_ms_) return;
+    rebuild_wanted_ms_.reset();
+    core_.step(core::RebuildWanted{fenced_reason_});
+}
+
+void Driver::on_rebuild_needed(const core::RebuildNeeded& needed) {
+    database_void_ = true;
+    report_.server_up = false;
+    report_.applied = report_.durable_applied = LogIndex{};
+    report_dirty_ = true;
+    sessions_.on_server_down();
+    transfer_.on_rebuild_needed(needed);
+}
+
+void Driver::on_rebuild_over() {
+    database_void_ = false;
+    report_.fenced = false;
+    fenced_reason_.clear();
+    rebuild_wanted_ms_.reset();
+    report_dirty_ = true;
+    sessions_.on_rebuilt();
+    transfer_.on_rebuild_over();
+}
+
+// --- session::SessionHost --------------------------------------------------------------------------------------------
+
+Status Driver::send(const session::Origin& to, const SessionMessage& message) {
+    return to.peer ? parts_.links.send(to.peer, message) : parts_.links.send(to.client, message);
+}
+
+void Driver::ask_read_index(ReadToken token) {
+    core_.step(core::ReadIndexQuery{token});
+}
+
+void Driver::ask_outcome(const core::OutcomeQuery& query) {
+    core_.step(query);
+}
+
+void Driver::propose(const core::Propose& proposal) {
+    core_.step(proposal);
+}
+
+std::uint16_t Driver::holders(LogIndex index) {
+    return core_.holders(index);
+}
+
+bool Driver::applied_everywhere(LogIndex index) {
+    return report_.applied >= index &&
+           std::all_of(status_.peers.begin(), status_.peers.end(),
+                       [&](const core::PeerStatus& peer) { return !peer.reachable || peer.applied >= index; });
+}
+
+void Driver::log(int level, const std::string& text) {
+    spdlog::log(static_cast<spdlog::level::level_enum>(level), "{}", text);
+}
+
+void Driver::wake() {
+    if (!wake_posted_.exchange(true)) parts_.mailbox.post_always(LoopEvent{SessionsWaiting{}});
+}
+
+}  // namespace ddb::node

@@ -1,0 +1,114 @@
+// Carries events into the core and its effects out: the only place where core, journal, links, database and sessions
+// meet. Contains no protocol rule and no SQL.
+// Owner: the loop thread; lives as long as the loop.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+
+#include "bus/mailbox.hpp"
+#include "bus/peer_links.hpp"
+#include "bus/publisher.hpp"
+#include "config/settings.hpp"
+#include "node/core/core.hpp"
+#include "node/dialler.hpp"
+#include "node/session/session_engine.hpp"
+#include "node/storage/journal.hpp"
+#include "node/storage/local_database.hpp"
+#include "node/transfer.hpp"
+#include "node/verbs.hpp"
+
+namespace ddb::node {
+
+// Asks the loop to let the session engine take what its executors posted.
+struct SessionsWaiting {};
+// Chunks of a state transfer were cut or taken.
+struct TransferWaiting {};
+using LoopEvent = std::variant<core::JournalCompleted, storage::DatabaseEvent, SessionsWaiting, TransferWaiting>;
+using LoopMailbox = bus::Mailbox<LoopEvent>;
+
+class Driver final : public session::SessionHost {
+  public:
+    struct Parts {
+        const config::Settings& settings;
+        bus::PeerLinks& links;
+        bus::Publisher& publisher;
+        storage::Journal& journal;
+        storage::LocalDatabase& database;
+        LoopMailbox& mailbox;
+        Dialler& dialler;
+    };
+    Driver(const Parts& parts, core::CoreConfig config, core::RecoveredState recovered, const std::string& own_address);
+    ~Driver() override;
+
+    void on_received(bus::Received received);
+    void on_link(bus::PeerLinks::LinkEvent event);
+    void on_event(LoopEvent event);
+    void tick(std::uint64_t now_ms);  // every 10 ms
+    // Carries out everything the core wants done; call once per round of the loop.
+    void flush();
+
+    [[nodiscard]] const core::CoreStatus& status() const { return status_; }
+    [[nodiscard]] Hello hello() const;
+
+    // session::SessionHost
+    Status send(const session::Origin& to, const SessionMessage& message) override;
+    void ask_read_index(ReadToken token) override;
+    void ask_outcome(const core::OutcomeQuery& query) override;
+    void propose(const core::Propose& proposal) override;
+    std::uint16_t holders(LogIndex index) override;
+    [[nodiscard]] bool applied_everywhere(LogIndex index) override;
+    void log(int level, const std::string& text) override;
+    void wake() override;
+
+  private:
+    void on_session_message(const session::Origin& origin, SessionMessage message);
+    void on_database(storage::DatabaseEvent event);
+    void on_fenced(const std::string& reason);
+    void on_rebuild_needed(const core::RebuildNeeded& needed);
+    void on_rebuild_over();
+    void advance_rebuild_wish();
+    [[nodiscard]] TransferHost transfer_host();
+    [[nodiscard]] std::string why_no_donor() const;
+    void carry_out(core::Effect effect);
+    void on_role_changed(const core::RoleChanged& change);
+    void report_if_changed();
+    void refresh_view();
+    void record_formation();
+    void publish(const std::string& event);
+    void advance_quiesce();
+    [[nodiscard]] std::uint64_t uptime_s() const { return now_ms_ / 1000 - started_ms_ / 1000; }
+
+    Parts parts_;
+    core::CoreConfig config_;
+    bool database_void_ = false;  // nothing in the local server may be read or applied to
+    std::string own_address_;
+    core::Core core_;
+    core::CoreStatus status_;
+    core::LocalReport report_;
+    bool report_dirty_ = true;
+    std::atomic<bool> wake_posted_{false};  // before sessions_: its executors wake us to the very end
+    session::SessionEngine sessions_;
+    std::atomic<bool> transfer_posted_{false};
+    Transfer transfer_;  // behind what it calls
+    RebuildLimit rebuild_limit_;
+    std::optional<std::uint64_t> rebuild_wanted_ms_;  // when the core is to be told
+    Verbs verbs_;
+    session::ClusterView view_;
+    std::string fenced_reason_;
+    std::uint64_t foreign_writes_ = 0;  // seen by the storage; the sessions count theirs
+    bool cluster_recorded_ = false;
+    std::optional<std::uint64_t> quiesce_until_ms_;
+    std::optional<OpId> entries_under_way_;  // oldest journal write with entries that is not durable
+    std::uint64_t now_ms_ = 0;
+    std::uint64_t started_ms_ = 0;
+    std::uint64_t next_publish_ms_ = 0;
+};
+
+}  // namespace ddb::node

@@ -1,0 +1,202 @@
+// What each class of statement needs on the coordinator: nothing, a plain run, a transaction, or the path of
+// definitions.
+#include <utility>
+
+#include "node/session/back_session.hpp"
+
+namespace ddb::session {
+namespace {
+
+[[nodiscard]] Error rolled_back(const std::string& reason) {
+    return Error{ErrorCode::sql, reason, 1213, "40001"};
+}
+
+}  // namespace
+
+void BackSession::dispatch() {
+    active_->phase = Phase::running;
+    ++parts_.counters.statements;
+    const Classified& statement = active_->statement;
+    const StatementKind kind = statement.kind;
+    if (!lost_reason_.empty() && kind != StatementKind::refused) {
+        const std::string reason = std::exchange(lost_reason_, {});
+        if (kind != StatementKind::rollback) {
+            finish_error(rolled_back(reason));
+            return;
+        }
+    }
+    switch (kind) {
+        case StatementKind::refused:
+            finish_error(Error{ErrorCode::invalid_argument, statement.refusal, 1235, "42000"});
+            return;
+        case StatementKind::empty:
+            finish_ok();
+            return;
+        case StatementKind::begin:
+            dispatch_begin();
+            return;
+        case StatementKind::commit:
+        case StatementKind::rollback:
+            dispatch_end_of_transaction();
+            return;
+        case StatementKind::lock_tables:
+            commit_then([this] { finish_ok("LOCK TABLES takes no lock here; use BEGIN and SELECT … FOR UPDATE"); },
+                        false);
+            return;
+        case StatementKind::unlock_tables:
+            finish_ok();
+            return;
+        case StatementKind::set:
+            dispatch_set();
+            return;
+        case StatementKind::set_transaction:
+            if (!txn_.active && statement.read_only_default) next_read_only_ = *statement.read_only_default;
+            run_outside();
+            return;
+        case StatementKind::use:
+        case StatementKind::diagnostics:
+        case StatementKind::plain:
+            run_outside();
+            return;
+        case StatementKind::savepoint:
+            if (txn_.open) {
+                run_inside();
+            } else {
+                run_outside();
+            }
+            return;
+        case StatementKind::temporary_table:
+            if (txn_.active) {
+                run_inside();
+            } else {
+                run_outside();
+            }
+            return;
+        case StatementKind::ddl:
+        case StatementKind::account:
+            dispatch_definition();
+            return;
+        case StatementKind::read:
+        case StatementKind::dml:
+        case StatementKind::call:
+        case StatementKind::execute:
+            dispatch_data();
+            return;
+    }
+}
+
+void BackSession::dispatch_set() {
+    const Classified& statement = active_->statement;
+    if (!statement.autocommit) {
+        if (statement.reads_tables && !txn_.open && autocommit_) {
+            // A function in it may write: through the path of reads, which notices.
+            with_barrier([this] { run_alone(true); });
+        } else {
+            run_outside();
+        }
+        return;
+    }
+    if (*statement.autocommit && txn_.open) {
+        commit_then([this] { run_outside(); }, false);
+    } else if (txn_.active) {
+        autocommit_ =
+            *statement.autocommit;  // takes effect with the end of this transaction; nothing to tell the server
+        finish_ok();
+    } else {
+        run_outside();
+    }
+}
+
+void BackSession::open_transaction(bool read_only) {
+    txn_ = Transaction{};
+    txn_.open = true;
+    txn_.read_only = read_only || next_read_only_ || read_only_default_;
+    next_read_only_ = false;
+}
+
+void BackSession::dispatch_begin() {
+    commit_then([this] { start_transaction(); }, false);
+}
+
+void BackSession::start_transaction() {
+    open_transaction(active_->statement.read_only);
+    if (!active_->statement.consistent_snapshot) {
+        finish_ok();
+        return;
+    }
+    active_->execute.sql = "DO 0";  // what opens the snapshot goes ahead of it
+    with_barrier([this] { run_inside(); });
+}
+
+void BackSession::dispatch_end_of_transaction() {
+    const bool commit = active_->statement.kind == StatementKind::commit;
+    // A COMMIT sent again to another coordinator: it did not happen, so its transaction is gone with the old one.
+    if (commit && !txn_.open && active_->absent && active_->execute.retry) {
+        finish_error(rolled_back("transaction rolled back: the coordinator changed before it was committed"));
+        return;
+    }
+    const auto after = [this] {
+        if (active_->statement.chain) {
+            open_transaction(false);
+        }
+        finish_ok();
+    };
+    if (commit) {
+        commit_then(after, true);
+        return;
+    }
+    if (!txn_.active) {
+        txn_ = Transaction{};
+        after();
+        return;
+    }
+    active_->after_commit = after;
+    start_job(roll_back, make_job(), &BackSession::rollback_done);
+}
+
+bool BackSession::needs_barrier() const {
+    if (active_->execute.consistency == Consistency::local) return false;
+    const StatementKind kind = active_->statement.kind;
+    if (!txn_.open) return kind == StatementKind::read || kind == StatementKind::set;
+    // What only writes sees the newest rows anyway, and its fate hangs on the decision. A read view opens once, or with
+    // each statement.
+    const bool reads = kind != StatementKind::dml;
+    return reads && (!txn_.barrier_passed || reads_anew_);
+}
+
+void BackSession::with_barrier(std::function<void()> go) {
+    if (!needs_barrier()) {
+        go();
+        return;
+    }
+    active_->phase = Phase::barrier;
+    const RequestNumber request = active_->execute.request;
+    const bool inside = txn_.active;
+    const auto passed = [this, serial = serial_, request, parts = &parts_, go = std::move(go)](LogIndex) {
+        if (parts->back(serial) != this || !active_ || active_->execute.request != request) return;
+        active_->wait_id = 0;
+        active_->phase = Phase::running;
+        if (txn_.open) txn_.barrier_passed = true;
+        go();
+    };
+    const std::uint64_t id = parts_.barrier.wait(active_->execute.consistency, active_->execute.seen, passed, inside);
+    if (active_ && active_->phase == Phase::barrier) active_->wait_id = id;
+}
+
+void BackSession::dispatch_data() {
+    if (!txn_.open && !autocommit_) open_transaction(false);
+    const bool read = active_->statement.kind == StatementKind::read;
+    if (txn_.open) {
+        with_barrier([this] { run_inside(); });
+    } else if (read || read_only_default_) {
+        with_barrier([this] { run_alone(true); });
+    } else {
+        run_alone(false);
+    }
+}
+
+void BackSession::dispatch_definition() {
+    commit_then([this] { run_as_definition(); }, false);
+}
+
+}  // namespace ddb::session

@@ -1,0 +1,175 @@
+// A session's life on the coordinator: its read-write connection, its transaction, and one request after the other
+// through executor, pipeline and decision. Exists during one office only; the front node opens another where the next
+// one is.
+//
+// Loop thread only. While a job runs on an executor, or a write waits for its decision, the connection is away; a
+// closed session stays until it came back, because its end decides what a retry of the same request is told.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "node/session/classifier.hpp"
+#include "node/session/engine_parts.hpp"
+#include "node/session/statement_jobs.hpp"
+
+namespace ddb::session {
+
+class BackSession {
+  public:
+    BackSession(EngineParts& parts, std::uint64_t serial, NodeId peer, OpenSession open);
+    ~BackSession();
+    BackSession(const BackSession&) = delete;
+    BackSession& operator=(const BackSession&) = delete;
+
+    void open();
+    void on_execute(Execute execute);
+    void on_cancel(RequestNumber request);
+    void on_credit(const Credit& credit);
+    void on_outcome(const core::OutcomeAnswer& answer);
+    void on_gate_entered();
+    void on_other_finished();  // the same request, on another back session
+    void resume() { advance(); }
+    void tick();
+    // No more requests; `reason` is the answer to those that wait or run. Ends what can be ended.
+    void close(const Error& reason);
+
+    [[nodiscard]] bool over() const { return closed_ && !busy_ && !deciding_; }
+    [[nodiscard]] bool transaction_open() const { return txn_.open && !closed_; }
+    // Nothing a hand-over would disturb.
+    [[nodiscard]] bool quiet() const;
+    [[nodiscard]] std::uint64_t serial() const { return serial_; }
+
+  private:
+    struct Transaction {
+        bool open = false;    // BEGIN, or a statement under autocommit=0
+        bool active = false;  // XA START was sent
+        bool read_only = false;
+        bool barrier_passed = false;
+        std::string xid;
+        TxnId txn;
+        std::uint32_t statements = 0;
+    };
+    enum class Phase : std::uint8_t {
+        looking_up,
+        joining,
+        barrier,
+        gate,
+        running,
+        deciding,
+        applying_everywhere,
+        sending
+    };
+    struct Active {
+        Execute execute;
+        Classified statement;
+        Phase phase = Phase::running;
+        bool registered = false;    // in RequestRegistry
+        bool absent = false;        // looked up: it has not happened
+        std::uint64_t wait_id = 0;  // of the barrier
+        std::uint64_t outcome_token = 0;
+        std::uint64_t deadline_ms = 0;
+        std::shared_ptr<CreditStream> stream;
+        std::int64_t credit = 0;  // for kept results
+        std::deque<SessionMessage> kept;
+        std::optional<ResultEnd> end;
+        StatementEnd statement_end;
+        std::function<void()> after_commit;
+    };
+    using Work = std::function<JobReport(ConnectionPtr, const StatementJob&)>;
+    using Done = void (BackSession::*)(JobReport);
+
+    // back_session.cpp: queue, replies, life
+    void advance();
+    void begin_request(Execute execute);
+    void look_up();
+    [[nodiscard]] bool answered_before(const Execute& execute);
+    void send(SessionMessage message);
+    void flush();
+    void finish(ResultEnd end);
+    void finish_ok(std::string info = {});
+    void finish_error(Error error);
+    void finish_report(const JobReport& report);
+    void send_kept();
+    [[nodiscard]] ResultEnd make_end() const;
+    void drop_connection();
+    void connected(JobReport report, const std::optional<Error>& error);
+    void end_life(const Error& reason);
+
+    // back_dispatch.cpp: what a statement needs
+    void dispatch();
+    void dispatch_set();
+    void dispatch_begin();
+    void dispatch_end_of_transaction();
+    void dispatch_data();
+    void dispatch_definition();
+    void start_transaction();
+    void with_barrier(std::function<void()> go);
+    [[nodiscard]] bool needs_barrier() const;
+    void open_transaction(bool read_only);
+
+    // back_transaction.cpp: jobs and their ends
+    [[nodiscard]] StatementJob make_job();
+    void start_job(Work work, StatementJob job, Done done);
+    void job_over(JobReport& report);
+    void new_xid();
+    void run_alone(bool try_read_only);
+    void run_inside();
+    void run_outside();
+    void run_as_definition();
+    void alone_done(JobReport report);
+    void inside_done(JobReport report);
+    void outside_done(JobReport report);
+    void definition_done(JobReport report);
+    void commit_then(std::function<void()> after, bool clients_request);
+    void commit_prepared(JobReport report);
+    void commit_decided(WriteResult result);
+    void rollback_done(JobReport report);
+    void propose_prepared(JobReport& report, bool clients_request, void (BackSession::*decided)(WriteResult));
+    void alone_decided(WriteResult result);
+    void definition_decided(WriteResult result);
+    void propose_definition(const JobReport& report);
+    void write_decided(const WriteResult& result, std::uint16_t error_code);
+    void transaction_gone();
+    void note_success();
+    void kill_running();
+    [[nodiscard]] bool inside_error_ends_here(const JobReport& report);
+
+    EngineParts& parts_;
+    const std::uint64_t serial_;
+    const NodeId peer_;
+    const OpenSession open_;
+    std::string database_;
+    ConnectionPtr connection_;
+    std::uint64_t connection_id_ = 0;
+    bool connected_ = false;
+    bool closed_ = false;
+    bool busy_ = false;      // a job has the connection
+    bool killable_ = false;  // and runs the user's statement
+    bool deciding_ = false;  // the pipeline has it
+    bool killing_ = false;   // a KILL is on its way: nothing new may run on the connection
+    bool in_gate_ = false;
+    bool autocommit_ = true;
+    bool read_only_default_ = false;
+    bool next_read_only_ = false;
+    bool reads_anew_ = false;
+    bool temporary_tables_ = false;
+    bool user_locks_ = false;
+    bool unsure_ = false;  // the server may be in a state in which XA START fails (hidden LOCK TABLES, SET autocommit)
+    bool computed_variables_ = false;  // user variables that the next coordinator cannot be given
+    bool clients_commit_ = false;
+    Transaction txn_;
+    std::string lost_reason_;  // the transaction was rolled back without a request of the client
+    LogIndex last_index_;      // of the session's newest write
+    std::uint64_t last_used_ms_ = 0;
+    std::deque<Execute> queue_;
+    std::optional<Active> active_;
+    std::optional<ResultEnd> last_end_;
+    std::deque<SessionMessage> outbox_;
+};
+
+}  // namespace ddb::session

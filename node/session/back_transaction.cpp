@@ -1,0 +1,514 @@
+// Jobs of a back session on executors, and what their reports lead to.
+#include <utility>
+
+#include "node/session/back_session.hpp"
+#include "node/storage/failpoint.hpp"
+
+namespace ddb::session {
+namespace {
+
+constexpr std::uint16_t error_lost_connection = 2013;
+
+[[nodiscard]] bool denied(std::uint16_t code) {  // refused before any effect
+    return code == 1044 || code == 1045 || code == 1064 || code == 1141 || code == 1142 || code == 1143 ||
+           code == 1227 || code == 1370 || code == 1410 || code == 1698;
+}
+
+// What they run is known to the server only: it may leave the session in a state in which XA START fails.
+[[nodiscard]] bool hides_statements(StatementKind kind) {
+    return kind == StatementKind::call || kind == StatementKind::execute;
+}
+
+[[nodiscard]] Error lost_connection(const Error& cause, bool in_transaction) {
+    const std::string text = "the connection to the database server was lost, the " +
+                             std::string(in_transaction ? "transaction" : "statement") +
+                             " was rolled back: " + cause.message;
+    if (in_transaction) return Error{ErrorCode::sql, text, 1213, "40001"};
+    return Error{ErrorCode::sql, text, error_lost_connection, "HY000"};
+}
+
+}  // namespace
+
+StatementJob BackSession::make_job() {
+    StatementJob job;
+    job.database = &parts_.database;
+    job.journal = &parts_.journal;
+    job.session = open_.session;
+    job.xid = txn_.xid;
+    job.txn = txn_.txn;
+    job.kept_bytes_max = parts_.limits.result_bytes_buffered_max;
+    job.read_only = txn_.read_only;
+    job.user = open_.user;
+    job.password = open_.password;
+    if (active_) {
+        job.sql = active_->execute.sql;
+        job.request = active_->execute.request;
+        job.stream = active_->stream;
+    }
+    return job;
+}
+
+void BackSession::start_job(Work work, StatementJob job, Done done) {
+    DDB_ASSERT(connection_ && !busy_);
+    busy_ = true;
+    killable_ = done != &BackSession::rollback_done && done != &BackSession::commit_prepared;
+    parts_.pool.run(Task([parts = &parts_, serial = serial_, connection = std::move(connection_),
+                          work = std::move(work), job = std::move(job), done]() mutable {
+        JobReport report = work(std::move(connection), job);
+        parts->post(Task([parts, serial, done, report = std::move(report)]() mutable {
+            auto* session = parts->back(serial);
+            if (session == nullptr) return;
+            session->job_over(report);
+            (session->*done)(std::move(report));
+        }));
+    }));
+}
+
+void BackSession::job_over(JobReport& report) {
+    busy_ = false;
+    killable_ = false;
+    if (!report.connection) {
+        connected_ = false;
+        return;
+    }
+    const auto& ok = report.connection->ok_packet();
+    if (ok.database_changed) database_ = ok.database;
+}
+
+// --- one statement by itself -----------------------------------------------------------------------------------------
+
+void BackSession::run_alone(bool try_read_only) {
+    if (!parts_.serving()) {
+        finish_error(fail(ErrorCode::not_coordinator, "this node is no longer coordinator"));
+        return;
+    }
+    new_xid();
+    StatementJob job = make_job();
+    job.check_first = std::exchange(unsure_, hides_statements(active_->statement.kind));
+    parts_.pipeline.expect(job.xid);
+    start_job(try_read_only ? run_read : run_write, std::move(job), &BackSession::alone_done);
+}
+
+void BackSession::new_xid() {
+    txn_.xid = storage::random_xid();
+    txn_.txn = parts_.next_txn();
+}
+
+void BackSession::alone_done(JobReport report) {
+    if (report.prepared && report.connection) {
+        propose_prepared(report, true, &BackSession::alone_decided);
+        return;
+    }
+    const std::string xid = txn_.xid;
+    if (report.xa_uncertain) {
+        StatementJob job = make_job();
+        parts_.pool.run(
+            Task([parts = &parts_, job = std::move(job)] { (void)roll_back_orphan(parts->database, job); }));
+    }
+    parts_.pipeline.forget(xid);
+    connection_ = std::move(report.connection);
+    if (!connection_) {
+        Error cause = report.end.error.value_or(fail(ErrorCode::io, "connection lost"));
+        if (active_->statement.kind == StatementKind::read && cause.code == ErrorCode::overloaded) {
+            finish_error(std::move(cause));
+        } else {
+            finish_error(closed_ || !parts_.serving()
+                             ? fail(ErrorCode::not_coordinator, "this node is no longer coordinator")
+                             : lost_connection(cause, false));
+        }
+        end_life(fail(ErrorCode::not_coordinator, "the session's connection was lost"));
+        return;
+    }
+    const bool implicit_commit = report.end.error && report.end.error->mysql_code == error_xa_state;
+    const StatementKind kind = active_->statement.kind;
+    if (implicit_commit && kind == StatementKind::call) {
+        report.end.error->message =
+            "a procedure called through ddb cannot commit, roll back or run definitions by itself: " +
+            report.end.error->message;
+    } else if (implicit_commit && !report.end.answered && !closed_) {
+        run_as_definition();
+        return;
+    }
+    if (!report.end.error) note_success();
+    active_->kept = std::move(report.kept);
+    finish_report(report);
+    if (closed_) drop_connection();
+}
+
+void BackSession::propose_prepared(JobReport& report, bool clients_request, void (BackSession::*decided)(WriteResult)) {
+    active_->phase = Phase::deciding;
+    active_->statement_end = std::move(report.end);
+    active_->kept = std::move(report.kept);
+    deciding_ = true;
+    PreparedWrite write;
+    write.xid = txn_.xid;
+    write.txn = txn_.txn;
+    if (clients_request && active_->execute.request) {
+        write.session = open_.session;
+        write.request = active_->execute.request;
+    }
+    write.statement_count = std::max<std::uint32_t>(txn_.statements, 1);
+    write.outcome = outcome_of(active_->statement_end);
+    write.keep_when_empty = temporary_tables_;
+    write.connection = std::move(report.connection);
+    write.done = [parts = &parts_, serial = serial_, decided](WriteResult result) {
+        // Deferred: the pipeline may be in the middle of a list.
+        parts->defer(Task([parts, serial, decided, result = std::move(result)]() mutable {
+            auto* session = parts->back(serial);
+            if (session == nullptr) return;
+            session->deciding_ = false;
+            (session->*decided)(std::move(result));
+        }));
+    };
+    parts_.pipeline.prepared(std::move(write));
+}
+
+void BackSession::alone_decided(WriteResult result) {
+    connection_ = std::move(result.connection);
+    if (!connection_) connected_ = false;
+    if (result.kind == WriteResult::Kind::decided || result.kind == WriteResult::Kind::nothing) note_success();
+    write_decided(result, 0);
+}
+
+// The answer of a write; the statement's own OK packet was kept for it.
+void BackSession::write_decided(const WriteResult& result, std::uint16_t error_code) {
+    ResultEnd end = make_end();
+    end.outcome = outcome_of(active_->statement_end);
+    end.outcome.error_code = error_code;
+    end.status_flags = active_->statement_end.ok.status_flags;
+    end.error = active_->statement_end.error;
+    const TxnId txn = txn_.txn;
+    if (!txn_.open) txn_ = Transaction{};
+    bool wait_for_all = false;
+    switch (result.kind) {
+        case WriteResult::Kind::decided:
+            ++parts_.counters.writes;
+            end.txn = txn;
+            end.index = last_index_ = result.index;
+            end.replicated_on = parts_.host.holders(result.index);
+            wait_for_all = active_->execute.write_concern == WriteConcern::all && !end.error;
+            break;
+        case WriteResult::Kind::nothing:
+            break;
+        case WriteResult::Kind::unknown:
+            ++parts_.counters.unknown;
+            end.txn = txn;
+            end.error = result.error;
+            active_->kept.clear();
+            break;
+        case WriteResult::Kind::failed:
+            end.error = result.error;
+            active_->kept.clear();
+            break;
+    }
+    if (end.error) active_->kept.clear();
+    active_->end = std::move(end);
+    active_->phase = wait_for_all && !closed_ ? Phase::applying_everywhere : Phase::sending;
+    if (active_->phase == Phase::applying_everywhere && parts_.host.applied_everywhere(result.index)) {
+        active_->phase = Phase::sending;
+    }
+    if (closed_) active_->kept.clear();
+    if (active_->phase == Phase::sending) send_kept();
+    if (closed_) {
+        drop_connection();
+    } else if (!connected_) {
+        end_life(fail(ErrorCode::not_coordinator, "the session's connection was lost"));
+    }
+}
+
+void BackSession::note_success() {
+    const Classified& statement = active_->statement;
+    if (statement.takes_user_lock) user_locks_ = true;
+    if (statement.releases_user_locks) user_locks_ = false;
+    if (statement.kind == StatementKind::temporary_table) temporary_tables_ = true;
+    if (computes_variables(statement, active_->execute.sql)) computed_variables_ = true;
+    if (statement.kind != StatementKind::set) return;
+    if (statement.autocommit) autocommit_ = *statement.autocommit;
+    if (statement.read_only_default) read_only_default_ = *statement.read_only_default;
+    if (statement.each_statement_reads_anew) reads_anew_ = *statement.each_statement_reads_anew;
+}
+
+// --- inside a transaction --------------------------------------------------------------------------------------------
+
+void BackSession::run_inside() {
+    if (!parts_.serving()) {
+        finish_error(fail(ErrorCode::not_coordinator, "this node is no longer coordinator"));
+        return;
+    }
+    const bool begin = !txn_.active;
+    if (begin) {
+        new_xid();
+        if (!txn_.read_only) parts_.pipeline.expect(txn_.xid);
+    }
+    StatementJob job = make_job();
+    job.begin = begin;
+    job.snapshot = begin && active_->statement.consistent_snapshot;
+    if (begin) job.check_first = std::exchange(unsure_, false);
+    unsure_ = unsure_ || hides_statements(active_->statement.kind);
+    start_job(run_in_transaction, std::move(job), &BackSession::inside_done);
+}
+
+void BackSession::inside_done(JobReport report) {
+    connection_ = std::move(report.connection);
+    const bool was_active = txn_.active;
+    txn_.active = report.xa_active;
+    if (!report.xa_active) parts_.pipeline.forget(txn_.xid);
+    if (inside_error_ends_here(report)) return;
+    if (!report.end.error) {
+        ++txn_.statements;
+        note_success();
+        finish_report(report);
+        return;
+    }
+    const Error& error = *report.end.error;
+    const bool gone = ends_transaction(error.mysql_code);
+    if (gone || (was_active && !report.xa_active)) transaction_gone();
+    const bool implicit_commit = error.mysql_code == error_xa_state && !report.end.answered;
+    if (implicit_commit && active_->statement.kind != StatementKind::call) {
+        commit_then([this] { run_as_definition(); }, false);
+        return;
+    }
+    finish_report(report);
+}
+
+// The connection is gone, or the session was closed meanwhile.
+bool BackSession::inside_error_ends_here(const JobReport& report) {
+    if (connection_ && !closed_) return false;
+    const Error cause = report.end.error.value_or(fail(ErrorCode::io, "connection lost"));
+    parts_.pipeline.forget(txn_.xid);
+    transaction_gone();
+    if (closed_ || !parts_.serving()) {
+        finish_error(fail(ErrorCode::not_coordinator, "this node is no longer coordinator"));
+        drop_connection();
+    } else {
+        finish_error(lost_connection(cause, true));
+    }
+    end_life(fail(ErrorCode::not_coordinator, "the session's connection was lost"));
+    return true;
+}
+
+// Every xid that was expected is forgotten or handed over: a group of it would hold up all others.
+void BackSession::transaction_gone() {
+    if (!txn_.xid.empty()) parts_.pipeline.forget(txn_.xid);
+    txn_ = Transaction{};
+}
+
+// Commits what is open, then goes on with `after`; without a transaction goes on at once. `clients_request`: the entry
+// carries the request's number, so that a retry of this COMMIT finds it.
+void BackSession::commit_then(std::function<void()> after, bool clients_request) {
+    if (!txn_.active) {
+        txn_ = Transaction{};
+        after();
+        return;
+    }
+    active_->after_commit = std::move(after);
+    if (txn_.read_only) {
+        start_job(roll_back, make_job(), &BackSession::rollback_done);
+        return;
+    }
+    clients_commit_ = clients_request;
+    start_job(prepare, make_job(), &BackSession::commit_prepared);
+}
+
+void BackSession::commit_prepared(JobReport report) {
+    txn_.open = txn_.active = false;
+    if (report.prepared && report.connection) {
+        propose_prepared(report, clients_commit_, &BackSession::commit_decided);
+        return;
+    }
+    if (report.xa_uncertain) {
+        StatementJob job = make_job();
+        parts_.pool.run(
+            Task([parts = &parts_, job = std::move(job)] { (void)roll_back_orphan(parts->database, job); }));
+    }
+    parts_.pipeline.forget(txn_.xid);
+    txn_ = Transaction{};
+    connection_ = std::move(report.connection);
+    if (!connection_ || closed_) {
+        const Error cause = report.end.error.value_or(fail(ErrorCode::io, "connection lost"));
+        finish_error(closed_ || !parts_.serving()
+                         ? fail(ErrorCode::not_coordinator, "this node is no longer coordinator")
+                         : lost_connection(cause, true));
+        if (closed_) drop_connection();
+        end_life(fail(ErrorCode::not_coordinator, "the session's connection was lost"));
+        return;
+    }
+    if (report.end.error) {  // a failed PREPARE leaves nothing behind (FACTS 13)
+        finish_report(report);
+        return;
+    }
+    const auto after = std::exchange(active_->after_commit, nullptr);
+    after();
+}
+
+void BackSession::commit_decided(WriteResult result) {
+    connection_ = std::move(result.connection);
+    if (!connection_) connected_ = false;
+    const bool fine = result.kind == WriteResult::Kind::decided || result.kind == WriteResult::Kind::nothing;
+    const StatementKind kind = active_->statement.kind;
+    const bool only_commit = kind == StatementKind::commit && !active_->statement.chain;
+    if (result.kind == WriteResult::Kind::decided) last_index_ = result.index;
+    if (!fine || only_commit || closed_ || !connected_) {
+        write_decided(result, 0);
+        return;
+    }
+    if (result.kind == WriteResult::Kind::decided) ++parts_.counters.writes;
+    txn_ = Transaction{};
+    active_->statement_end = StatementEnd{};
+    active_->phase = Phase::running;
+    const auto after = std::exchange(active_->after_commit, nullptr);
+    after();
+}
+
+void BackSession::rollback_done(JobReport report) {
+    transaction_gone();
+    connection_ = std::move(report.connection);
+    const auto after = active_ ? std::exchange(active_->after_commit, nullptr) : nullptr;
+    if (closed_) {
+        if (active_) finish_error(fail(ErrorCode::not_coordinator, "this node is no longer coordinator"));
+        drop_connection();
+        return;
+    }
+    if (after) after();  // a lost connection has rolled back too
+    if (!connection_ && !busy_ && !deciding_) {
+        connected_ = false;
+        end_life(fail(ErrorCode::not_coordinator, "the session's connection was lost"));
+        return;
+    }
+    if (!active_) advance();
+}
+
+// --- outside any transaction -----------------------------------------------------------------------------------------
+
+void BackSession::run_outside() {
+    StatementJob job = make_job();
+    unsure_ = true;
+    // autocommit is kept here, not in the server: there it would let reads open transactions that block XA START (FACTS
+    // 9).
+    const bool reset = active_->statement.autocommit.has_value();
+    const auto work = [reset](ConnectionPtr connection, const StatementJob& todo) {
+        JobReport report = run_plain(std::move(connection), todo);
+        if (reset && report.connection && !report.connection->execute("SET autocommit=1")) report.connection.reset();
+        return report;
+    };
+    start_job(work, std::move(job), &BackSession::outside_done);
+}
+
+void BackSession::outside_done(JobReport report) {
+    connection_ = std::move(report.connection);
+    if (!connection_ || closed_) {
+        (void)inside_error_ends_here(report);
+        return;
+    }
+    if (!report.end.error) note_success();
+    finish_report(report);
+}
+
+// --- definitions -----------------------------------------------------------------------------------------------------
+
+void BackSession::run_as_definition() {
+    active_->phase = Phase::gate;
+    if (parts_.gate.enter(serial_)) on_gate_entered();
+}
+
+void BackSession::on_gate_entered() {
+    if (!active_ || closed_ || !connection_ || !parts_.serving()) {
+        parts_.leave_gate();
+        if (active_ && !closed_) finish_error(fail(ErrorCode::not_coordinator, "this node is no longer coordinator"));
+        return;
+    }
+    in_gate_ = true;
+    unsure_ = true;
+    active_->phase = Phase::running;
+    txn_ = Transaction{};
+    txn_.txn = parts_.next_txn();
+    StatementJob job = make_job();
+    job.sequence = storage::statement_sequence(txn_.txn);
+    parts_.pipeline.expect_statement(job.sequence);
+    start_job(run_definition, std::move(job), &BackSession::definition_done);
+}
+
+void BackSession::definition_done(JobReport report) {
+    connection_ = std::move(report.connection);
+    const std::uint64_t sequence = storage::statement_sequence(txn_.txn);
+    active_->kept = std::move(report.kept);
+    const std::uint16_t code = report.end.error ? report.end.error->mysql_code : std::uint16_t{0};
+    const bool failed_grant = active_->statement.grant && code != 0 && !denied(code);
+    if (report.logged || (failed_grant && !report.uncertain)) {
+        propose_definition(report);
+        return;
+    }
+    parts_.pipeline.forget_statement(sequence);
+    const TxnId txn = std::exchange(txn_, Transaction{}).txn;
+    if (report.uncertain) {
+        ++parts_.counters.unknown;
+        ResultEnd end = make_end();
+        end.txn = txn;
+        end.error = fail(ErrorCode::unknown_outcome,
+                         "outcome of " + to_string(txn) + " is unknown: the database server was lost while it ran");
+        finish(std::move(end));
+    } else {
+        if (!report.end.error) note_success();
+        finish_report(report);
+    }
+    if (!connection_ || closed_) {
+        drop_connection();
+        end_life(fail(ErrorCode::not_coordinator, "the session's connection was lost"));
+    }
+}
+
+void BackSession::propose_definition(const JobReport& report) {
+    active_->phase = Phase::deciding;
+    active_->statement_end = report.end;
+    deciding_ = true;
+    FinishedStatement finished;
+    finished.sequence = storage::statement_sequence(txn_.txn);
+    finished.txn = txn_.txn;
+    if (active_->execute.request) {
+        finished.session = open_.session;
+        finished.request = active_->execute.request;
+    }
+    finished.outcome = outcome_of(report.end);
+    if (report.end.error && report.end.error->code == ErrorCode::sql && report.connection == nullptr && !connection_) {
+        finished.outcome.info = report.end.error->message;
+    }
+    if (report.end.error && connection_) {
+        finished.outcome.error_code = report.end.error->mysql_code;
+        finished.outcome.info = report.end.error->message;
+    }
+    finished.secret = active_->statement.secret;
+    finished.last_gtid = report.last_gtid;
+    finished.done = [parts = &parts_, serial = serial_](WriteResult result) {
+        parts->defer(Task([parts, serial, result = std::move(result)]() mutable {
+            auto* session = parts->back(serial);
+            if (session == nullptr) return;
+            session->deciding_ = false;
+            session->definition_decided(std::move(result));
+        }));
+    };
+    if (report.logged) {
+        parts_.pipeline.statement_logged(std::move(finished));
+        return;
+    }
+    StatementPayload payload;
+    payload.sql = active_->execute.sql;
+    payload.database = database_;
+    payload.expected_error = finished.outcome.error_code;
+    payload.secret = true;
+    parts_.pipeline.statement_unlogged(std::move(finished), std::move(payload));
+}
+
+void BackSession::definition_decided(WriteResult result) {
+    if (result.kind == WriteResult::Kind::decided) {
+        storage::pass(storage::Failpoint::statement_decided);
+        note_success();
+        const storage::StatementIntent intent{txn_.txn, storage::statement_sequence(txn_.txn)};
+        parts_.pool.run(Task([parts = &parts_, intent] { (void)parts->journal.clear_intent(intent); }));
+    }
+    if (!connection_) connected_ = false;
+    const std::uint16_t code =
+        active_->statement_end.error ? active_->statement_end.error->mysql_code : std::uint16_t{0};
+    write_decided(result, code);
+}
+
+}  // namespace ddb::session

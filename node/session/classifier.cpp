@@ -1,0 +1,278 @@
+#include "node/session/classifier.hpp"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "node/session/classifier_rules.hpp"
+#include "node/session/sql_scan.hpp"
+
+namespace ddb::session {
+namespace {
+
+using rules::one_of;
+using rules::refuse;
+using rules::token_at;
+using rules::Tokens;
+
+// Enough for every rule that looks beyond the first words; ALTER, SET and compounds are scanned whole.
+constexpr std::size_t head_tokens = 24;
+constexpr std::size_t tokens_max = 100'000;
+
+[[nodiscard]] Classified of(StatementKind kind) {
+    Classified out;
+    out.kind = kind;
+    return out;
+}
+
+[[nodiscard]] Classified state_of(StatementKind kind) {
+    Classified out = of(kind);
+    out.session_state = true;
+    return out;
+}
+
+[[nodiscard]] Classified secret_of(StatementKind kind) {
+    Classified out = of(kind);
+    out.secret = true;
+    return out;
+}
+
+[[nodiscard]] bool head_has(Tokens tokens, std::string_view word) {
+    return std::any_of(tokens.begin(), tokens.end(), [&](const Token& token) { return token.is(word); });
+}
+
+constexpr std::string_view per_node =
+    " is refused through ddb: it would act on one server only and break its part in replication";
+
+// Statements that stop, bypass or confuse capture; nullopt when the first words are none of them.
+[[nodiscard]] std::optional<Classified> refused_by_first_word(const Token& first, const Token& second, Tokens tokens) {
+    constexpr std::array<std::string_view, 12> words{"XA",        "RESET",  "PURGE",  "CHANGE",   "STOP",  "INSTALL",
+                                                     "UNINSTALL", "BACKUP", "BINLOG", "SHUTDOWN", "CLONE", "RESTART"};
+    if (one_of(first, words)) {
+        std::string reason = std::string(first.text) + std::string(per_node);
+        if (first.is("XA")) reason += "; use BEGIN and COMMIT, every transaction here is already a distributed one";
+        return refuse(std::move(reason));
+    }
+    if (first.is("START") && !second.is("TRANSACTION"))
+        return refuse("START " + std::string(second.text) + std::string(per_node));
+    if (first.is("HANDLER")) return refuse("HANDLER is refused: it reads outside transactions; use SELECT");
+    if (first.is("FLUSH") && head_has(tokens, "TABLES") && (head_has(tokens, "LOCK") || head_has(tokens, "EXPORT"))) {
+        return refuse(
+            "FLUSH TABLES WITH READ LOCK is refused: it would stall every commit; use START TRANSACTION WITH "
+            "CONSISTENT SNAPSHOT (mysqldump --single-transaction)");
+    }
+    if (first.is("LOAD") && (head_has(tokens.first(std::min<std::size_t>(tokens.size(), 5)), "LOCAL"))) {
+        return refuse("LOAD DATA LOCAL is refused: the file is on the client; send the rows as INSERT statements");
+    }
+    if (first.is("IMPORT")) return refuse("IMPORT" + std::string(per_node));
+    return std::nullopt;
+}
+
+// CREATE, ALTER, DROP, RENAME, TRUNCATE: `tokens` start at the verb.
+[[nodiscard]] Classified classify_definition(Tokens tokens) {
+    std::size_t i = 1;
+    if (token_at(tokens, i).is("OR") && token_at(tokens, i + 1).is("REPLACE")) i += 2;
+    // DEFINER = user@host, AGGREGATE, ALGORITHM = …, SQL SECURITY … stand before the object's kind.
+    constexpr std::array<std::string_view, 14> kinds{"TABLE",  "TABLES",   "USER",    "ROLE",      "EVENT",
+                                                     "SERVER", "FUNCTION", "VIEW",    "PROCEDURE", "TRIGGER",
+                                                     "INDEX",  "DATABASE", "PREPARE", "TEMPORARY"};
+    while (i < tokens.size() && i < 16 && !one_of(tokens[i], kinds)) ++i;
+    const Token object = token_at(tokens, i);
+    const Token verb = tokens[0];
+    if (object.is("TEMPORARY")) {
+        if (token_at(tokens, i + 1).is("SEQUENCE")) {
+            return refuse("temporary sequences are refused: use a permanent one");
+        }
+        return state_of(StatementKind::temporary_table);
+    }
+    if (verb.is("DROP") && object.is("PREPARE")) return of(StatementKind::plain);
+    if (object.is("USER") || object.is("ROLE")) return secret_of(StatementKind::account);
+    if (object.is("SERVER")) return refuse("federated servers are refused: the binary log does not carry them");
+    if (object.is("EVENT") && !verb.is("DROP")) {
+        return refuse(
+            "events are refused: the event scheduler is off on every node, so that no statement runs more than once");
+    }
+    if (object.is("FUNCTION") && head_has(tokens, "SONAME")) {
+        return refuse("CREATE FUNCTION … SONAME is refused: the library would be missing on the other nodes");
+    }
+    if (verb.is("ALTER") && object.is("TABLE")) {
+        std::string reason = rules::nondeterministic_alter(tokens);
+        if (!reason.empty()) return refuse(std::move(reason));
+    }
+    return of(StatementKind::ddl);
+}
+
+[[nodiscard]] Classified classify_begin(Tokens tokens) {
+    Classified out = of(StatementKind::begin);
+    out.consistent_snapshot = head_has(tokens, "SNAPSHOT");
+    out.read_only = head_has(tokens, "ONLY");
+    return out;
+}
+
+[[nodiscard]] Classified classify_end(Tokens tokens) {
+    const bool commit = tokens[0].is("COMMIT");
+    if (!commit && head_has(tokens, "TO")) return of(StatementKind::savepoint);
+    Classified out = of(commit ? StatementKind::commit : StatementKind::rollback);
+    bool negated = false;
+    for (const auto& token : tokens) {
+        if (token.is("CHAIN")) out.chain = !negated;
+        if (token.is("RELEASE") && !negated) {
+            return refuse(
+                "RELEASE is refused: a session ends when its client closes it; send COMMIT or ROLLBACK alone");
+        }
+        negated = token.is("NO");
+    }
+    return out;
+}
+
+[[nodiscard]] Classified classify_read(std::string_view sql) {
+    Classified out = of(StatementKind::read);
+    out.local = rules::may_read_locally(sql);
+    if (!out.local) {
+        out.takes_user_lock = contains_ignoring_case(sql, "GET_LOCK");
+        out.releases_user_locks = contains_ignoring_case(sql, "RELEASE_ALL_LOCKS");
+    }
+    return out;
+}
+
+[[nodiscard]] Classified classify_show(std::string_view sql, Tokens tokens) {
+    const Token second = token_at(tokens, 1);
+    const bool counted = second.is("COUNT") && (head_has(tokens, "WARNINGS") || head_has(tokens, "ERRORS"));
+    if (second.is("WARNINGS") || second.is("ERRORS") || counted) return of(StatementKind::diagnostics);
+    return classify_read(sql);
+}
+
+// Hidden text can bypass what first words tell; only the account's own rights stop what is assembled at run time.
+[[nodiscard]] Classified classify_hidden(std::string_view sql, StatementKind kind) {
+    constexpr std::array<std::string_view, 4> words{"SQL_LOG_BIN", "GTID_", "BINLOG_", "SESSION_TRACK_"};
+    for (const auto word : words) {
+        if (contains_ignoring_case(sql, word)) {
+            return refuse("this statement names " + std::string(word) +
+                          "…, on which replication depends: it is refused");
+        }
+    }
+    Classified out = of(kind);
+    out.takes_user_lock = contains_ignoring_case(sql, "GET_LOCK");
+    return out;
+}
+
+[[nodiscard]] Classified classify_tokens(std::string_view sql, Tokens tokens);
+
+// SET STATEMENT a=1, b=2 FOR <statement>: is what the inner statement is.
+[[nodiscard]] Classified classify_set_statement(std::string_view sql, Tokens tokens) {
+    int depth = 0;
+    for (std::size_t i = 2; i < tokens.size(); ++i) {
+        if (tokens[i].symbol('(')) ++depth;
+        if (tokens[i].symbol(')')) --depth;
+        if (depth != 0 || !tokens[i].is("FOR")) continue;
+        const Classified variables = rules::classify_set(tokens.subspan(2, i - 2));
+        if (variables.kind == StatementKind::refused) return variables;
+        if (variables.autocommit) return refuse("SET STATEMENT autocommit is refused; use BEGIN and COMMIT");
+        if (i + 1 >= tokens.size()) break;
+        Classified inner = classify_tokens(sql.substr(tokens[i + 1].offset), tokens.subspan(i + 1));
+        inner.local = false;
+        constexpr std::array fine{StatementKind::read,    StatementKind::dml,     StatementKind::ddl,
+                                  StatementKind::account, StatementKind::refused, StatementKind::call,
+                                  StatementKind::execute};
+        if (std::find(fine.begin(), fine.end(), inner.kind) == fine.end()) {
+            return refuse("SET STATEMENT is understood before queries and data changes only");
+        }
+        return inner;
+    }
+    return of(StatementKind::dml);  // the server says what is wrong with it
+}
+
+[[nodiscard]] std::optional<Classified> classify_by_table(const Token& first) {
+    constexpr std::array<std::string_view, 6> definition_words{"GRANT",  "REVOKE", "OPTIMIZE",
+                                                               "REPAIR", "CACHE",  "FLUSH"};
+    constexpr std::array<std::string_view, 7> compounds{"EXECUTE", "IF", "WHILE", "LOOP", "REPEAT", "FOR", "CASE"};
+    constexpr std::array<std::string_view, 7> plains{"PREPARE", "DEALLOCATE", "KILL",    "HELP",
+                                                     "GET",     "SIGNAL",     "RESIGNAL"};
+    if (one_of(first, definition_words)) {
+        const bool grant = first.is("GRANT") || first.is("REVOKE");
+        Classified out = grant ? secret_of(StatementKind::account) : of(StatementKind::ddl);
+        out.grant = grant;
+        return out;
+    }
+    if (one_of(first, compounds)) return of(StatementKind::execute);
+    if (one_of(first, plains)) return of(StatementKind::plain);
+    if (first.is("USE")) return of(StatementKind::use);
+    if (first.is("CALL")) return of(StatementKind::call);
+    if (first.is("SAVEPOINT") || first.is("RELEASE")) return of(StatementKind::savepoint);
+    if (first.is("UNLOCK")) return of(StatementKind::unlock_tables);
+    if (first.is("LOCK")) return of(StatementKind::lock_tables);
+    return std::nullopt;
+}
+
+[[nodiscard]] Classified classify_tokens(std::string_view sql, Tokens tokens) {
+    constexpr std::array<std::string_view, 7> read_words{"SELECT", "WITH",     "VALUES", "TABLE",
+                                                         "DESC",   "DESCRIBE", "EXPLAIN"};
+    constexpr std::array<std::string_view, 2> coordinator_reads{"DO", "CHECKSUM"};
+    const Token first = tokens[0];
+    const Token second = token_at(tokens, 1);
+    if (first.symbol('(') || one_of(first, read_words)) return classify_read(sql);
+    if (first.is("SHOW")) return classify_show(sql, tokens);
+    if (one_of(first, coordinator_reads)) {
+        Classified out = classify_read(sql);
+        out.local = false;
+        return out;
+    }
+    if (auto refused = refused_by_first_word(first, second, tokens)) return *refused;
+    if (first.is("SET"))
+        return second.is("STATEMENT") ? classify_set_statement(sql, tokens) : rules::classify_set(tokens.subspan(1));
+    if (first.is("BEGIN")) {
+        return second.is("NOT") ? classify_hidden(sql, StatementKind::execute) : classify_begin(tokens);
+    }
+    if (first.is("START")) return classify_begin(tokens);
+    if (first.is("COMMIT") || first.is("ROLLBACK")) return classify_end(tokens);
+    constexpr std::array<std::string_view, 5> definitions{"CREATE", "ALTER", "DROP", "RENAME", "TRUNCATE"};
+    if (one_of(first, definitions)) return classify_definition(tokens);
+    // ANALYZE [LOCAL] TABLE maintains, ANALYZE SELECT runs its statement; CHECK and LOAD INDEX maintain.
+    if (first.is("ANALYZE") && !head_has(tokens.first(std::min<std::size_t>(tokens.size(), 3)), "TABLE")) {
+        return of(StatementKind::dml);
+    }
+    if (first.is("ANALYZE") || first.is("CHECK") || (first.is("LOAD") && second.is("INDEX")))
+        return of(StatementKind::ddl);
+    if (auto known = classify_by_table(first)) {
+        const bool hides =
+            known->kind == StatementKind::execute || known->kind == StatementKind::call || first.is("PREPARE");
+        if (!hides) return *known;
+        return classify_hidden(sql, known->kind);
+    }
+    return of(StatementKind::dml);
+}
+
+// Writes to the node's own schema are refused by its rights too; the words here say why.
+[[nodiscard]] bool writes_metadata(std::string_view sql, const Classified& found) {
+    if (found.kind == StatementKind::read || found.kind == StatementKind::use) return false;
+    if (!contains_ignoring_case(sql, "DDB_META")) return false;
+    SqlScanner scanner(sql);
+    for (Token token = scanner.next(); token.kind != Token::Kind::end; token = scanner.next()) {
+        const bool name = token.kind == Token::Kind::word || token.kind == Token::Kind::quoted;
+        if (name && equals_ignoring_case(token.text, "DDB_META")) return true;
+    }
+    return false;
+}
+
+}  // namespace
+
+Classified classify(std::string_view sql) {
+    std::vector<Token> tokens = scan(sql, head_tokens);
+    if (tokens.empty()) return of(StatementKind::empty);
+    constexpr std::array<std::string_view, 3> whole{"SET", "ALTER", "CREATE"};
+    if (tokens.size() == head_tokens && one_of(tokens[0], whole)) tokens = scan(sql, tokens_max);
+    Classified out = classify_tokens(sql, tokens);
+    if (out.kind == StatementKind::read && tokens[0].versioned) out.local = false;
+    if (writes_metadata(sql, out)) return refuse("ddb_meta belongs to the node: it can be read, not written");
+    return out;
+}
+
+bool computes_variables(const Classified& statement, std::string_view sql) {
+    if (statement.kind == StatementKind::set) return statement.reads_tables && sql.find('@') != std::string_view::npos;
+    constexpr std::size_t scanned_bytes_max = 64u << 10;
+    if (statement.kind != StatementKind::read || statement.local || sql.size() >= scanned_bytes_max) return false;
+    return sql.find(":=") != std::string_view::npos ||
+           (sql.find('@') != std::string_view::npos && contains_ignoring_case(sql, "INTO"));
+}
+
+}  // namespace ddb::session

@@ -1,0 +1,62 @@
+// What a statement is, for routing: decided from its text alone, before anything runs. Pure; any thread.
+//
+// The classes need not be exact, only safe (FACTS 1-4): a local read that writes is refused by the server inside a
+// read-only XA (1792), and what commits implicitly is refused inside any XA (1399); both are then run where they
+// belong.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace ddb::session {
+
+enum class StatementKind : std::uint8_t {
+    empty,        // nothing but comments
+    read,         // tried read-only first; see Classified::local
+    diagnostics,  // SHOW WARNINGS: belongs to the connection that ran the previous statement
+    use,
+    begin,
+    commit,
+    rollback,
+    savepoint,        // SAVEPOINT, ROLLBACK TO, RELEASE SAVEPOINT
+    set,              // session and user variables, NAMES, ROLE
+    set_transaction,  // of the next transaction only
+    dml,              // everything that is nothing else: runs inside an XA
+    call,
+    execute,          // EXECUTE, BEGIN NOT ATOMIC and other compounds: may hide anything
+    plain,            // runs outside any XA on the coordinator, changes no data: PREPARE, KILL, HELP
+    temporary_table,  // CREATE / DROP TEMPORARY TABLE
+    ddl,
+    account,  // as ddl, and secret
+    lock_tables,
+    unlock_tables,
+    refused,
+};
+
+struct Classified {
+    StatementKind kind = StatementKind::dml;
+    bool local = false;            // of read: may be tried on any node
+    bool reads_tables = true;      // of set: false when no subquery or function can read
+    bool secret = false;           // may carry a password
+    bool grant = false;            // GRANT or REVOKE (FACTS 17)
+    bool takes_user_lock = false;  // GET_LOCK
+    bool releases_user_locks = false;
+    bool session_state = false;  // success changes what later statements of the session mean
+    bool consistent_snapshot = false;
+    bool read_only = false;                         // of begin
+    bool chain = false;                             // COMMIT / ROLLBACK AND CHAIN
+    std::optional<bool> autocommit;                 // of set
+    std::optional<bool> read_only_default;          // SET [SESSION] TRANSACTION READ ONLY | WRITE
+    std::optional<bool> each_statement_reads_anew;  // READ COMMITTED or less (true), more (false)
+    std::string refusal;                            // of refused: the reason and the way out
+};
+
+[[nodiscard]] Classified classify(std::string_view sql);
+
+// True when the statement leaves user variables behind that were computed from what this coordinator's session had
+// seen: saying it again on another one would give other values.
+[[nodiscard]] bool computes_variables(const Classified& statement, std::string_view sql);
+
+}  // namespace ddb::session

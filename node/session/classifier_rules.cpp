@@ -1,0 +1,260 @@
+#include "node/session/classifier_rules.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace ddb::session::rules {
+namespace {
+
+// Any of these may give another answer on another connection, take locks or have an effect (FACTS 2 and 32). FOUND_ROWS
+// covers SQL_CALC_FOUND_ROWS, _LOCK covers GET_LOCK and IS_FREE_LOCK.
+constexpr std::array<std::string_view, 9> not_local_words{
+    "@", "_LOCK", "INTO", "SHARE", "LAST_INSERT_ID", "ROW_COUNT", "FOUND_ROWS", "CONNECTION_ID", "LASTVAL"};
+
+// Variables that capture, apply or the two-phase commit stand on: refused in every scope.
+constexpr std::array<std::string_view, 20> pinned_variables{"SQL_LOG_BIN",
+                                                            "SERVER_ID",
+                                                            "SESSION_TRACK_GTIDS",
+                                                            "SESSION_TRACK_SYSTEM_VARIABLES",
+                                                            "SESSION_TRACK_SCHEMA",
+                                                            "SESSION_TRACK_STATE_CHANGE",
+                                                            "SESSION_TRACK_TRANSACTION_INFO",
+                                                            "SKIP_REPLICATION",
+                                                            "PSEUDO_SLAVE_MODE",
+                                                            "PSEUDO_REPLICA_MODE",
+                                                            "PSEUDO_THREAD_ID",
+                                                            "COMPLETION_TYPE",
+                                                            "ENFORCE_STORAGE_ENGINE",
+                                                            "INNODB_SNAPSHOT_ISOLATION",
+                                                            "SQL_REQUIRE_PRIMARY_KEY",
+                                                            "XA_DETACH_ON_PREPARE",
+                                                            "SQL_ERROR_LOG",
+                                                            "LOG_BIN",
+                                                            "SYSTEM_VERSIONING_INSERT_HISTORY",
+                                                            "CREATE_TMP_TABLE_BINLOG_FORMATS"};
+constexpr std::array<std::string_view, 6> pinned_prefixes{"GTID_", "BINLOG_", "WSREP_", "RPL_", "SLAVE_", "REPLICATE_"};
+// Refused in the global scope only.
+constexpr std::array<std::string_view, 13> pinned_globals{"READ_ONLY",
+                                                          "SUPER_READ_ONLY",
+                                                          "EVENT_SCHEDULER",
+                                                          "MAX_BINLOG_CACHE_SIZE",
+                                                          "MAX_BINLOG_STMT_CACHE_SIZE",
+                                                          "SYNC_BINLOG",
+                                                          "EXPIRE_LOGS_DAYS",
+                                                          "AUTOCOMMIT",
+                                                          "INNODB_FORCE_PRIMARY_KEY",
+                                                          "INNODB_FLUSH_LOG_AT_TRX_COMMIT",
+                                                          "MAX_ALLOWED_PACKET",
+                                                          "LOCAL_INFILE",
+                                                          "INIT_CONNECT"};
+
+struct Assignment {
+    bool global = false;
+    bool user_variable = false;
+    std::string_view name;
+    Tokens value;
+};
+
+[[nodiscard]] bool listed(std::string_view name, std::span<const std::string_view> words) {
+    return std::any_of(words.begin(), words.end(), [&](auto word) { return equals_ignoring_case(name, word); });
+}
+
+[[nodiscard]] bool pinned(const Assignment& assignment) {
+    if (assignment.user_variable) return false;
+    if (listed(assignment.name, pinned_variables)) return true;
+    for (const auto prefix : pinned_prefixes) {
+        if (starts_ignoring_case(assignment.name, prefix)) return true;
+    }
+    return assignment.global && listed(assignment.name, pinned_globals);
+}
+
+[[nodiscard]] std::string_view without_scope(std::string_view name, bool& global) {
+    const auto dot = name.find('.');
+    if (dot == std::string_view::npos) return name;
+    const auto scope = name.substr(0, dot);
+    if (equals_ignoring_case(scope, "GLOBAL") || starts_ignoring_case(scope, "PERSIST")) global = true;
+    return name.substr(dot + 1);
+}
+
+// One item of the list behind SET: scope, name, sign, value up to the next comma outside parentheses.
+[[nodiscard]] Assignment take_assignment(Tokens tokens, std::size_t& i) {
+    Assignment out;
+    constexpr std::array<std::string_view, 3> global_words{"GLOBAL", "PERSIST", "PERSIST_ONLY"};
+    constexpr std::array<std::string_view, 2> session_words{"SESSION", "LOCAL"};
+    if (one_of(token_at(tokens, i), global_words)) {
+        out.global = true;
+        ++i;
+    } else if (one_of(token_at(tokens, i), session_words)) {
+        ++i;
+    }
+    const Token name = token_at(tokens, i);
+    out.user_variable = name.kind == Token::Kind::user_variable;
+    out.name = name.kind == Token::Kind::system_variable ? without_scope(name.text, out.global) : name.text;
+    ++i;
+    while (token_at(tokens, i).symbol('.')) {  // keycache.name
+        out.name = token_at(tokens, i + 1).text;
+        i += 2;
+    }
+    while (token_at(tokens, i).symbol(':') || token_at(tokens, i).symbol('=')) ++i;
+    i = std::min(i, tokens.size());  // the text may end anywhere
+    const std::size_t start = i;
+    int depth = 0;
+    for (; i < tokens.size(); ++i) {
+        if (tokens[i].symbol('(')) ++depth;
+        if (tokens[i].symbol(')')) --depth;
+        if (tokens[i].symbol(',') && depth == 0) break;
+    }
+    out.value = tokens.subspan(start, i - start);
+    ++i;  // the comma
+    return out;
+}
+
+[[nodiscard]] std::optional<bool> truth(Tokens value) {
+    if (value.size() != 1) return std::nullopt;
+    const auto text = value[0].text;
+    if (text == "1" || equals_ignoring_case(text, "ON") || equals_ignoring_case(text, "TRUE")) return true;
+    if (text == "0" || equals_ignoring_case(text, "OFF") || equals_ignoring_case(text, "FALSE")) return false;
+    if (equals_ignoring_case(text, "DEFAULT")) return true;
+    return std::nullopt;
+}
+
+[[nodiscard]] bool mentions(Tokens tokens, std::string_view word) {
+    return std::any_of(tokens.begin(), tokens.end(), [&](const Token& t) { return t.is(word); });
+}
+
+// SET TRANSACTION …, SET SESSION TRANSACTION …; `tokens` start at TRANSACTION.
+void read_transaction_words(Tokens tokens, Classified& out) {
+    if (mentions(tokens, "ONLY")) out.read_only_default = true;
+    if (mentions(tokens, "WRITE")) out.read_only_default = false;
+    if (mentions(tokens, "ISOLATION")) {
+        out.each_statement_reads_anew = mentions(tokens, "COMMITTED") || mentions(tokens, "UNCOMMITTED");
+    }
+}
+
+// Effects of one assignment on the session; a reason when it is refused.
+[[nodiscard]] std::string take_effect(const Assignment& assignment, Classified& out) {
+    if (pinned(assignment)) {
+        return "SET " + std::string(assignment.name) +
+               " is refused: replication depends on this variable; leave it out, the node sets it itself";
+    }
+    for (const auto& token : assignment.value) {
+        if (token.symbol('(')) out.reads_tables = true;
+    }
+    if (assignment.user_variable || assignment.global) return {};
+    if (equals_ignoring_case(assignment.name, "AUTOCOMMIT")) {
+        out.autocommit = truth(assignment.value);
+        if (!out.autocommit) return "SET autocommit is understood with the values 0, 1, ON and OFF only";
+    } else if (equals_ignoring_case(assignment.name, "TX_READ_ONLY") ||
+               equals_ignoring_case(assignment.name, "TRANSACTION_READ_ONLY")) {
+        out.read_only_default = truth(assignment.value);
+    } else if (equals_ignoring_case(assignment.name, "TX_ISOLATION") ||
+               equals_ignoring_case(assignment.name, "TRANSACTION_ISOLATION")) {
+        const std::string_view level = assignment.value.empty() ? "" : assignment.value[0].text;
+        out.each_statement_reads_anew =
+            contains_ignoring_case(level, "COMMITTED") || mentions(assignment.value, "COMMITTED");
+    }
+    return {};
+}
+
+}  // namespace
+
+bool one_of(const Token& token, std::span<const std::string_view> words) {
+    return token.kind == Token::Kind::word && listed(token.text, words);
+}
+
+Classified refuse(std::string reason) {
+    Classified out;
+    out.kind = StatementKind::refused;
+    out.refusal = std::move(reason);
+    return out;
+}
+
+bool may_read_locally(std::string_view sql) {
+    const auto forbidden = [](std::string_view text) {
+        return std::any_of(not_local_words.begin(), not_local_words.end(),
+                           [&](auto word) { return contains_ignoring_case(text, word); });
+    };
+    if (contains_ignoring_case(sql, "/*!") || contains_ignoring_case(sql, "/*M!")) return false;
+    if (!forbidden(sql)) return true;
+    // A word inside a plain string is harmless, but where a string ends depends on sql_mode once a backslash occurs.
+    if (sql.find('\\') != std::string_view::npos) return false;
+    SqlScanner scanner(sql);
+    for (Token token = scanner.next(); token.kind != Token::Kind::end; token = scanner.next()) {
+        if (token.kind == Token::Kind::user_variable || token.kind == Token::Kind::system_variable) return false;
+        // Double quotes may be identifiers (ANSI_QUOTES), and quoted identifiers may still name functions.
+        const bool plain_string = token.kind == Token::Kind::string && token.quote == '\'';
+        if (!plain_string && token.kind != Token::Kind::symbol && forbidden(token.text)) return false;
+    }
+    return true;
+}
+
+Classified classify_set(Tokens tokens) {
+    Classified out;
+    out.kind = StatementKind::set;
+    out.reads_tables = false;
+    const Token first = token_at(tokens, 0);
+    const Token second = token_at(tokens, 1);
+    if (first.is("TRANSACTION")) {
+        out.kind = StatementKind::set_transaction;
+        read_transaction_words(tokens, out);
+        return out;
+    }
+    if (first.is("GLOBAL") && second.is("TRANSACTION")) {
+        return refuse(
+            "SET GLOBAL TRANSACTION is refused: it would hold on one server only; set it in the server's configuration "
+            "on every node");
+    }
+    if ((first.is("SESSION") || first.is("LOCAL")) && second.is("TRANSACTION")) {
+        read_transaction_words(tokens, out);
+        out.session_state = true;
+        return out;
+    }
+    if (first.is("PASSWORD") || (first.is("DEFAULT") && second.is("ROLE"))) {
+        out.kind = StatementKind::account;
+        out.secret = true;
+        return out;
+    }
+    for (std::size_t i = 0; i < tokens.size();) {
+        if (token_at(tokens, i).is("NAMES") || token_at(tokens, i).is("CHARACTER") ||
+            token_at(tokens, i).is("CHARSET") || token_at(tokens, i).is("ROLE")) {
+            out.session_state = true;  // no "=": the rest of the item is words
+        }
+        const Assignment assignment = take_assignment(tokens, i);
+        std::string reason = take_effect(assignment, out);
+        if (!reason.empty()) return refuse(std::move(reason));
+        if (!assignment.user_variable && !assignment.global) out.session_state = true;
+    }
+    return out;
+}
+
+std::string nondeterministic_alter(Tokens tokens) {
+    constexpr std::array<std::string_view, 8> functions{"UUID",       "RAND",     "SYSDATE",      "CONNECTION_ID",
+                                                        "UUID_SHORT", "SYS_GUID", "RANDOM_BYTES", "NEXTVAL"};
+    constexpr std::array<std::string_view, 9> key_words{"PRIMARY", "KEY",     "INDEX",    "UNIQUE",   "CONSTRAINT",
+                                                        "FOREIGN", "SPATIAL", "FULLTEXT", "PARTITION"};
+    constexpr std::string_view way_out = "; create a table of the new form, fill it with INSERT … SELECT and rename it";
+    if (mentions(tokens.first(std::min<std::size_t>(tokens.size(), 4)), "IGNORE")) {
+        return "ALTER IGNORE TABLE is refused: which rows it drops differs from node to node" + std::string(way_out);
+    }
+    int depth = 0;
+    bool adds_column = false;
+    for (std::size_t i = 0; i < tokens.size(); ++i) {
+        if (tokens[i].symbol('(')) ++depth;
+        if (tokens[i].symbol(')')) --depth;
+        if (depth == 0 && tokens[i].symbol(',')) adds_column = false;
+        if (depth == 0 && tokens[i].is("ADD")) adds_column = !one_of(token_at(tokens, i + 1), key_words);
+        if (adds_column && one_of(tokens[i], functions) && token_at(tokens, i + 1).symbol('(')) {
+            return "ALTER TABLE … ADD with " + std::string(tokens[i].text) +
+                   "() is refused: existing rows would get other values on each node" + std::string(way_out);
+        }
+        if (adds_column && tokens[i].is("AUTO_INCREMENT") && mentions(tokens, "PRIMARY")) {
+            return "adding an AUTO_INCREMENT column to a table without primary key is refused: its rows would be "
+                   "numbered "
+                   "in another order on each node" +
+                   std::string(way_out);
+        }
+    }
+    return {};
+}
+
+}  // namespace ddb::session::rules

@@ -1,0 +1,31 @@
+// Private parts of the classifier: word lists and the rules for SET and ALTER, which need more than the first words.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "node/session/classifier.hpp"
+#include "node/session/sql_scan.hpp"
+
+namespace ddb::session::rules {
+
+using Tokens = std::span<const Token>;
+
+// `token` behind the end gives an end token.
+[[nodiscard]] inline Token token_at(Tokens tokens, std::size_t i) {
+    return i < tokens.size() ? tokens[i] : Token{};
+}
+[[nodiscard]] bool one_of(const Token& token, std::span<const std::string_view> words);
+[[nodiscard]] Classified refuse(std::string reason);
+
+// Empty when the statement may be tried on any node (FACTS 2); else the word that forbids it.
+[[nodiscard]] bool may_read_locally(std::string_view sql);
+
+// `tokens` start behind SET.
+[[nodiscard]] Classified classify_set(Tokens tokens);
+// Reason to refuse an ALTER TABLE that would come out differently on each node (FACTS 18); empty when fine.
+[[nodiscard]] std::string nondeterministic_alter(Tokens tokens);
+
+}  // namespace ddb::session::rules

@@ -1,0 +1,149 @@
+// What front and back sessions share, private to this folder: the way to the host, the executors and the pipeline, what
+// is known of the cluster, and the look-up of sessions. Loop thread only, but post().
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+#include <utility>
+#include <vector>
+
+#include "node/session/executor_pool.hpp"
+#include "node/session/read_barrier.hpp"
+#include "node/session/session_engine.hpp"
+#include "node/session/write_pipeline.hpp"
+
+namespace ddb::session {
+
+class FrontSession;
+class BackSession;
+
+// One definition at a time on this coordinator (DESIGN §3.2); while one runs or is undecided, reads wait.
+class DefinitionGate {
+  public:
+    explicit DefinitionGate(ReadBarrier& barrier) : barrier_(barrier) {}
+    // True: the caller is inside. False: it is queued and will be called through next().
+    [[nodiscard]] bool enter(std::uint64_t serial);
+    void leave();
+    [[nodiscard]] std::uint64_t take_next();  // serial of the next in the queue, now inside; 0 = none
+    void cancel(std::uint64_t serial);
+    void clear_queue() { queue_.clear(); }
+    // While held nobody new gets in: a dump of this server is being taken.
+    void hold(bool held) { held_ = held; }
+    [[nodiscard]] bool quiet() const { return !busy_; }
+
+  private:
+    ReadBarrier& barrier_;
+    bool busy_ = false;
+    bool held_ = false;
+    std::deque<std::uint64_t> queue_;
+};
+
+using RequestKey = std::pair<SessionId, RequestNumber>;
+
+// Which requests run right now, so that a retry that came over another node joins instead of running twice; and how far
+// each session has come, so that a late copy of an old request is taken for a retry.
+class RequestRegistry {
+  public:
+    // False: it runs already, `serial` waits for its end.
+    [[nodiscard]] bool start(const RequestKey& key, std::uint64_t serial);
+    // Serials that wait for it.
+    [[nodiscard]] std::vector<std::uint64_t> finish(const RequestKey& key);
+    [[nodiscard]] bool seen_before(const RequestKey& key);  // and remembers it
+    void clear_progress() { progress_.clear(); }
+
+  private:
+    std::map<RequestKey, std::vector<std::uint64_t>> running_;
+    std::unordered_map<SessionId, RequestNumber> progress_;
+};
+
+class EngineParts final : public PipelineHost {
+  public:
+    EngineParts(SessionHost& host_in, storage::LocalDatabase& database_in, storage::Journal& journal_in,
+                SessionLimits limits_in);
+    ~EngineParts() override;
+
+    // Any thread: runs on the loop thread in the next pump().
+    void post(Task task);
+    [[nodiscard]] std::vector<Task> take_posted();
+    // Later in this round of the loop: keeps sessions from calling into each other.
+    void defer(Task task) { deferred_.push_back(std::move(task)); }
+    void run_deferred();
+
+    [[nodiscard]] FrontSession* front(const SessionId& session);
+    [[nodiscard]] BackSession* back(std::uint64_t serial);
+    [[nodiscard]] BackSession* back(NodeId peer, const SessionId& session);
+
+    void reply_to_front(SessionMessage message);                    // in process, deferred
+    void send_to_back(NodeId coordinator, SessionMessage message);  // in process (deferred) or over the bus
+    // What a front asks of this coordinator; `peer` 0: this node's own front.
+    void on_back_request(NodeId peer, SessionMessage message);
+    void kill(std::uint64_t connection_id, bool query_only, Task done);  // on an executor; `done` on the loop
+
+    void ask_outcome(core::OutcomeQuery query, std::uint64_t serial);
+    [[nodiscard]] bool serving() const { return office.value != 0; }
+    // A coordinator is known and, when it is this node, its office is open.
+    [[nodiscard]] bool coordinator_ready() const;
+    void finish_request(const RequestKey& key);
+    void leave_gate();
+    void pass_gate_on();  // to the next in its queue, if it may go
+
+    // PipelineHost
+    void propose(const core::Propose& proposal) override { host.propose(proposal); }
+    void register_prepared(LogIndex index, TxnId txn, std::string xid,
+                           std::unique_ptr<storage::Connection> connection) override;
+    void register_done(LogIndex index) override { database.register_done(index); }
+    void roll_back(std::unique_ptr<storage::Connection> connection, std::string xid,
+                   std::function<void(std::unique_ptr<storage::Connection>)> done) override;
+    [[nodiscard]] bool owns_connection(std::uint64_t thread_id) const override {
+        return own_connections.contains(thread_id);
+    }
+    void foreign_write(const std::string& text) override;
+    [[nodiscard]] TxnId next_txn() override { return TxnId{office, ++txn_counter}; }
+    [[nodiscard]] std::uint64_t wall_clock_us() const override;
+
+    SessionHost& host;
+    storage::LocalDatabase& database;
+    storage::Journal& journal;
+    const SessionLimits limits;
+    ClusterView view;
+    std::uint64_t now_ms = 0;
+    Epoch office;  // this node's open one; 0 = none
+    std::uint64_t txn_counter = 0;
+    bool fenced = false;
+    bool server_up = true;
+    bool quiescing = false;
+    std::unordered_set<std::uint64_t> own_connections;                // of back sessions of this office
+    std::unordered_map<std::uint64_t, std::uint64_t> outcome_askers;  // token → serial of the back session
+    std::uint64_t last_outcome_token = 0;
+    std::uint64_t last_serial = 0;
+    ReadBarrier barrier;
+    WritePipeline pipeline;
+    DefinitionGate gate;
+    RequestRegistry requests;
+    SessionEngine::Counters counters;
+    std::unordered_map<SessionId, std::unique_ptr<FrontSession>> fronts;
+    std::map<std::uint64_t, std::unique_ptr<BackSession>> backs;  // by serial; closed ones stay until their work ends
+    std::map<std::pair<NodeId, SessionId>, std::uint64_t> back_keys;  // open ones; peer 0 = this node's own front
+
+    std::vector<Origin> lost_clients;  // found gone while sending; the engine ends their sessions
+
+  private:
+    void open_back(NodeId peer, OpenSession open);
+    void answer(NodeId peer, SessionMessage message);
+
+    std::mutex posted_mutex_;
+    std::vector<Task> posted_;
+    std::deque<Task> deferred_;
+    bool running_deferred_ = false;
+
+  public:
+    ExecutorPool pool;  // last: its threads use everything above
+};
+
+}  // namespace ddb::session

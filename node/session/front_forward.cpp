@@ -1,0 +1,271 @@
+// The way to the coordinator and back: opening the session there, sending a request again to the next coordinator, and
+// what its answers tell about the session's state.
+#include <algorithm>
+#include <utility>
+
+#include "node/session/front_session.hpp"
+#include "node/session/sql_scan.hpp"
+
+namespace ddb::session {
+namespace {
+
+constexpr std::uint16_t status_in_transaction = 1;
+constexpr std::uint16_t status_autocommit = 2;
+constexpr std::size_t replay_statements_max = 64;
+constexpr std::size_t replay_bytes_max = 64u << 10;
+constexpr std::uint64_t resend_ms_first = 1000;
+constexpr std::uint64_t retry_gap_ms = 10;
+
+[[nodiscard]] Error transaction_lost_error() {
+    return Error{ErrorCode::sql, "transaction rolled back: the coordinator changed", 1213, "40001"};
+}
+
+// Statements that commit the open transaction before they do their own work: a lost answer leaves two questions open.
+[[nodiscard]] bool commits_implicitly(const Classified& statement) {
+    switch (statement.kind) {
+        case StatementKind::ddl:
+        case StatementKind::account:
+        case StatementKind::begin:
+        case StatementKind::lock_tables:
+        case StatementKind::execute:
+            return true;
+        case StatementKind::commit:
+            return statement.chain;
+        case StatementKind::set:
+            return statement.autocommit.has_value();
+        default:
+            return false;
+    }
+}
+
+}  // namespace
+
+void FrontSession::forward() {
+    active_->step = Step::waiting;
+    if (parts_.now_ms < active_->not_before_ms || !parts_.coordinator_ready()) return;
+    if (active_->avoid_epoch && parts_.view.epoch == active_->avoid_epoch) return;
+    if (!open_back()) return;
+    active_->step = Step::forwarded;
+    active_->resend_gap_ms = resend_ms_first;
+    active_->resend_ms = parts_.now_ms + resend_ms_first;
+    Execute execute = active_->execute;
+    execute.retry = execute.retry || active_->ever_forwarded;
+    execute.timeout_ms =
+        static_cast<std::uint32_t>(active_->deadline_ms - std::min(active_->deadline_ms, parts_.now_ms));
+    execute.seen = std::max(execute.seen, execute.retry ? LogIndex{} : seen_);
+    if (!active_->ever_forwarded) active_->execute.seen = execute.seen;  // a retry carries what was known at first
+    active_->ever_forwarded = true;
+    parts_.send_to_back(back_node_, std::move(execute));
+}
+
+// False when the request was answered instead: state of the session is lost for good.
+bool FrontSession::open_back() {
+    if (back_node_ == parts_.view.coordinator && back_epoch_ == parts_.view.epoch) return true;
+    if (had_back_ && !not_replayable_.empty()) {
+        const std::string lost = std::exchange(not_replayable_, {});
+        replay_.clear();
+        replay_bytes_ = 0;
+        stateful_ = false;
+        back_autocommit_ = true;
+        had_back_ = false;
+        finish_error(Error{ErrorCode::sql,
+                           "the coordinator changed, and the session's " + lost + " went with it: set them up again",
+                           1927, "70100"});
+        return false;
+    }
+    back_node_ = parts_.view.coordinator;
+    back_epoch_ = parts_.view.epoch;
+    had_back_ = true;
+    OpenSession open = open_;
+    open.database = database_;
+    parts_.send_to_back(back_node_, std::move(open));
+    for (const auto& sql : replay_) {
+        Execute execute;  // request number 0: nobody waits for it
+        execute.session = open_.session;
+        execute.sql = sql;
+        execute.consistency = Consistency::local;
+        parts_.send_to_back(back_node_, std::move(execute));
+    }
+    return true;
+}
+
+void FrontSession::retry_later(std::uint64_t after_ms) {
+    active_->step = Step::waiting;
+    active_->not_before_ms = parts_.now_ms + after_ms;
+}
+
+// The session on the coordinator is gone, with its transaction.
+void FrontSession::back_lost() {
+    back_node_ = NodeId{};
+    const bool had_transaction = std::exchange(in_transaction_, false);
+    // A statement of the transaction that waits for a coordinator must not run by itself at the next one.
+    const bool never_sent =
+        active_ && active_->step == Step::waiting && active_->in_transaction && !active_->ever_forwarded;
+    if (!never_sent && (!active_ || active_->step != Step::forwarded)) {
+        transaction_lost_ = transaction_lost_ || had_transaction;
+        return;
+    }
+    if (never_sent) {
+        if (active_->statement.kind == StatementKind::rollback) {
+            finish(make_end());
+        } else {
+            finish_error(transaction_lost_error());
+        }
+        return;
+    }
+    if (active_->answer_started) {
+        const bool in_transaction = active_->in_transaction;
+        finish_error(in_transaction ? transaction_lost_error()
+                                    : Error{ErrorCode::sql, "the coordinator was lost in the middle of the result",
+                                            2013, "HY000"});
+        return;
+    }
+    if (active_->in_transaction) {
+        if (active_->statement.kind == StatementKind::rollback) {
+            finish(make_end());
+            return;
+        }
+        if (commits_implicitly(active_->statement)) {
+            finish_error(unknown_outcome());
+            return;
+        }
+        if (active_->statement.kind != StatementKind::commit) {
+            finish_error(transaction_lost_error());
+            return;
+        }
+    }
+    retry_later(retry_gap_ms);
+}
+
+void FrontSession::on_view() {
+    const auto& view = parts_.view;
+    if (back_node_ && view.coordinator && (view.coordinator != back_node_ || view.epoch != back_epoch_)) back_lost();
+    if (active_ && active_->step == Step::waiting) forward();
+}
+
+void FrontSession::on_peer_gone(NodeId peer) {
+    if (back_node_ == peer && peer) back_lost();
+}
+
+// --- answers ---------------------------------------------------------------------------------------------------------
+
+void FrontSession::on_back_message(NodeId from, SessionMessage message) {
+    if (closed_ || from != back_node_) return;
+    if (const auto* opened = std::get_if<SessionOpened>(&message)) {
+        on_back_opened(*opened);
+        return;
+    }
+    const bool relayed = std::visit(
+        [&](const auto& m) {
+            if constexpr (requires { m.request; }) {
+                return active_ && active_->step == Step::forwarded && m.request == active_->execute.request;
+            } else {
+                return false;
+            }
+        },
+        message);
+    if (relayed) relay(std::move(message));
+}
+
+void FrontSession::on_back_opened(const SessionOpened& opened) {
+    if (opened.accepted) return;
+    if (opened.error.code == ErrorCode::not_coordinator) {
+        back_lost();
+        return;
+    }
+    const Error error = opened.error;
+    back_node_ = NodeId{};
+    if (active_ && active_->step == Step::forwarded) finish_error(error);
+}
+
+void FrontSession::relay(SessionMessage message) {
+    if (auto* end = std::get_if<ResultEnd>(&message)) {
+        const bool counted = active_->in_result && !end->error;
+        if (counted && end->outcome.affected_rows != active_->rows) {
+            // A link broke and was made again in between: better an error than a result with a hole.
+            end->error = fail(ErrorCode::io, "rows of this result were lost between the nodes");
+        }
+        if (active_->in_result) end->outcome.affected_rows = 0;
+        active_->in_result = false;
+        if (!end->more) {
+            on_back_end(std::move(*end));
+            return;
+        }
+        end->redirected = end->node != parts_.view.self;
+    } else if (std::holds_alternative<ResultHeader>(message)) {
+        active_->in_result = true;
+        active_->rows = 0;
+    } else if (const auto* rows = std::get_if<ResultRows>(&message)) {
+        active_->rows += rows->row_count;
+    } else {
+        return;
+    }
+    active_->answer_started = true;
+    active_->resend_ms = parts_.now_ms + active_->resend_gap_ms;
+    send(std::move(message));
+}
+
+void FrontSession::on_back_end(ResultEnd end) {
+    if (end.error && end.error->code == ErrorCode::not_coordinator) {
+        back_lost();
+        return;
+    }
+    const bool plain_commit = active_->statement.kind == StatementKind::commit && !active_->statement.chain;
+    const bool again = (!active_->in_transaction || plain_commit) && !active_->answer_started;
+    if (end.error && end.error->code == ErrorCode::unknown_outcome && again) {
+        // The next coordinator's log knows; until the deadline there is time to ask it.
+        active_->unknown = end.error;
+        active_->avoid_epoch = back_epoch_;
+        in_transaction_ = false;
+        retry_later(retry_gap_ms);
+        return;
+    }
+    const bool by_deadline = active_->give_up_ms != 0 && !active_->cancelled_by_client;
+    if (end.error && end.error->mysql_code == 1317 && by_deadline) {
+        end.error->code = ErrorCode::timeout;
+        end.error->message = "timed out after " + std::to_string(active_->execute.timeout_ms) +
+                             " ms; the statement was cancelled and rolled back";
+    }
+    end.redirected = end.node != parts_.view.self;
+    learn_state(end);
+    finish(std::move(end));
+}
+
+void FrontSession::learn_state(const ResultEnd& end) {
+    in_transaction_ = (end.status_flags & status_in_transaction) != 0;
+    back_autocommit_ = (end.status_flags & status_autocommit) != 0;
+    database_ = end.database;
+    seen_ = std::max(seen_, end.index);
+    last_was_local_ = false;
+    next_on_back_ = false;
+    if (end.error) return;
+    const Classified& statement = active_->statement;
+    next_on_back_ = statement.kind == StatementKind::set_transaction;
+    if (statement.session_state) stateful_ = true;
+    if (statement.kind == StatementKind::temporary_table) not_replayable_ = "temporary tables";
+    if (statement.takes_user_lock) not_replayable_ = "user locks";
+    if (computes_variables(statement, active_->execute.sql)) not_replayable_ = "user variables";
+    if (statement.kind == StatementKind::set) remember_set();
+}
+
+// Settings are given to the next coordinator's session again; values computed from what this one had seen cannot be.
+void FrontSession::remember_set() {
+    const std::string& sql = active_->execute.sql;
+    if (active_->statement.reads_tables) {
+        if (not_replayable_.empty()) not_replayable_ = "session variables";
+        return;
+    }
+    const auto same = std::find(replay_.begin(), replay_.end(), sql);
+    if (same != replay_.end()) {
+        std::rotate(same, same + 1, replay_.end());
+        return;
+    }
+    if (replay_.size() >= replay_statements_max || replay_bytes_ + sql.size() > replay_bytes_max) {
+        not_replayable_ = "session variables";
+        return;
+    }
+    replay_bytes_ += sql.size();
+    replay_.push_back(sql);
+}
+
+}  // namespace ddb::session

@@ -1,0 +1,245 @@
+// Reads on this node's own server (DESIGN §3.3): inside a read-only XA that is always rolled back, so that the server
+// refuses whatever writes or commits before it has an effect.
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "node/session/front_session.hpp"
+
+namespace ddb::session {
+namespace {
+
+// Reads share an XA for no longer than this, idle or not: it keeps definitions of the tables it read waiting.
+constexpr std::uint64_t shared_ms_max = 100;
+constexpr std::uint64_t idle_ms_max = 20;
+constexpr std::uint16_t error_deadlock = 1213;
+
+[[nodiscard]] std::string quoted_name(const std::string& name) {
+    std::string out = "`";
+    for (const char c : name) {
+        if (c == '`') out += '`';
+        out += c;
+    }
+    return out + "`";
+}
+
+void end_xa(storage::Connection& connection, const std::string& xid) {
+    const std::array<std::string, 2> sql{xa_sql("END", xid), xa_sql("ROLLBACK", xid)};
+    (void)connection.execute_all(sql);  // XA END fails in rollback-only transactions, ROLLBACK does not mind
+}
+
+}  // namespace
+
+// Everything one local read needs on its executor.
+struct FrontSession::LocalJob {
+    ConnectionPtr connection;
+    LocalXa xa;
+    OpenSession open;
+    std::string database;
+    std::string current_database;
+    std::string sql;
+    RequestNumber request;
+    std::uint64_t now_ms = 0;
+    bool plain = false;  // diagnostics of the previous statement: no transaction around them
+    std::shared_ptr<CreditStream> stream;
+};
+
+// READ COMMITTED, so that each read sees what is committed when it begins, however long the XA has been open.
+StatementEnd FrontSession::read_on_executor(LocalJob& job, const storage::LocalDatabase& database) {
+    StatementEnd end;
+    if (!job.connection) {
+        auto made = database.connect(job.open.user, job.open.password, job.database);
+        if (!made) {
+            end.error = made.error();
+            return end;
+        }
+        job.connection = std::move(*made);
+        job.xa = {};
+    } else if (job.current_database != job.database && !job.database.empty()) {
+        if (auto used = job.connection->execute("USE " + quoted_name(job.database)); !used) end.error = used.error();
+    }
+    std::vector<std::string> before;
+    job.xa.shared = !job.xa.xid.empty() && job.now_ms < job.xa.begun_ms + shared_ms_max;
+    if (!end.error && !job.plain && !job.xa.shared) {
+        if (!job.xa.xid.empty()) before = {xa_sql("END", job.xa.xid), xa_sql("ROLLBACK", job.xa.xid)};
+        job.xa = {storage::random_xid(), job.now_ms, false};
+        before.insert(before.end(),
+                      {"SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ ONLY", xa_sql("START", job.xa.xid)});
+    }
+    if (!end.error) {
+        end = run_statement(*job.connection, {job.sql, before}, job.open.session, job.request, *job.stream);
+    }
+    const bool unread = end.error && end.error->code != ErrorCode::sql;
+    if (unread || job.connection->broken() || job.connection->ahead_failed()) {
+        job.connection.reset();
+    } else if (end.error && !job.xa.xid.empty()) {
+        end_xa(*job.connection, job.xa.xid);
+        job.xa.xid.clear();
+        if (job.connection->broken()) job.connection.reset();
+    }
+    if (!job.connection) job.xa.xid.clear();
+    return end;
+}
+
+bool FrontSession::may_read_here() const {
+    if (parts_.fenced || !parts_.server_up) return false;
+    const Classified& statement = active_->statement;
+    if (statement.kind == StatementKind::diagnostics) return last_was_local_ && (local_ != nullptr || local_busy_);
+    const bool plain_session = !in_transaction_ && back_autocommit_ && !stateful_ && !next_on_back_;
+    return statement.kind == StatementKind::read && statement.local && plain_session;
+}
+
+void FrontSession::read_locally() {
+    if (active_->statement.kind == StatementKind::diagnostics) {
+        run_locally();
+        return;
+    }
+    active_->step = Step::barrier;
+    const RequestNumber request = active_->execute.request;
+    const auto passed = [parts = &parts_, id = open_.session, serial = serial_, request](LogIndex index) {
+        auto* session = parts->front(id);
+        if (session == nullptr || session->serial_ != serial) return;
+        auto& active = session->active_;
+        if (!active || active->execute.request != request || active->step != Step::barrier) return;
+        active->wait_id = 0;
+        session->seen_ = std::max(session->seen_, index);
+        session->run_locally();
+    };
+    const LogIndex at_least = std::max(active_->execute.seen, seen_);
+    const bool own_writes = active_->execute.consistency == Consistency::session;
+    const std::uint64_t id =
+        parts_.barrier.wait(active_->execute.consistency, own_writes ? at_least : LogIndex{}, passed);
+    if (active_ && active_->step == Step::barrier) active_->wait_id = id;
+}
+
+std::function<void(SessionMessage)> FrontSession::deliver() const {
+    return [parts = &parts_, id = open_.session, serial = serial_,
+            request = active_->execute.request](SessionMessage message) {
+        parts->post(Task([parts, id, serial, request, message = std::move(message)]() mutable {
+            auto* session = parts->front(id);
+            if (session == nullptr || session->serial_ != serial) return;
+            auto& active = session->active_;
+            if (!active || active->execute.request != request || active->step != Step::local) return;
+            active->answer_started = true;
+            if (auto* end = std::get_if<ResultEnd>(&message)) end->outcome.affected_rows = 0;
+            session->send(std::move(message));
+        }));
+    };
+}
+
+void FrontSession::run_locally() {
+    active_->step = Step::local;
+    if (local_busy_) {
+        local_wanted_ = true;
+        return;
+    }
+    local_wanted_ = false;
+    local_busy_ = true;
+    active_->stream = std::make_shared<CreditStream>(active_->execute.credit_bytes, deliver());
+    ++parts_.counters.local_reads;
+    LocalJob job;
+    job.connection = std::move(local_);
+    job.open = open_;
+    job.database = database_;
+    job.current_database = local_database_;
+    job.xa = std::exchange(local_xa_, {});
+    job.now_ms = parts_.now_ms;
+    job.sql = active_->execute.sql;
+    job.request = active_->execute.request;
+    job.plain = active_->statement.kind == StatementKind::diagnostics;
+    job.stream = active_->stream;
+    local_database_ = database_;
+    parts_.pool.run(Task([parts = &parts_, serial = serial_, job = std::move(job)]() mutable {
+        const SessionId id = job.open.session;
+        const RequestNumber request = job.request;
+        LocalReport report;
+        report.end = read_on_executor(job, parts->database);
+        report.connection = std::move(job.connection);
+        report.xa = std::move(job.xa);
+        parts->post(Task([parts, id, serial, request, report = std::move(report)]() mutable {
+            auto* session = parts->front(id);
+            if (session == nullptr || session->serial_ != serial) return;
+            session->local_back(std::move(report.connection), report.xa);
+            auto& active = session->active_;
+            if (active && active->execute.request == request && active->step == Step::local)
+                session->local_done(std::move(report));
+            if (session->local_wanted_ && active && active->step == Step::local) session->run_locally();
+        }));
+    }));
+}
+
+void FrontSession::local_done(LocalReport report) {
+    const auto& error = report.end.error;
+    if (error && !active_->answer_started && !report.end.answered) {
+        // It writes, or commits implicitly: it belongs to the coordinator, and had no effect here (FACTS 1).
+        if (error->mysql_code == error_read_only_transaction || error->mysql_code == error_xa_state) {
+            active_->statement.local = false;
+            forward();
+            return;
+        }
+        // Lost; or what an earlier read in the same XA holds and a definition waits for makes a circle.
+        const bool in_the_way = error->mysql_code == error_deadlock && report.xa.shared;
+        if ((error->code == ErrorCode::io || in_the_way) && !active_->local_retried) {
+            active_->local_retried = true;
+            local_wanted_ = true;
+            return;
+        }
+    }
+    end_local(report.end);
+}
+
+void FrontSession::end_local(const StatementEnd& ended) {
+    ResultEnd end = make_end();
+    end.outcome = outcome_of(ended);
+    if (ended.had_rows) end.outcome.affected_rows = 0;
+    end.error = ended.error;
+    if (end.error) end.outcome = Outcome{0, 0, 0, end.error->mysql_code, {}};
+    last_was_local_ = true;
+    finish(std::move(end));
+}
+
+void FrontSession::local_back(ConnectionPtr connection, LocalXa xa) {
+    local_busy_ = false;
+    local_ = std::move(connection);
+    local_xa_ = std::move(xa);
+    local_used_ms_ = parts_.now_ms;
+    if (local_) local_id_ = local_->id();
+    if (std::exchange(local_poisoned_, false) && local_) {
+        parts_.pool.run(Task([killed = std::move(local_)]() mutable { killed.reset(); }));
+    }
+    if (!local_) {
+        local_xa_ = {};
+        last_was_local_ = false;
+    }
+}
+
+void FrontSession::close_idle_xa() {
+    if (!local_ || local_busy_ || local_xa_.xid.empty() || parts_.now_ms < local_used_ms_ + idle_ms_max) return;
+    local_busy_ = true;
+    parts_.pool.run(Task([parts = &parts_, id = open_.session, serial = serial_, connection = std::move(local_),
+                          xid = std::exchange(local_xa_, {}).xid]() mutable {
+        end_xa(*connection, xid);
+        if (connection->broken()) connection.reset();
+        parts->post(Task([parts, id, serial, connection = std::move(connection)]() mutable {
+            auto* session = parts->front(id);
+            if (session == nullptr || session->serial_ != serial) return;
+            session->local_back(std::move(connection), {});
+            auto& active = session->active_;
+            if (session->local_wanted_ && active && active->step == Step::local) session->run_locally();
+        }));
+    }));
+}
+
+void FrontSession::cancel_local() {
+    if (active_->stream) active_->stream->cancel();
+    if (!local_busy_) return;
+    local_poisoned_ = true;
+    parts_.kill(local_id_, false, Task([] {}));
+}
+
+void FrontSession::on_server_lost() {
+    if (local_) parts_.pool.run(Task([connection = std::move(local_)]() mutable { connection.reset(); }));
+    local_xa_ = {};
+}
+
+}  // namespace ddb::session

@@ -1,0 +1,331 @@
+#include "node/session/front_session.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace ddb::session {
+namespace {
+
+constexpr std::uint16_t status_autocommit = 2;
+constexpr std::uint64_t opening_ms_max = 3000;
+// After the deadline of a request that runs elsewhere: time for its cancellation to come to a definite end.
+constexpr std::uint64_t cancel_grace_ms = 1500;
+constexpr std::uint64_t timeout_ms_max = 24ULL * 3600 * 1000;
+
+// Refusals that an account or database made a moment ago may explain: this server may not have applied it yet.
+[[nodiscard]] bool may_be_behind(const Error& error) {
+    return error.mysql_code == 1044 || error.mysql_code == 1045 || error.mysql_code == 1049 || error.mysql_code == 1698;
+}
+
+}  // namespace
+
+FrontSession::FrontSession(EngineParts& parts, std::uint64_t serial, Origin client, OpenSession open)
+    : parts_(parts), serial_(serial), client_(std::move(client)), open_(std::move(open)), database_(open_.database) {}
+
+FrontSession::~FrontSession() = default;
+
+// --- opening ---------------------------------------------------------------------------------------------------------
+
+void FrontSession::open() {
+    if (open_.user == parts_.limits.service_user) {
+        connected(
+            nullptr,
+            Error{ErrorCode::refused, "the account '" + open_.user + "' belongs to the node itself", 1045, "28000"},
+            true);
+        return;
+    }
+    opening_until_ms_ = parts_.now_ms + opening_ms_max;
+    connect(false);
+}
+
+void FrontSession::connect(bool last_try) {
+    opening_wait_id_ = 0;
+    parts_.pool.run(Task([parts = &parts_, id = open_.session, serial = serial_, open = open_, last_try] {
+        auto connection = parts->database.connect(open.user, open.password, open.database);
+        std::optional<Error> error;
+        if (!connection) error = connection.error();
+        parts->post(Task([parts, id, serial, last_try, error = std::move(error),
+                          made = connection ? std::move(*connection) : nullptr]() mutable {
+            auto* session = parts->front(id);
+            if (session != nullptr && session->serial_ == serial) session->connected(std::move(made), error, last_try);
+        }));
+    }));
+}
+
+void FrontSession::connected(ConnectionPtr connection, const std::optional<Error>& error, bool last_try) {
+    if (error && !last_try && may_be_behind(*error) && parts_.view.quorum) {
+        const auto again = [parts = &parts_, id = open_.session, serial = serial_](LogIndex) {
+            auto* session = parts->front(id);
+            if (session != nullptr && session->serial_ == serial) session->connect(true);
+        };
+        opening_wait_id_ = 1;  // overwritten below unless the wait is over at once
+        const std::uint64_t wait_id = parts_.barrier.wait(Consistency::strong, LogIndex{}, again);
+        if (opening_wait_id_ != 0) opening_wait_id_ = wait_id;
+        return;
+    }
+    SessionOpened opened;
+    opened.session = open_.session;
+    opened.node = parts_.view.self;
+    opened.coordinator = parts_.view.coordinator;
+    opened.coordinator_address = parts_.view.coordinator_address;
+    if (error) {
+        opened.error = *error;
+        send(std::move(opened));
+        closed_ = true;  // the engine removes it with the next tick
+        return;
+    }
+    local_ = std::move(connection);
+    local_id_ = local_->id();
+    local_database_ = open_.database;
+    accepted_ = true;
+    opened.accepted = true;
+    opened.connection_id = local_id_;
+    opened.server_version = local_->server_version();
+    send(std::move(opened));
+    advance();
+}
+
+// --- requests --------------------------------------------------------------------------------------------------------
+
+void FrontSession::on_execute(Execute execute) {
+    if (closed_) return;
+    const auto same = [&](const Execute& other) { return other.request == execute.request; };
+    if ((active_ && same(active_->execute)) || std::any_of(queue_.begin(), queue_.end(), same)) return;
+    if (last_end_ && last_end_->request == execute.request) {  // its answer was lost
+        send(*last_end_);
+        return;
+    }
+    if (queue_.size() >= parts_.limits.requests_queued_max) {
+        ResultEnd end = make_end();
+        end.request = execute.request;
+        end.error = fail(ErrorCode::overloaded,
+                         "more than " + std::to_string(queue_.size()) + " requests wait in this session");
+        send(std::move(end));
+        return;
+    }
+    queue_.push_back(std::move(execute));
+    advance();
+}
+
+void FrontSession::advance() {
+    if (!accepted_ || closed_ || active_ || queue_.empty()) return;
+    Execute execute = std::move(queue_.front());
+    queue_.pop_front();
+    begin(std::move(execute));
+}
+
+void FrontSession::begin(Execute execute) {
+    active_.emplace();
+    active_->statement = classify(execute.sql);
+    active_->deadline_ms = parts_.now_ms + std::min<std::uint64_t>(execute.timeout_ms, timeout_ms_max);
+    active_->in_transaction = in_transaction_;
+    active_->execute = std::move(execute);
+    if (answer_without_work()) return;
+    if (may_read_here()) {
+        read_locally();
+    } else {
+        forward();
+    }
+}
+
+// What needs neither the server nor the coordinator.
+bool FrontSession::answer_without_work() {
+    const Classified& statement = active_->statement;
+    const StatementKind kind = statement.kind;
+    if (active_->execute.sql.size() > statement_bytes_max) {
+        finish_error(Error{ErrorCode::invalid_argument,
+                           "the statement has " + std::to_string(active_->execute.sql.size()) + " bytes, at most " +
+                               std::to_string(statement_bytes_max) + " are accepted",
+                           1153, "08S01"});
+        return true;
+    }
+    if (kind == StatementKind::refused) {
+        finish_error(Error{ErrorCode::invalid_argument, statement.refusal, 1235, "42000"});
+        return true;
+    }
+    if (transaction_lost_) {
+        transaction_lost_ = false;
+        if (kind == StatementKind::rollback) {
+            finish(make_end());
+        } else {
+            finish_error(Error{ErrorCode::sql, "transaction rolled back: the coordinator changed", 1213, "40001"});
+        }
+        return true;
+    }
+    const bool ends_nothing = (kind == StatementKind::commit || kind == StatementKind::rollback) && !in_transaction_ &&
+                              back_autocommit_ && !statement.chain && !active_->execute.retry;
+    if (kind == StatementKind::empty || kind == StatementKind::unlock_tables || ends_nothing) {
+        finish(make_end());
+        return true;
+    }
+    return false;
+}
+
+ResultEnd FrontSession::make_end() const {
+    ResultEnd end;
+    end.session = open_.session;
+    if (active_) end.request = active_->execute.request;
+    end.node = parts_.view.self;
+    end.coordinator = parts_.view.coordinator;
+    end.members = parts_.view.members;
+    end.database = database_;
+    end.index = seen_;
+    end.status_flags =
+        static_cast<std::uint16_t>((in_transaction_ ? 1 : 0) | (back_autocommit_ ? status_autocommit : 0));
+    return end;
+}
+
+void FrontSession::finish(ResultEnd end) {
+    if (active_->wait_id != 0) parts_.barrier.cancel(active_->wait_id);
+    if (end.error) {
+        ++parts_.counters.errors;
+        if (end.error->code == ErrorCode::unknown_outcome) ++parts_.counters.unknown;
+    }
+    end.session = open_.session;
+    end.request = active_->execute.request;
+    active_.reset();
+    local_wanted_ = false;
+    last_end_ = end;
+    send(std::move(end));
+    parts_.defer(Task([parts = &parts_, id = open_.session, serial = serial_] {
+        auto* session = parts->front(id);
+        if (session != nullptr && session->serial_ == serial) session->advance();
+    }));
+}
+
+void FrontSession::finish_error(Error error) {
+    ResultEnd end = make_end();
+    end.outcome.error_code = error.mysql_code;
+    end.error = std::move(error);
+    finish(std::move(end));
+}
+
+void FrontSession::send(SessionMessage message) {
+    if (closed_) return;
+    outbox_.push_back(std::move(message));
+    flush();
+}
+
+void FrontSession::flush() {
+    while (!outbox_.empty()) {
+        const auto sent = parts_.host.send(client_, outbox_.front());
+        if (!sent) {
+            if (sent.error().code == ErrorCode::not_found) parts_.lost_clients.push_back(client_);
+            return;  // overloaded: bounded by the client's credit, tried again with the next round
+        }
+        outbox_.pop_front();
+    }
+}
+
+// --- cancel, deadline, end -------------------------------------------------------------------------------------------
+
+Error FrontSession::no_quorum() const {
+    if (!parts_.view.quorum) {
+        const std::string reason =
+            parts_.view.reason.empty() ? "no coordinator with a majority is known" : parts_.view.reason;
+        return fail(ErrorCode::no_quorum, "no quorum: " + reason + "; nothing was done");
+    }
+    return fail(ErrorCode::timeout,
+                "timed out after " + std::to_string(active_->execute.timeout_ms) + " ms before anything was done");
+}
+
+Error FrontSession::unknown_outcome() const {
+    if (active_->unknown) return *active_->unknown;
+    return fail(ErrorCode::unknown_outcome, "outcome unknown: no answer from the coordinator in time; ask for " +
+                                                request_name(open_.session, active_->execute.request));
+}
+
+void FrontSession::at_deadline() {
+    const bool reads = active_->statement.kind == StatementKind::read && active_->statement.local;
+    switch (active_->step) {
+        case Step::barrier:
+            finish_error(no_quorum());
+            return;
+        case Step::local:
+            cancel_local();
+            finish_error(
+                fail(ErrorCode::timeout, "timed out after " + std::to_string(active_->execute.timeout_ms) + " ms"));
+            return;
+        case Step::waiting:
+            finish_error(active_->ever_forwarded && !reads ? unknown_outcome() : no_quorum());
+            return;
+        case Step::forwarded:
+            if (active_->give_up_ms == 0) {
+                active_->give_up_ms = parts_.now_ms + cancel_grace_ms;
+                parts_.send_to_back(back_node_, Cancel{open_.session, active_->execute.request});
+            } else if (parts_.now_ms >= active_->give_up_ms) {
+                finish_error(reads ? no_quorum() : unknown_outcome());
+            }
+            return;
+    }
+}
+
+void FrontSession::on_cancel(RequestNumber request) {
+    const auto cancelled = [] { return Error{ErrorCode::sql, "Query execution was interrupted", 1317, "70100"}; };
+    for (auto it = queue_.begin(); it != queue_.end(); ++it) {
+        if (it->request != request) continue;
+        queue_.erase(it);
+        ResultEnd end = make_end();
+        end.request = request;
+        end.error = cancelled();
+        send(std::move(end));
+        return;
+    }
+    if (!active_ || active_->execute.request != request) return;
+    active_->cancelled_by_client = true;
+    if (active_->step == Step::forwarded) {
+        parts_.send_to_back(back_node_, Cancel{open_.session, request});
+    } else if (active_->step == Step::local) {
+        cancel_local();
+        finish_error(cancelled());
+    } else if (!active_->ever_forwarded) {
+        finish_error(cancelled());
+    }
+}
+
+void FrontSession::on_credit(const Credit& credit) {
+    if (!active_ || active_->execute.request != credit.request) return;
+    if (active_->step == Step::local) {
+        active_->stream->add_credit(credit.bytes);
+    } else if (active_->step == Step::forwarded) {
+        parts_.send_to_back(back_node_, credit);
+    }
+}
+
+void FrontSession::tick() {
+    flush();
+    close_idle_xa();
+    if (opening_wait_id_ != 0 && parts_.now_ms >= opening_until_ms_) {
+        parts_.barrier.cancel(opening_wait_id_);
+        connect(true);
+    }
+    if (!active_) return;
+    if (parts_.now_ms >= active_->deadline_ms) {
+        at_deadline();
+        return;
+    }
+    if (active_->step == Step::waiting) {
+        forward();
+    } else if (active_->step == Step::forwarded && back_node_ != parts_.view.self &&
+               parts_.now_ms >= active_->resend_ms) {
+        // The request or its answer may have been lost with a link; the coordinator knows what it has already seen.
+        active_->resend_gap_ms *= 2;
+        active_->resend_ms = parts_.now_ms + active_->resend_gap_ms;
+        Execute copy = active_->execute;
+        copy.retry = true;
+        parts_.send_to_back(back_node_, std::move(copy));
+    }
+}
+
+void FrontSession::close() {
+    closed_ = true;
+    if (opening_wait_id_ != 0) parts_.barrier.cancel(opening_wait_id_);
+    if (active_) {
+        if (active_->wait_id != 0) parts_.barrier.cancel(active_->wait_id);
+        if (active_->step == Step::local) cancel_local();
+    }
+    if (back_node_) parts_.send_to_back(back_node_, CloseSession{open_.session});
+    if (local_) parts_.pool.run(Task([connection = std::move(local_)]() mutable { connection.reset(); }));
+}
+
+}  // namespace ddb::session

@@ -1,0 +1,157 @@
+// A client's session on the node it talks to: one request after the other, read here or sent on to the coordinator,
+// with the request's deadline, and sent again to the next coordinator when an office ends. Loop thread only.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "node/session/classifier.hpp"
+#include "node/session/engine_parts.hpp"
+#include "node/session/results.hpp"
+#include "node/session/statement_jobs.hpp"
+
+namespace ddb::session {
+
+class FrontSession {
+  public:
+    FrontSession(EngineParts& parts, std::uint64_t serial, Origin client, OpenSession open);
+    ~FrontSession();
+    FrontSession(const FrontSession&) = delete;
+    FrontSession& operator=(const FrontSession&) = delete;
+
+    void open();
+    void on_execute(Execute execute);
+    void on_cancel(RequestNumber request);
+    void on_credit(const Credit& credit);
+    void on_back_message(NodeId from, SessionMessage message);
+    void on_view();
+    void on_peer_gone(NodeId peer);
+    void on_server_lost();  // the local connection is of no use any more
+    void tick();
+    void close();  // the client is gone
+
+    [[nodiscard]] const Origin& client() const { return client_; }
+    [[nodiscard]] std::uint64_t serial() const { return serial_; }
+    [[nodiscard]] bool refused() const { return closed_ && outbox_.empty(); }  // told so: may be removed
+
+  private:
+    enum class Step : std::uint8_t { barrier, local, waiting, forwarded };
+    struct Active {
+        Execute execute;
+        Classified statement;
+        Step step = Step::waiting;
+        std::uint64_t deadline_ms = 0;
+        std::uint64_t give_up_ms = 0;  // after a cancel: the latest moment for a definite answer; 0 = not cancelled
+        std::uint64_t resend_ms = 0;
+        std::uint64_t not_before_ms = 0;  // of the next attempt
+        std::uint64_t wait_id = 0;
+        bool ever_forwarded = false;
+        bool answer_started = false;
+        bool in_transaction = false;  // of this session, when the request began
+        bool local_retried = false;
+        bool cancelled_by_client = false;
+        Epoch avoid_epoch;  // its coordinator could not tell: only another one can
+        std::uint64_t resend_gap_ms = 0;
+        std::optional<Error> unknown;  // what a coordinator said before it lost its office
+        std::uint64_t rows = 0;        // relayed, of the current result
+        bool in_result = false;
+        std::shared_ptr<CreditStream> stream;
+    };
+    // The read-only XA on the local connection; reads that follow each other closely share it.
+    struct LocalXa {
+        std::string xid;  // empty = none
+        std::uint64_t begun_ms = 0;
+        bool shared = false;  // of a report: the read found it open
+    };
+    struct LocalReport {
+        ConnectionPtr connection;
+        LocalXa xa;
+        StatementEnd end;
+    };
+    struct LocalJob;
+
+    // front_session.cpp
+    void connected(ConnectionPtr connection, const std::optional<Error>& error, bool last_try);
+    [[nodiscard]] bool answer_without_work();
+    void connect(bool last_try);
+    void advance();
+    void begin(Execute execute);
+    void finish(ResultEnd end);
+    void finish_error(Error error);
+    void send(SessionMessage message);
+    void flush();
+    void at_deadline();
+    [[nodiscard]] ResultEnd make_end() const;
+    [[nodiscard]] Error no_quorum() const;
+    [[nodiscard]] Error unknown_outcome() const;
+
+    // front_local.cpp
+    [[nodiscard]] bool may_read_here() const;
+    void read_locally();
+    void run_locally();
+    [[nodiscard]] static StatementEnd read_on_executor(LocalJob& job, const storage::LocalDatabase& database);
+    void local_done(LocalReport report);
+    void local_back(ConnectionPtr connection, LocalXa xa);
+    void close_idle_xa();
+    void end_local(const StatementEnd& end);
+    void cancel_local();
+    [[nodiscard]] std::function<void(SessionMessage)> deliver() const;
+
+    // front_forward.cpp
+    void forward();
+    [[nodiscard]] bool open_back();
+    void back_lost();
+    void retry_later(std::uint64_t after_ms);
+    void on_back_opened(const SessionOpened& opened);
+    void on_back_end(ResultEnd end);
+    void relay(SessionMessage message);
+    void learn_state(const ResultEnd& end);
+    void remember_set();
+
+    EngineParts& parts_;
+    const std::uint64_t serial_;
+    const Origin client_;
+    OpenSession open_;
+    bool accepted_ = false;
+    bool closed_ = false;
+    std::string database_;
+    LogIndex seen_;
+    std::deque<Execute> queue_;
+    std::optional<Active> active_;
+    RequestNumber last_request_;
+    std::optional<ResultEnd> last_end_;
+    std::deque<SessionMessage> outbox_;
+
+    // local reads
+    ConnectionPtr local_;
+    bool local_busy_ = false;
+    bool local_wanted_ = false;    // a read waits for the connection
+    bool local_poisoned_ = false;  // a KILL of it is under way
+    std::uint64_t local_id_ = 0;
+    LocalXa local_xa_;
+    std::uint64_t local_used_ms_ = 0;
+    std::string local_database_;
+    bool last_was_local_ = false;
+    std::uint64_t opening_wait_id_ = 0;
+    std::uint64_t opening_until_ms_ = 0;
+
+    // the back session
+    NodeId back_node_;  // 0 = none open
+    Epoch back_epoch_;
+    bool had_back_ = false;
+    bool in_transaction_ = false;
+    bool transaction_lost_ = false;
+    bool back_autocommit_ = true;
+    bool stateful_ = false;      // session variables differ from a fresh connection: everything runs on the back
+    bool next_on_back_ = false;  // SET TRANSACTION concerns the next statement
+    std::vector<std::string> replay_;
+    std::size_t replay_bytes_ = 0;
+    std::string not_replayable_;  // in words: state that a new coordinator cannot be given
+};
+
+}  // namespace ddb::session

@@ -1,0 +1,129 @@
+#include "node/session/results.hpp"
+
+#include <algorithm>
+#include <chrono>
+
+namespace ddb::session {
+
+CreditStream::CreditStream(std::uint32_t credit_bytes, Deliver deliver)
+    : initial_credit_(std::max<std::uint32_t>(credit_bytes, 1)),
+      deliver_(std::move(deliver)),
+      credit_(initial_credit_) {}
+
+Status CreditStream::take(SessionMessage message, std::size_t bytes) {
+    {
+        std::unique_lock lock(mutex_);
+        // A chunk larger than all the credit ever granted at once goes out when everything before it was consumed.
+        const auto needed = static_cast<std::int64_t>(std::min<std::size_t>(bytes, initial_credit_));
+        const bool in_time = changed_.wait_for(lock, std::chrono::milliseconds(slow_reader_ms_max),
+                                               [&] { return cancelled_ || credit_ >= needed; });
+        if (cancelled_) return fail(ErrorCode::shutting_down, "the request was cancelled");
+        if (!in_time) return fail(ErrorCode::overloaded, "the client did not read its result for 60 seconds");
+        credit_ -= static_cast<std::int64_t>(bytes);
+    }
+    deliver_(std::move(message));
+    return ok();
+}
+
+void CreditStream::add_credit(std::uint32_t bytes) {
+    std::lock_guard lock(mutex_);
+    credit_ += bytes;
+    changed_.notify_one();
+}
+
+void CreditStream::cancel() {
+    std::lock_guard lock(mutex_);
+    cancelled_ = true;
+    changed_.notify_one();
+}
+
+Status KeptResult::take(SessionMessage message, std::size_t bytes) {
+    bytes_ += bytes;
+    if (bytes_ > bytes_max_) {
+        return fail(ErrorCode::overloaded,
+                    "the result of a statement that writes must be kept until it is decided, and is larger than " +
+                        std::to_string(bytes_max_ >> 20) +
+                        " MiB; run it inside BEGIN and COMMIT, where rows are sent at once");
+    }
+    messages_.push_back(std::move(message));
+    return ok();
+}
+
+void KeptResult::clear() {
+    bytes_ = 0;
+    messages_.clear();
+}
+
+std::size_t size_of_rows(const SessionMessage& message) {
+    const auto* rows = std::get_if<ResultRows>(&message);
+    return rows == nullptr ? 0 : rows->rows.size();
+}
+
+Outcome outcome_of(const StatementEnd& end) {
+    Outcome out;
+    out.affected_rows = end.had_rows ? end.rows : end.ok.affected_rows;
+    out.last_insert_id = end.ok.last_insert_id;
+    out.warnings = end.ok.warnings;
+    out.info = end.ok.info;
+    return out;
+}
+
+namespace {
+
+// One result set's rows; the closing packet is in connection.ok_packet() afterwards.
+[[nodiscard]] Status read_rows(storage::Connection& connection, SessionId session, RequestNumber request,
+                               ResultSink& sink, StatementEnd& end) {
+    if (auto taken = sink.take(ResultHeader{session, request, connection.columns()}, 0); !taken) return taken;
+    end.had_rows = end.any_rows = end.answered = true;
+    for (;;) {
+        ResultRows chunk{session, request, 0, {}};
+        auto count = connection.next_rows(chunk.rows, result_chunk_bytes);
+        if (!count) return count.error();
+        if (*count == 0) return ok();
+        chunk.row_count = *count;
+        end.rows += *count;
+        const std::size_t bytes = chunk.rows.size();
+        if (auto taken = sink.take(std::move(chunk), bytes); !taken) return taken;
+    }
+}
+
+}  // namespace
+
+StatementEnd run_statement(storage::Connection& connection, const StatementText& text, SessionId session,
+                           RequestNumber request, ResultSink& sink) {
+    StatementEnd end;
+    if (auto started = connection.start(text.sql, text.before, text.behind); !started) {
+        end.error = started.error();
+        return end;
+    }
+    for (;;) {
+        end.had_rows = false;
+        end.rows = 0;
+        if (!connection.columns().empty()) {
+            if (auto read = read_rows(connection, session, request, sink, end); !read) {
+                end.error = read.error();
+                return end;
+            }
+        }
+        end.ok = connection.ok_packet();
+        auto more = connection.next_result();
+        if (!more) {
+            end.error = more.error();
+            return end;
+        }
+        if (!*more) return end;
+        // Only results with rows of their own are told apart; the empty one that ends a CALL is the caller's.
+        if (!end.had_rows) continue;
+        ResultEnd part;
+        part.session = session;
+        part.request = request;
+        part.more = true;
+        part.outcome = outcome_of(end);
+        if (auto taken = sink.take(std::move(part), 0); !taken) {
+            end.error = taken.error();
+            return end;
+        }
+    }
+}
+
+}  // namespace ddb::session

@@ -1,0 +1,86 @@
+// The way of a result from the executor that reads it to the client: streamed with credit, or kept until the decision.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include "node/storage/connection.hpp"
+#include "schemas/session_messages.hpp"
+
+namespace ddb::session {
+
+// A reader that grants no credit for this long is taken for dead.
+inline constexpr std::uint32_t slow_reader_ms_max = 60'000;
+
+// Takes a statement's result messages on the executor thread.
+class ResultSink {
+  public:
+    virtual ~ResultSink() = default;
+    // Errors end the reading: overloaded (too large, slow reader), shutting_down (cancelled).
+    [[nodiscard]] virtual Status take(SessionMessage message, std::size_t bytes) = 0;
+};
+
+// Streams to the loop as far as credit reaches. The executor calls take(), the loop the rest.
+class CreditStream final : public ResultSink {
+  public:
+    using Deliver = std::function<void(SessionMessage)>;  // on the executor thread; posts to the loop
+    CreditStream(std::uint32_t credit_bytes, Deliver deliver);
+
+    [[nodiscard]] Status take(SessionMessage message, std::size_t bytes) override;
+    void add_credit(std::uint32_t bytes);
+    void cancel();  // the reader is gone or gave up
+
+  private:
+    const std::uint32_t initial_credit_;
+    const Deliver deliver_;
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    std::int64_t credit_;
+    bool cancelled_ = false;
+};
+
+// Keeps everything up to a limit.
+class KeptResult final : public ResultSink {
+  public:
+    explicit KeptResult(std::uint64_t bytes_max) : bytes_max_(bytes_max) {}
+    [[nodiscard]] Status take(SessionMessage message, std::size_t bytes) override;
+    [[nodiscard]] std::deque<SessionMessage> release() { return std::move(messages_); }
+    void clear();
+
+  private:
+    const std::uint64_t bytes_max_;
+    std::uint64_t bytes_ = 0;
+    std::deque<SessionMessage> messages_;
+};
+
+// How a statement ended on the server.
+struct StatementEnd {
+    std::optional<Error> error;
+    storage::OkPacket ok;
+    bool had_rows = false;   // the last result had columns
+    bool any_rows = false;   // some result of it had
+    bool answered = false;   // something was given to the sink
+    std::uint64_t rows = 0;  // of the last result
+};
+
+struct StatementText {
+    std::string_view sql;
+    std::span<const std::string> before = {};  // as in Connection::start()
+    std::span<const std::string> behind = {};  // the caller reads its replies with finish_behind()
+};
+
+// Sends the statement and feeds every result into `sink`; blocking. Results but the last are closed
+// with a ResultEnd that says `more`; the last one's end is the caller's. For a result with columns, ResultEnd's
+// affected_rows carries the number of rows, so that a forwarding node can tell whether it has seen all of them.
+[[nodiscard]] StatementEnd run_statement(storage::Connection& connection, const StatementText& text, SessionId session,
+                                         RequestNumber request, ResultSink& sink);
+
+[[nodiscard]] Outcome outcome_of(const StatementEnd& end);
+[[nodiscard]] std::size_t size_of_rows(const SessionMessage& message);
+
+}  // namespace ddb::session

@@ -1,0 +1,194 @@
+#include "node/session/sql_scan.hpp"
+
+#include <cstring>
+
+namespace ddb::session {
+namespace {
+
+// Version whose rules decide about versioned comments: the embedded default server.
+constexpr unsigned server_version = 101100;
+
+constexpr char upper(char c) {
+    return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+}
+constexpr bool space(char c) {
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
+constexpr bool digit(char c) {
+    return c >= '0' && c <= '9';
+}
+// Bytes above 127 are part of identifiers in every character set a server accepts for clients.
+constexpr bool word_byte(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || digit(c) || c == '_' || c == '$' ||
+           (static_cast<unsigned char>(c) & 0x80U) != 0;
+}
+
+}  // namespace
+
+bool equals_ignoring_case(std::string_view text, std::string_view upper_text) {
+    if (text.size() != upper_text.size()) return false;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        if (upper(text[i]) != upper_text[i]) return false;
+    }
+    return true;
+}
+
+bool starts_ignoring_case(std::string_view text, std::string_view upper_text) {
+    return text.size() >= upper_text.size() && equals_ignoring_case(text.substr(0, upper_text.size()), upper_text);
+}
+
+bool contains_ignoring_case(std::string_view text, std::string_view upper_text) {
+    if (upper_text.empty()) return true;
+    const char first = upper_text[0];
+    for (std::size_t i = 0; i + upper_text.size() <= text.size(); ++i) {
+        if (upper(text[i]) == first && starts_ignoring_case(text.substr(i), upper_text)) return true;
+    }
+    return false;
+}
+
+bool Token::is(std::string_view keyword) const {
+    return kind == Kind::word && equals_ignoring_case(text, keyword);
+}
+
+// `header` stands behind "/*!" or "/*M!". True when the content is run; then position_ stands on it.
+bool SqlScanner::open_versioned_comment(std::size_t header) {
+    const bool mariadb_only = at(header - 2) == 'M';
+    unsigned version = 0;
+    std::size_t digits = 0;
+    while (digits < 6 && digit(at(header + digits))) {
+        version = version * 10 + static_cast<unsigned>(at(header + digits) - '0');
+        ++digits;
+    }
+    saw_versioned_ = true;
+    if (digits < 5) {  // no version: always run
+        position_ = header;
+        return true;
+    }
+    position_ = header + digits;
+    // MariaDB skips what MySQL 5.7 and later wrote for itself.
+    const bool foreign = !mariadb_only && version >= 50700 && version <= 99999;
+    return version <= server_version && !foreign;
+}
+
+void SqlScanner::skip_to_comment_end() {
+    const std::size_t end = sql_.find("*/", position_);
+    position_ = end == std::string_view::npos ? sql_.size() : end + 2;
+}
+
+void SqlScanner::skip_block_comment() {
+    const std::size_t start = position_;
+    const bool plain_version = at(start + 2) == '!';
+    const bool mariadb_version = at(start + 2) == 'M' && at(start + 3) == '!';
+    if (plain_version || mariadb_version) {
+        if (open_versioned_comment(start + (plain_version ? 3 : 4))) {
+            inside_versioned_ = true;
+            return;
+        }
+    } else {
+        position_ = start + 2;
+    }
+    skip_to_comment_end();
+}
+
+void SqlScanner::skip_space_and_comments() {
+    while (position_ < sql_.size()) {
+        const char c = sql_[position_];
+        const char following = at(position_ + 1);
+        if (space(c)) {
+            ++position_;
+        } else if (c == '#' || (c == '-' && following == '-' &&
+                                (position_ + 2 >= sql_.size() || space(at(position_ + 2)) ||
+                                 static_cast<unsigned char>(at(position_ + 2)) < 0x20))) {
+            const std::size_t end = sql_.find('\n', position_);
+            position_ = end == std::string_view::npos ? sql_.size() : end + 1;
+        } else if (c == '/' && following == '*') {
+            skip_block_comment();
+        } else if (inside_versioned_ && c == '*' && following == '/') {
+            inside_versioned_ = false;
+            position_ += 2;
+        } else {
+            return;
+        }
+    }
+}
+
+Token SqlScanner::quoted_token(char quote) {
+    const std::size_t start = position_++;
+    while (position_ < sql_.size()) {
+        const char c = sql_[position_];
+        if (c == '\\' && quote != '`') {
+            position_ += 2;
+        } else if (c == quote) {
+            if (at(position_ + 1) != quote) break;
+            position_ += 2;
+        } else {
+            ++position_;
+        }
+    }
+    const std::size_t end = position_ < sql_.size() ? position_ : sql_.size();
+    if (position_ < sql_.size()) ++position_;
+    position_ = position_ < sql_.size() ? position_ : sql_.size();
+    Token token;
+    token.kind = quote == '`' ? Token::Kind::quoted : Token::Kind::string;
+    token.quote = quote;
+    token.offset = start;
+    token.text = sql_.substr(start + 1, end - start - 1);
+    return token;
+}
+
+Token SqlScanner::variable_token() {
+    Token token;
+    token.offset = position_;
+    token.kind = Token::Kind::user_variable;
+    ++position_;
+    if (at(position_) == '@') {
+        token.kind = Token::Kind::system_variable;
+        ++position_;
+    }
+    const char c = at(position_);
+    if (c == '`' || c == '\'' || c == '"') {
+        token.text = quoted_token(c).text;
+        return token;
+    }
+    const std::size_t start = position_;
+    while (position_ < sql_.size() && (word_byte(sql_[position_]) || sql_[position_] == '.')) ++position_;
+    token.text = sql_.substr(start, position_ - start);
+    return token;
+}
+
+Token SqlScanner::next() {
+    skip_space_and_comments();
+    Token token;
+    token.offset = position_;
+    if (position_ < sql_.size()) {
+        const char c = sql_[position_];
+        if (c == '\'' || c == '"' || c == '`') {
+            token = quoted_token(c);
+        } else if (c == '@') {
+            token = variable_token();
+        } else if (word_byte(c)) {
+            const std::size_t start = position_;
+            while (position_ < sql_.size() && word_byte(sql_[position_])) ++position_;
+            token.kind = digit(c) ? Token::Kind::number : Token::Kind::word;
+            token.text = sql_.substr(start, position_ - start);
+        } else {
+            token.kind = Token::Kind::symbol;
+            token.text = sql_.substr(position_++, 1);
+        }
+    }
+    token.versioned = inside_versioned_;
+    return token;
+}
+
+std::vector<Token> scan(std::string_view sql, std::size_t count_max) {
+    SqlScanner scanner(sql);
+    std::vector<Token> tokens;
+    while (tokens.size() < count_max) {
+        Token token = scanner.next();
+        if (token.kind == Token::Kind::end) break;
+        tokens.push_back(token);
+    }
+    return tokens;
+}
+
+}  // namespace ddb::session

@@ -1,0 +1,251 @@
+#include "node/session/statement_jobs.hpp"
+
+#include <array>
+#include <charconv>
+#include <chrono>
+#include <span>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "node/storage/failpoint.hpp"
+
+namespace ddb::session {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+// How long the server may take to end a statement whose connection was killed.
+constexpr milliseconds ending_ms_max{10'000};
+constexpr milliseconds look_again_ms{50};
+
+// An error that is not the server's own answer leaves unread bytes or a dead socket: nothing more can be said on it.
+void drop_if_unusable(JobReport& report) {
+    if (!report.connection) return;
+    const bool unread = report.end.error && report.end.error->code != ErrorCode::sql;
+    if (unread || report.connection->broken()) report.connection.reset();
+}
+
+void end_and_roll_back(JobReport& report, const std::string& xid) {
+    drop_if_unusable(report);
+    if (!report.connection) return;
+    const std::array<std::string, 2> sql{xa_sql("END", xid), xa_sql("ROLLBACK", xid)};
+    (void)report.connection->execute_all(sql);  // XA END fails in rollback-only transactions, ROLLBACK does not mind
+    if (report.connection->broken()) report.connection.reset();
+}
+
+// `prepared`: the answer to XA END and XA PREPARE.
+void finish_prepare(JobReport& report, const StatementJob& job, const Result<storage::OkPacket>& prepared) {
+    if (!prepared) {
+        report.end.error = prepared.error();
+        report.xa_uncertain = report.connection->broken();
+        end_and_roll_back(report, job.xid);
+        return;
+    }
+    report.prepared = !prepared->gtid.empty();
+    if (report.prepared) return;
+    (void)report.connection->execute(xa_sql("ROLLBACK", job.xid));
+    if (report.connection->broken()) report.connection.reset();
+}
+
+// The statement behind what makes it part of a transaction: in one round trip, but for sessions in which the server
+// might refuse XA START (FACTS 9). There it would run by itself, and be told as failed.
+void run_behind(JobReport& report, const StatementJob& job, std::span<const std::string> before,
+                std::span<const std::string> behind, ResultSink& sink) {
+    if (job.check_first && !before.empty()) {
+        if (auto begun = report.connection->execute_all(before); !begun) {
+            report.end.error = begun.error();
+            report.connection.reset();
+            return;
+        }
+        before = {};
+    }
+    report.end = run_statement(*report.connection, {job.sql, before, behind}, job.session, job.request, sink);
+    if (report.connection->ahead_failed()) report.connection.reset();  // nobody may go on in that state
+}
+
+[[nodiscard]] std::uint64_t sequence_of(std::string_view gtid) {  // domain-server-sequence
+    const auto dash = gtid.rfind('-');
+    std::uint64_t value = 0;
+    if (dash != std::string_view::npos) (void)std::from_chars(gtid.data() + dash + 1, gtid.data() + gtid.size(), value);
+    return value;
+}
+
+// A statement's groups are numbered onwards from its sequence, which is a multiple of 16.
+[[nodiscard]] bool belongs_to(std::string_view gtid, std::uint64_t sequence) {
+    const std::uint64_t number = sequence_of(gtid);
+    return gtid.starts_with("7777-") && number >= sequence && number < sequence + 16;
+}
+
+// The connection died while the statement ran: waits until the server has ended it, then asks the server's own log.
+void look_after_loss(JobReport& report, const StatementJob& job, std::uint64_t connection_id) {
+    report.uncertain = true;
+    const auto deadline = steady_clock::now() + ending_ms_max;
+    while (steady_clock::now() < deadline) {
+        auto connection = job.database->connect(job.user, job.password, "");
+        if (!connection) return;
+        auto alive = (*connection)
+                         ->scalar("SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE ID = " +
+                                  std::to_string(connection_id));
+        if (!alive) return;
+        if (*alive && **alive != "0") {
+            std::this_thread::sleep_for(look_again_ms);  // the server tells nobody when a killed statement has ended
+            continue;
+        }
+        auto state = (*connection)->scalar("SELECT @@global.gtid_binlog_state");
+        if (!state || !*state) return;
+        report.uncertain = false;
+        std::string_view rest = **state;
+        while (!rest.empty()) {
+            const auto comma = rest.find(',');
+            const std::string_view gtid = rest.substr(0, comma);
+            if (belongs_to(gtid, job.sequence)) {
+                report.logged = true;
+                report.last_gtid = std::string(gtid);
+            }
+            rest = comma == std::string_view::npos ? std::string_view{} : rest.substr(comma + 1);
+        }
+        return;
+    }
+}
+
+}  // namespace
+
+std::string xa_sql(const char* verb, const std::string& xid) {
+    return std::string("XA ") + verb + " '" + xid + "'";
+}
+
+JobReport run_plain(ConnectionPtr connection, const StatementJob& job) {
+    JobReport report;
+    report.connection = std::move(connection);
+    report.end = run_statement(*report.connection, {job.sql}, job.session, job.request, *job.stream);
+    drop_if_unusable(report);
+    return report;
+}
+
+JobReport run_read(ConnectionPtr connection, const StatementJob& job) {
+    JobReport report;
+    report.connection = std::move(connection);
+    const std::array<std::string, 2> before{"SET TRANSACTION READ ONLY", xa_sql("START", job.xid)};
+    run_behind(report, job, before, {}, *job.stream);
+    end_and_roll_back(report, job.xid);
+    const bool writes = report.end.error && report.end.error->mysql_code == error_read_only_transaction;
+    if (!writes || report.end.answered || !report.connection) return report;
+    return run_write(std::move(report.connection), job);
+}
+
+JobReport run_write(ConnectionPtr connection, const StatementJob& job) {
+    JobReport report;
+    report.connection = std::move(connection);
+    KeptResult kept(job.kept_bytes_max);
+    // XA PREPARE goes along: one round trip for all. Behind a statement that failed it prepares our marker and nothing
+    // else, which is rolled back.
+    run_behind(report, job, job.database->begin_sql(job.xid, job.txn), job.database->prepare_sql(job.xid), kept);
+    drop_if_unusable(report);
+    if (!report.connection) {
+        report.xa_uncertain = true;
+        return report;
+    }
+    const auto prepared = report.connection->finish_behind();
+    if (!report.end.error) {
+        report.kept = kept.release();
+        finish_prepare(report, job, prepared);
+        return report;
+    }
+    if (report.connection->broken()) report.xa_uncertain = true;
+    end_and_roll_back(report, job.xid);
+    return report;
+}
+
+JobReport run_in_transaction(ConnectionPtr connection, const StatementJob& job) {
+    JobReport report;
+    report.connection = std::move(connection);
+    std::vector<std::string> before;
+    if (job.begin) {
+        before = job.read_only ? std::vector<std::string>{"SET TRANSACTION READ ONLY", xa_sql("START", job.xid)}
+                               : job.database->begin_sql(job.xid, job.txn);
+        // XA START has no snapshot of its own; the first read of a table that everybody may read opens it.
+        if (job.snapshot) before.emplace_back("SELECT COUNT(*) FROM ddb_meta.transactions_log WHERE log_index = 0");
+    }
+    run_behind(report, job, before, {}, *job.stream);
+    drop_if_unusable(report);
+    report.xa_active = report.connection != nullptr;
+    if (!report.connection || !report.end.error) return report;
+    // A first statement that failed has done nothing, but what went ahead of it may have failed too: start afresh next
+    // time.
+    if (job.begin || ends_transaction(report.end.error->mysql_code)) {
+        end_and_roll_back(report, job.xid);
+        report.xa_active = false;
+    }
+    return report;
+}
+
+JobReport prepare(ConnectionPtr connection, const StatementJob& job) {
+    JobReport report;
+    report.connection = std::move(connection);
+    finish_prepare(report, job, report.connection->execute_all(job.database->prepare_sql(job.xid)));
+    return report;
+}
+
+JobReport roll_back(ConnectionPtr connection, const StatementJob& job) {
+    JobReport report;
+    report.connection = std::move(connection);
+    end_and_roll_back(report, job.xid);
+    return report;
+}
+
+JobReport run_definition(ConnectionPtr connection, const StatementJob& job) {
+    JobReport report;
+    report.connection = std::move(connection);
+    const storage::StatementIntent intent{job.txn, job.sequence};
+    if (auto recorded = job.journal->record_intent(intent); !recorded) {
+        report.end.error = recorded.error();
+        return report;
+    }
+    storage::pass(storage::Failpoint::intent_recorded);
+    const std::uint64_t connection_id = report.connection->id();
+    if (auto begun = report.connection->execute_all(job.database->statement_begin_sql(job.sequence)); !begun) {
+        report.end.error = begun.error();
+        if (report.connection->broken()) report.connection.reset();
+        (void)job.journal->clear_intent(intent);
+        return report;
+    }
+    KeptResult kept(job.kept_bytes_max);
+    report.end = run_statement(*report.connection, {job.sql}, job.session, job.request, kept);
+    storage::pass(storage::Failpoint::statement_ran);
+    drop_if_unusable(report);
+    if (report.connection) {
+        report.kept = kept.release();
+        auto gtid = report.connection->scalar("SELECT @@last_gtid");
+        if (gtid && *gtid) report.last_gtid = **gtid;
+        report.logged = belongs_to(report.last_gtid, job.sequence);
+        // What ran may have been a hidden LOCK TABLES or START TRANSACTION; the next XA START must find neither.
+        auto after = job.database->statement_end_sql();
+        after.insert(after.end(), {"ROLLBACK", "UNLOCK TABLES"});
+        if (!report.connection->execute_all(after) || report.connection->broken()) report.connection.reset();
+        if (!gtid) look_after_loss(report, job, connection_id);
+    } else {
+        look_after_loss(report, job, connection_id);
+    }
+    if (!report.logged && !report.uncertain) (void)job.journal->clear_intent(intent);
+    return report;
+}
+
+bool roll_back_orphan(const storage::LocalDatabase& database, const StatementJob& job) {
+    constexpr std::uint16_t unknown_xid = 1397;
+    const auto deadline = steady_clock::now() + ending_ms_max;
+    while (steady_clock::now() < deadline) {
+        auto connection = database.connect(job.user, job.password, "");
+        if (connection) {
+            auto done = (*connection)->execute(xa_sql("ROLLBACK", job.xid));
+            if (done) return true;
+            // Not there: rolled back, or its PREPARE is still running on the connection that is going away.
+            if (done.error().mysql_code != unknown_xid) return false;
+        }
+        std::this_thread::sleep_for(look_again_ms);  // the server tells nobody when a lost connection has ended
+    }
+    return true;
+}
+
+}  // namespace ddb::session

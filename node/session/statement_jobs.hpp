@@ -1,0 +1,71 @@
+// What executors do for back sessions: whole sequences of calls on one connection, blocking, without any shared state.
+// Every function takes the connection and gives it back in its report; null there means that it is gone, and with it
+// whatever was not prepared.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <string>
+
+#include "node/session/results.hpp"
+#include "node/storage/local_database.hpp"
+
+namespace ddb::session {
+
+struct StatementJob {
+    const storage::LocalDatabase* database = nullptr;
+    storage::Journal* journal = nullptr;
+    std::string sql;
+    SessionId session;
+    RequestNumber request;
+    std::string xid;
+    TxnId txn;
+    std::shared_ptr<CreditStream> stream;
+    std::uint64_t kept_bytes_max = 0;
+    bool check_first = false;    // XA START must have succeeded before the statement is sent, not just stand in front
+    bool begin = false;          // of run_in_transaction: XA START goes ahead
+    bool read_only = false;      // the transaction is
+    bool snapshot = false;       // and its read view opens with it
+    std::uint64_t sequence = 0;  // of run_definition
+    std::string user;            // to look at the server after a lost connection
+    std::string password;
+};
+
+struct JobReport {
+    std::unique_ptr<storage::Connection> connection;
+    StatementEnd end;
+    std::deque<SessionMessage> kept;  // result that waits for the decision
+    bool prepared = false;            // XA PREPARE returned and a group was logged
+    bool xa_uncertain = false;        // the connection was lost during XA PREPARE
+    bool xa_active = false;           // of run_in_transaction: still there
+    bool logged = false;              // of run_definition
+    bool uncertain = false;           // of run_definition: nobody knows whether it ran
+    std::string last_gtid;
+};
+
+using ConnectionPtr = std::unique_ptr<storage::Connection>;
+
+[[nodiscard]] JobReport run_plain(ConnectionPtr connection, const StatementJob& job);
+// As a statement of its own: read-only first, again as a write when the server says 1792.
+[[nodiscard]] JobReport run_read(ConnectionPtr connection, const StatementJob& job);
+// As a statement of its own, up to and including XA PREPARE.
+[[nodiscard]] JobReport run_write(ConnectionPtr connection, const StatementJob& job);
+[[nodiscard]] JobReport run_in_transaction(ConnectionPtr connection, const StatementJob& job);
+[[nodiscard]] JobReport prepare(ConnectionPtr connection, const StatementJob& job);
+[[nodiscard]] JobReport roll_back(ConnectionPtr connection, const StatementJob& job);
+// Under a statement GTID of its own, outside XA (FACTS 35).
+[[nodiscard]] JobReport run_definition(ConnectionPtr connection, const StatementJob& job);
+// A transaction whose PREPARE may have happened on a connection that is gone; tries for some seconds.
+[[nodiscard]] bool roll_back_orphan(const storage::LocalDatabase& database, const StatementJob& job);
+
+[[nodiscard]] std::string xa_sql(const char* verb, const std::string& xid);
+
+// Server errors after which only rollback is possible (FACTS 10).
+[[nodiscard]] constexpr bool ends_transaction(std::uint16_t code) {
+    return code == 1213 || code == 1020;
+}
+inline constexpr std::uint16_t error_read_only_transaction = 1792;
+inline constexpr std::uint16_t error_xa_state = 1399;
+
+}  // namespace ddb::session

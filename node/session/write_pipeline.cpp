@@ -1,0 +1,387 @@
+#include "node/session/write_pipeline.hpp"
+
+#include <utility>
+#include <vector>
+
+#include "schemas/codec.hpp"
+
+namespace ddb::session {
+namespace {
+
+[[nodiscard]] WriteResult ended(WriteResult::Kind kind, Error error = {}) {
+    WriteResult result;
+    result.kind = kind;
+    result.error = std::move(error);
+    return result;
+}
+
+[[nodiscard]] Error unknown_error(TxnId txn, const std::string& reason) {
+    return fail(ErrorCode::unknown_outcome, "outcome of " + to_string(txn) + " is unknown: " + reason);
+}
+
+}  // namespace
+
+void WritePipeline::open(Epoch epoch) {
+    DDB_ASSERT(empty());
+    epoch_ = epoch;
+    groups_.clear();
+    last_other_.clear();
+}
+
+void WritePipeline::close(const std::string& reason) {
+    epoch_ = Epoch{};
+    groups_.clear();
+    by_index_.clear();
+    last_other_.clear();
+    auto proposals = std::exchange(proposals_, {});
+    auto writes = std::exchange(writes_, {});
+    auto statements = std::exchange(statements_, {});
+    for (auto& [token, proposal] : proposals) {
+        if (proposal.kind == Proposal::Kind::xa) {
+            const auto it = writes.find(proposal.xid);
+            if (it == writes.end()) continue;
+            it->second.write.done(ended(WriteResult::Kind::unknown, unknown_error(it->second.write.txn, reason)));
+            writes.erase(it);
+        }
+    }
+    for (auto& [xid, slot] : writes) {
+        if (slot.ready) slot.write.done(ended(WriteResult::Kind::failed, fail(ErrorCode::not_coordinator, reason)));
+    }
+    for (auto& [sequence, slot] : statements) {
+        // It ran on our server: whether it counts is for the log to say.
+        if (slot.ready) {
+            slot.finished.done(ended(WriteResult::Kind::unknown, unknown_error(slot.finished.txn, reason)));
+        }
+    }
+}
+
+void WritePipeline::expect(const std::string& xid) {
+    if (epoch_) writes_.try_emplace(xid);
+}
+
+void WritePipeline::prepared(PreparedWrite write) {
+    const auto it = writes_.find(write.xid);
+    if (it == writes_.end()) {  // the office was closed meanwhile
+        write.done(
+            ended(WriteResult::Kind::failed, fail(ErrorCode::not_coordinator, "this node is no longer coordinator")));
+        return;
+    }
+    it->second.ready = true;
+    it->second.write = std::move(write);
+    drain();
+}
+
+void WritePipeline::forget(const std::string& xid) {
+    writes_.erase(xid);
+    drain();
+}
+
+void WritePipeline::expect_statement(std::uint64_t sequence) {
+    if (epoch_) statements_.try_emplace(sequence);
+}
+
+void WritePipeline::statement_logged(FinishedStatement statement) {
+    const auto it = statements_.find(statement.sequence);
+    if (it == statements_.end()) {
+        const TxnId txn = statement.txn;
+        statement.done(ended(WriteResult::Kind::unknown, unknown_error(txn, "this node is no longer coordinator")));
+        return;
+    }
+    it->second.ready = true;
+    it->second.finished = std::move(statement);
+    drain();
+}
+
+void WritePipeline::statement_unlogged(FinishedStatement statement, StatementPayload payload) {
+    const auto it = statements_.find(statement.sequence);
+    if (it == statements_.end()) {
+        const TxnId txn = statement.txn;
+        statement.done(ended(WriteResult::Kind::unknown, unknown_error(txn, "this node is no longer coordinator")));
+        return;
+    }
+    it->second.ready = true;
+    it->second.finished = std::move(statement);
+    it->second.gathered = std::move(payload);
+    propose_statement(it->first, it->second);
+}
+
+void WritePipeline::forget_statement(std::uint64_t sequence) {
+    statements_.erase(sequence);
+    drain();
+}
+
+// --- groups of the binary log ----------------------------------------------------------------------------------------
+
+void WritePipeline::on_captured(storage::Captured group) {
+    if (!epoch_ || group.epoch != epoch_) return;
+    groups_.push_back(std::move(group));
+    drain();
+}
+
+void WritePipeline::drain() {
+    while (!groups_.empty()) {
+        auto& group = groups_.front();
+        switch (group.kind) {
+            case storage::Captured::Kind::xa:
+                if (!take_xa(group)) return;
+                break;
+            case storage::Captured::Kind::statement:
+                if (!take_statement(group)) return;
+                break;
+            case storage::Captured::Kind::other:
+                take_other(group);
+                break;
+        }
+        groups_.pop_front();
+    }
+}
+
+// False: its session has not reported yet.
+bool WritePipeline::take_xa(storage::Captured& group) {
+    const auto it = writes_.find(group.xid);
+    if (it == writes_.end()) {
+        // Its session gave up on it (connection lost during PREPARE) and rolls it back; nothing to replicate.
+        if (!group.xid.starts_with(storage::xid_prefix))
+            host_.foreign_write("XA transaction '" + group.xid + "', group " + group.gtid);
+        return true;
+    }
+    Write& slot = it->second;
+    if (!slot.ready) return false;
+    if (!group.events.empty() || slot.write.keep_when_empty) {
+        propose_rows(slot, group);
+        return true;
+    }
+    // A sequence refilled its cache in this statement: the client may see the number only once that entry is decided.
+    const auto other = last_other_.find(group.thread_id);
+    if (other != last_other_.end() && proposals_.contains(other->second)) {
+        slot.waits_for = other->second;
+    } else {
+        finish_empty(group.xid);
+    }
+    return true;
+}
+
+void WritePipeline::propose_rows(Write& slot, storage::Captured& group) {
+    Entry entry;
+    entry.kind = EntryKind::rows;
+    entry.txn = slot.write.txn;
+    entry.session = slot.write.session;
+    entry.request = slot.write.request;
+    entry.statement_count = slot.write.statement_count;
+    entry.row_count = group.rows;
+    entry.outcome = slot.write.outcome;
+    entry.payload = Payload(std::move(group.events));
+    Proposal proposal;
+    proposal.kind = Proposal::Kind::xa;
+    proposal.xid = slot.write.xid;
+    (void)propose(std::move(entry), std::move(proposal));
+}
+
+// All groups of one statement are one entry: every server runs it under the one GTID that its transaction id gives.
+bool WritePipeline::take_statement(storage::Captured& group) {
+    const auto it = statements_.find(group.sequence);
+    if (it == statements_.end()) {
+        host_.foreign_write("statement group " + group.gtid + " of no session");
+        return true;
+    }
+    Statement& slot = it->second;
+    if (!slot.ready) return false;
+    StatementPayload& gathered = slot.gathered;
+    gathered.events += group.statement.events;
+    if (!gathered.sql.empty() && !group.statement.sql.empty()) gathered.sql += ";\n";
+    gathered.sql += group.statement.sql;
+    if (gathered.database.empty()) gathered.database = std::move(group.statement.database);
+    if (group.statement.expected_error != 0) gathered.expected_error = group.statement.expected_error;
+    gathered.secret |= group.statement.secret || slot.finished.secret;
+    slot.rows += group.rows;
+    if (group.gtid != slot.finished.last_gtid) return true;
+    if (slot.finished.outcome.error_code != 0) gathered.expected_error = slot.finished.outcome.error_code;
+    propose_statement(group.sequence, slot);
+    return true;
+}
+
+void WritePipeline::propose_statement(std::uint64_t sequence, Statement& slot) {
+    Entry entry;
+    entry.kind = EntryKind::statement;
+    entry.txn = slot.finished.txn;
+    entry.session = slot.finished.session;
+    entry.request = slot.finished.request;
+    entry.statement_count = 1;
+    entry.row_count = slot.rows;
+    entry.outcome = slot.finished.outcome;
+    entry.payload = Payload(encode_statement(std::exchange(slot.gathered, {})));
+    Proposal proposal;
+    proposal.kind = Proposal::Kind::statement;
+    proposal.sequence = sequence;
+    (void)propose(std::move(entry), std::move(proposal));
+}
+
+void WritePipeline::take_other(storage::Captured& group) {
+    if (group.events.empty() && !group.ddl) return;
+    if (!host_.owns_connection(group.thread_id) || group.ddl) {
+        host_.foreign_write("group " + group.gtid + " of connection " + std::to_string(group.thread_id));
+        return;
+    }
+    Entry entry;
+    entry.kind = EntryKind::rows;
+    entry.txn = host_.next_txn();
+    entry.row_count = group.rows;
+    entry.payload = Payload(std::move(group.events));
+    last_other_[group.thread_id] = propose(std::move(entry), Proposal{});
+}
+
+ProposalToken WritePipeline::propose(Entry entry, Proposal proposal) {
+    last_token_ = next(last_token_);
+    const ProposalToken token = last_token_;
+    entry.created_at_us = host_.wall_clock_us();
+    proposals_.emplace(token, std::move(proposal));
+    host_.propose(core::Propose{token, epoch_, std::move(entry)});
+    return token;
+}
+
+// --- ends ------------------------------------------------------------------------------------------------------------
+
+WriteDone WritePipeline::take_write(const std::string& xid, std::unique_ptr<storage::Connection>& connection) {
+    const auto it = writes_.find(xid);
+    if (it == writes_.end()) return nullptr;
+    WriteDone done = std::move(it->second.write.done);
+    connection = std::move(it->second.write.connection);
+    writes_.erase(it);
+    return done;
+}
+
+void WritePipeline::finish_empty(const std::string& xid) {
+    const auto it = writes_.find(xid);
+    if (it == writes_.end()) return;
+    std::unique_ptr<storage::Connection> connection;
+    WriteDone done = take_write(xid, connection);
+    host_.roll_back(std::move(connection), xid, [done = std::move(done)](auto returned) {
+        WriteResult result = ended(WriteResult::Kind::nothing);
+        result.connection = std::move(returned);
+        done(std::move(result));
+    });
+}
+
+void WritePipeline::settled(ProposalToken token) {
+    std::vector<std::string> waiting;
+    for (const auto& [xid, slot] : writes_) {
+        if (slot.waits_for == token) waiting.push_back(xid);
+    }
+    for (const auto& xid : waiting) finish_empty(xid);
+}
+
+void WritePipeline::end_statement(std::uint64_t sequence, WriteResult result) {
+    const auto it = statements_.find(sequence);
+    if (it == statements_.end()) return;
+    WriteDone done = std::move(it->second.finished.done);
+    statements_.erase(it);
+    done(std::move(result));
+}
+
+void WritePipeline::on_accepted(const core::ProposalAccepted& accepted) {
+    const auto it = proposals_.find(accepted.token);
+    if (it == proposals_.end()) return;
+    it->second.index = accepted.id.index;
+    by_index_[accepted.id.index] = accepted.token;
+    if (it->second.kind != Proposal::Kind::xa) {
+        host_.register_done(accepted.id.index);
+        return;
+    }
+    const auto write = writes_.find(it->second.xid);
+    if (write == writes_.end()) return;
+    host_.register_prepared(accepted.id.index, write->second.write.txn, it->second.xid,
+                            std::move(write->second.write.connection));
+}
+
+void WritePipeline::on_refused(const core::ProposalRefused& refused) {
+    const auto it = proposals_.find(refused.token);
+    if (it == proposals_.end()) return;
+    const Proposal proposal = std::move(it->second);
+    proposals_.erase(it);
+    if (proposal.kind == Proposal::Kind::xa) {
+        std::unique_ptr<storage::Connection> connection;
+        WriteDone done = take_write(proposal.xid, connection);
+        if (!done) return;
+        host_.roll_back(std::move(connection), proposal.xid,
+                        [done = std::move(done), error = refused.error](auto returned) {
+                            WriteResult result = ended(WriteResult::Kind::failed, error);
+                            result.connection = std::move(returned);
+                            done(std::move(result));
+                        });
+    } else if (proposal.kind == Proposal::Kind::statement) {
+        // The statement has taken effect here and did not reach the log: this server is rebuilt by the path of its
+        // intent.
+        const auto statement = statements_.find(proposal.sequence);
+        const TxnId txn = statement == statements_.end() ? TxnId{} : statement->second.finished.txn;
+        end_statement(proposal.sequence, ended(WriteResult::Kind::unknown, unknown_error(txn, refused.error.message)));
+    } else {
+        host_.foreign_write("a sequence group was refused by the log: " + refused.error.message);
+        settled(refused.token);
+    }
+}
+
+void WritePipeline::on_unknown(const core::ProposalUnknown& unknown) {
+    const auto it = proposals_.find(unknown.token);
+    if (it == proposals_.end()) return;
+    const Proposal proposal = std::move(it->second);
+    proposals_.erase(it);
+    by_index_.erase(unknown.id.index);
+    constexpr const char* reason = "the coordinator's office ended before it was decided";
+    if (proposal.kind == Proposal::Kind::xa) {
+        const auto write = writes_.find(proposal.xid);
+        if (write == writes_.end()) return;
+        const TxnId txn = write->second.write.txn;
+        std::unique_ptr<storage::Connection> connection;
+        take_write(proposal.xid, connection)(ended(WriteResult::Kind::unknown, unknown_error(txn, reason)));
+    } else if (proposal.kind != Proposal::Kind::other) {
+        const auto statement = statements_.find(proposal.sequence);
+        if (statement == statements_.end()) return;
+        const TxnId txn = statement->second.finished.txn;
+        end_statement(proposal.sequence, ended(WriteResult::Kind::unknown, unknown_error(txn, reason)));
+    }
+}
+
+void WritePipeline::on_committed(storage::Committed committed) {
+    const auto it = by_index_.find(committed.index);
+    if (it == by_index_.end()) return;
+    const auto proposal = proposals_.find(it->second);
+    if (proposal == proposals_.end() || proposal->second.kind != Proposal::Kind::xa)
+        return;  // on_decided answers these
+    const std::string xid = std::move(proposal->second.xid);
+    proposals_.erase(proposal);
+    by_index_.erase(it);
+    std::unique_ptr<storage::Connection> unused;
+    WriteDone done = take_write(xid, unused);
+    if (!done) return;
+    WriteResult result = ended(WriteResult::Kind::decided);
+    result.index = committed.index;
+    result.connection = std::move(committed.connection);
+    done(std::move(result));
+}
+
+void WritePipeline::on_decided(LogIndex up_to) {
+    std::vector<std::pair<ProposalToken, Proposal>> over;
+    for (auto it = by_index_.begin(); it != by_index_.end() && it->first <= up_to;) {
+        const auto proposal = proposals_.find(it->second);
+        if (proposal != proposals_.end() && proposal->second.kind == Proposal::Kind::xa) {
+            ++it;  // answered when its XA COMMIT returned
+            continue;
+        }
+        if (proposal != proposals_.end()) {
+            over.emplace_back(proposal->first, std::move(proposal->second));
+            proposals_.erase(proposal);
+        }
+        it = by_index_.erase(it);
+    }
+    for (auto& [token, proposal] : over) {
+        if (proposal.kind == Proposal::Kind::statement) {
+            WriteResult result = ended(WriteResult::Kind::decided);
+            result.index = proposal.index;
+            end_statement(proposal.sequence, std::move(result));
+        } else if (proposal.kind == Proposal::Kind::other) {
+            settled(token);
+        }
+    }
+}
+
+}  // namespace ddb::session

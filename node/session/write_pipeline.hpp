@@ -1,0 +1,150 @@
+// From "prepared on our server" to "decided": joins the groups the capture reads from the binary log with the XA
+// transactions and statements the sessions ran, proposes them in the order of the binary log, and tells each owner how
+// it ended. Lives as long as the engine, works during one office at a time; loop thread only.
+//
+// The binary log's order is kept because a later group may depend on an earlier one (a row on a new table, FACTS 14): a
+// group whose session has not reported yet holds back those behind it. That wait is short: the group was written by the
+// very statement whose report is on its way.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <unordered_map>
+
+#include "node/core/io.hpp"
+#include "node/storage/local_database.hpp"
+
+namespace ddb::session {
+
+struct WriteResult {
+    enum class Kind : std::uint8_t {
+        decided,
+        nothing,  // nothing to replicate; rolled back
+        failed,   // definite: never given to the journal
+        unknown,
+    };
+    Kind kind = Kind::failed;
+    LogIndex index;
+    Error error;
+    std::unique_ptr<storage::Connection> connection;  // given back; null when it is gone
+};
+using WriteDone = std::function<void(WriteResult)>;
+
+// An XA transaction whose PREPARE returned.
+struct PreparedWrite {
+    std::string xid;
+    TxnId txn;
+    SessionId session;
+    RequestNumber request;
+    std::uint32_t statement_count = 1;
+    Outcome outcome;
+    // Temporary tables took part: an empty entry is decided, so that it may commit. (A marker without an entry in the
+    // log would say that this database diverged.)
+    bool keep_when_empty = false;
+    std::unique_ptr<storage::Connection> connection;
+    WriteDone done;
+};
+
+// A definition or account statement that has run.
+struct FinishedStatement {
+    std::uint64_t sequence = 0;
+    TxnId txn;
+    SessionId session;
+    RequestNumber request;
+    Outcome outcome;  // error_code: what the client is told, expected everywhere
+    bool secret = false;
+    std::string last_gtid;  // of its last group
+    WriteDone done;
+};
+
+// What the pipeline asks of its surroundings; all on the loop thread.
+class PipelineHost {
+  public:
+    virtual ~PipelineHost() = default;
+    virtual void propose(const core::Propose& proposal) = 0;
+    virtual void register_prepared(LogIndex index, TxnId txn, std::string xid,
+                                   std::unique_ptr<storage::Connection> connection) = 0;
+    virtual void register_done(LogIndex index) = 0;
+    // XA ROLLBACK, then done() with the connection.
+    virtual void roll_back(std::unique_ptr<storage::Connection> connection, std::string xid,
+                           std::function<void(std::unique_ptr<storage::Connection>)> done) = 0;
+    [[nodiscard]] virtual bool owns_connection(std::uint64_t thread_id) const = 0;
+    virtual void foreign_write(const std::string& text) = 0;
+    [[nodiscard]] virtual TxnId next_txn() = 0;
+    [[nodiscard]] virtual std::uint64_t wall_clock_us() const = 0;
+};
+
+class WritePipeline {
+  public:
+    explicit WritePipeline(PipelineHost& host) : host_(host) {}
+
+    void open(Epoch epoch);
+    // Everything undecided: proposed → unknown, the rest → failed (not_coordinator), connections dropped.
+    void close(const std::string& reason);
+    [[nodiscard]] bool empty() const { return writes_.empty() && statements_.empty() && proposals_.empty(); }
+
+    // Before XA START is sent; afterwards exactly one of prepared() and forget().
+    void expect(const std::string& xid);
+    void prepared(PreparedWrite write);
+    void forget(const std::string& xid);
+    // Before a statement runs under `sequence`; afterwards exactly one of the other three.
+    void expect_statement(std::uint64_t sequence);
+    void statement_logged(FinishedStatement statement);
+    void statement_unlogged(FinishedStatement statement,
+                            StatementPayload payload);  // proposed without capture (FACTS 17)
+    void forget_statement(std::uint64_t sequence);
+
+    void on_captured(storage::Captured group);
+    void on_committed(storage::Committed committed);
+    void on_accepted(const core::ProposalAccepted& accepted);
+    void on_refused(const core::ProposalRefused& refused);
+    void on_unknown(const core::ProposalUnknown& unknown);
+    void on_decided(LogIndex up_to);
+
+  private:
+    struct Write {
+        bool ready = false;
+        PreparedWrite write;
+        ProposalToken waits_for;  // empty group behind a sequence group of the same connection
+    };
+    struct Statement {
+        bool ready = false;
+        FinishedStatement finished;
+        StatementPayload gathered;  // of its groups so far
+        std::uint64_t rows = 0;
+    };
+    struct Proposal {
+        enum class Kind : std::uint8_t { xa, statement, other } kind = Kind::other;
+        std::string xid;
+        std::uint64_t sequence = 0;
+        LogIndex index;  // 0: not accepted yet
+    };
+
+    void drain();
+    [[nodiscard]] bool take_xa(storage::Captured& group);
+    [[nodiscard]] bool take_statement(storage::Captured& group);
+    void take_other(storage::Captured& group);
+    void propose_rows(Write& slot, storage::Captured& group);
+    void propose_statement(std::uint64_t sequence, Statement& slot);
+    ProposalToken propose(Entry entry, Proposal proposal);
+    void finish_empty(const std::string& xid);
+    void settled(ProposalToken token);  // an `other` proposal ended: whoever waits for it goes on
+    [[nodiscard]] WriteDone take_write(const std::string& xid, std::unique_ptr<storage::Connection>& connection);
+    void end_statement(std::uint64_t sequence, WriteResult result);
+
+    PipelineHost& host_;
+    Epoch epoch_;  // 0: closed
+    ProposalToken last_token_;
+    std::unordered_map<std::string, Write> writes_;
+    std::map<std::uint64_t, Statement> statements_;
+    std::deque<storage::Captured> groups_;  // not proposed yet, in the order of the binary log
+    std::map<ProposalToken, Proposal> proposals_;
+    std::map<LogIndex, ProposalToken> by_index_;
+    std::unordered_map<std::uint64_t, ProposalToken> last_other_;  // by connection
+};
+
+}  // namespace ddb::session

@@ -1,0 +1,427 @@
+#include "node/storage/applier.hpp"
+
+#include <pthread.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+
+#include "node/storage/binlog_event.hpp"
+#include "node/storage/binlog_statement.hpp"
+#include "node/storage/failpoint.hpp"
+#include "node/storage/local_database.hpp"
+#include "node/storage/statement_runner.hpp"
+#include "node/storage/user_connections.hpp"
+#include "schemas/codec.hpp"
+
+namespace ddb::storage {
+namespace {
+
+constexpr std::size_t read_bytes_max = 8u << 20;
+constexpr std::size_t batch_entries_max = 256;
+constexpr std::size_t batch_bytes_max = 1u << 20;
+// Entries nobody waits for gather for this long, or until they are this many: a transaction costs the same for one and
+// for all of them.
+constexpr std::chrono::milliseconds gather_time{10};
+constexpr std::uint64_t gather_entries = 64;
+// A batch that fails for passing reasons is tried again for this long before the node is fenced.
+constexpr std::chrono::seconds transient_limit{120};
+constexpr std::chrono::milliseconds retry_pause{20};
+constexpr int service_read_timeout_ms = 600'000;
+
+bool ends_batch(const Entry& entry) {
+    return entry.kind == EntryKind::statement || entry.kind == EntryKind::noop;
+}
+
+// How many of the entries make up the next transaction: a statement or a noop stands alone.
+std::size_t batch_length(std::span<const Entry> entries) {
+    if (ends_batch(entries.front())) return 1;
+    std::size_t count = 0;
+    std::size_t bytes = 0;
+    while (count < entries.size() && count < batch_entries_max && !ends_batch(entries[count])) {
+        bytes += entries[count].payload.size();
+        if (count > 0 && bytes > batch_bytes_max) break;
+        ++count;
+    }
+    return count;
+}
+
+}  // namespace
+
+Applier::Applier(Options options, Journal& journal, Hooks hooks)
+    : options_([&] {
+          options.service.read_timeout_ms = service_read_timeout_ms;
+          options.service.program_name = "ddb applier";
+          return std::move(options);
+      }()),
+      journal_(journal),
+      hooks_(std::move(hooks)),
+      thread_([this](const std::stop_token& stop) { run(stop); }) {}
+
+Applier::~Applier() {
+    thread_.request_stop();
+    changed_.notify_all();
+    thread_.join();
+}
+
+void Applier::decided(LogIndex up_to) {
+    {
+        std::lock_guard lock(mutex_);
+        if (up_to <= decided_) return;
+        const bool idle = applied_ >= goal();
+        decided_ = up_to;
+        if (!running_) return;                        // in office the committer works; resume() looks again
+        if (!idle && !worth_a_transaction()) return;  // woken by the clock
+    }
+    changed_.notify_all();
+}
+
+void Applier::hurry(LogIndex index) {
+    {
+        std::lock_guard lock(mutex_);
+        if (index <= hurry_) return;
+        hurry_ = index;
+        if (applied_ >= goal()) return;
+    }
+    changed_.notify_all();
+}
+
+// A ceiling means that an office waits to be opened.
+bool Applier::worth_a_transaction() const {
+    return hurry_ > applied_ || ceiling_ < decided_ || goal().value - applied_.value >= gather_entries;
+}
+
+void Applier::resume(const Position& position, LogIndex ceiling) {
+    {
+        std::unique_lock lock(mutex_);
+        changed_.wait(lock, [&] { return !working_; });
+        position_ = position;
+        applied_ = position.index;
+        ceiling_ = ceiling;
+        connection_.reset();
+        ran_.reset();
+        running_ = true;
+    }
+    changed_.notify_all();
+}
+
+void Applier::pause() {
+    std::unique_lock lock(mutex_);
+    running_ = false;
+    changed_.notify_all();
+    changed_.wait(lock, [&] { return !working_; });
+}
+
+void Applier::set_ceiling(LogIndex ceiling) {
+    {
+        std::lock_guard lock(mutex_);
+        ceiling_ = ceiling;
+    }
+    changed_.notify_all();
+}
+
+void Applier::hold_statements(bool hold) {
+    {
+        std::lock_guard lock(mutex_);
+        hold_statements_ = hold;
+    }
+    changed_.notify_all();
+}
+
+bool Applier::statements_held() const {
+    std::lock_guard lock(mutex_);
+    return hold_statements_ && !in_statement_;
+}
+
+bool Applier::enter_statement(const std::stop_token& stop) {
+    std::unique_lock lock(mutex_);
+    (void)changed_.wait(lock, stop, [&] { return !hold_statements_ || !running_ || fenced_; });
+    in_statement_ = !hold_statements_ && running_ && !fenced_ && !stop.stop_requested();
+    return in_statement_;
+}
+
+void Applier::forget() {
+    std::lock_guard lock(mutex_);
+    decided_ = LogIndex{};
+    fenced_ = false;
+}
+
+LogIndex Applier::applied() const {
+    std::lock_guard lock(mutex_);
+    return applied_;
+}
+
+bool Applier::interrupted(const std::stop_token& stop) const {
+    std::lock_guard lock(mutex_);
+    return stop.stop_requested() || !running_ || fenced_;
+}
+
+bool Applier::wait_for_work(const std::stop_token& stop, LogIndex& from, LogIndex& to) {
+    std::unique_lock lock(mutex_);
+    working_ = false;
+    changed_.notify_all();
+    const auto has_work = [&] { return running_ && !fenced_ && applied_ < goal(); };
+    do {
+        if (!changed_.wait(lock, stop, has_work)) return false;
+        changed_.wait_for(lock, stop, gather_time, [&] { return !has_work() || worth_a_transaction(); });
+        if (stop.stop_requested()) return false;
+    } while (!has_work());
+    working_ = true;
+    from = next(applied_);
+    to = goal();
+    return true;
+}
+
+void Applier::run(const std::stop_token& stop) {
+    pthread_setname_np(pthread_self(), "apply");
+    LogIndex from;
+    LogIndex to;
+    while (wait_for_work(stop, from, to)) {
+        auto entries = journal_.read(from, to, read_bytes_max);
+        if (!entries.ok() || entries->empty()) {
+            fence("entry " + to_string(from) + " is decided but cannot be read from the journal: " +
+                  (entries.ok() ? "no such entry" : entries.error().message));
+            continue;
+        }
+        std::span<const Entry> rest(*entries);
+        while (!rest.empty() && !interrupted(stop)) {
+            const std::size_t count = batch_length(rest);
+            const bool statement = rest.front().kind == EntryKind::statement;
+            if (statement && !enter_statement(stop)) break;
+            const Status status = apply(rest.first(count), stop);
+            if (statement) {
+                std::lock_guard lock(mutex_);
+                in_statement_ = false;
+            }
+            if (!status.ok()) break;
+            rest = rest.subspan(count);
+        }
+    }
+}
+
+// One transaction, tried again while what stands in its way may pass. Fails only when interrupted or fenced.
+Status Applier::apply(std::span<const Entry> entries, const std::stop_token& stop) {
+    const auto give_up = std::chrono::steady_clock::now() + transient_limit;
+    for (;;) {
+        Status status = ensure_connection();
+        // A commit whose answer was lost may have happened after all.
+        if (status.ok() && position_.index >= entries.back().id.index) return ok();
+        if (status.ok()) {
+            status =
+                entries.front().kind == EntryKind::statement ? apply_statement(entries.front()) : apply_batch(entries);
+        }
+        if (status.ok()) {
+            advance(entries.back().id.index);
+            return ok();
+        }
+        const Error error = status.error();
+        const bool lost = connection_ == nullptr || connection_->broken() || error.code == ErrorCode::io;
+        if (lost) {
+            connection_.reset();
+        } else {
+            (void)connection_->execute("ROLLBACK");
+        }
+        const std::string where =
+            "entries " + to_string(entries.front().id.index) + " to " + to_string(entries.back().id.index) + ": ";
+        if (!lost && !is_transient(error)) {
+            fence(where + error.message + (error.mysql_code != 0 ? " (" + std::to_string(error.mysql_code) + ")" : ""));
+            return error;
+        }
+        // A lost server comes back in its own time; the supervisor pauses us meanwhile.
+        if (!lost && std::chrono::steady_clock::now() >= give_up) {
+            fence(where + "still failing after " + std::to_string(transient_limit.count()) + " s: " + error.message);
+            return error;
+        }
+        constexpr std::uint16_t lock_wait = 1205;
+        if (error.mysql_code == lock_wait) end_local_readers();
+        std::unique_lock lock(mutex_);
+        changed_.wait_for(lock, stop, retry_pause, [&] { return !running_; });
+        if (stop.stop_requested() || !running_) return error;
+    }
+}
+
+Status Applier::ensure_connection() {
+    if (connection_ != nullptr && !connection_->broken()) return ok();
+    auto connection = open_service(options_.service);
+    if (!connection.ok()) return connection.error();
+    auto setting = (*connection)->scalar("SELECT @@GLOBAL.innodb_flush_log_at_trx_commit");
+    if (!setting.ok()) return setting.error();
+    auto position = read_position(**connection);
+    if (!position.ok()) return position.error();
+    if (auto set = (*connection)->execute("SET SESSION autocommit=0"); !set.ok()) return set.error();
+    connection_ = std::move(*connection);
+    flush_setting_ = setting->value_or("1");
+    position_ = std::move(*position);
+    format_sent_ = false;
+    return ok();
+}
+
+Status Applier::send_format_description() {
+    if (format_sent_) return ok();
+    if (position_.format_description.empty()) return fail(ErrorCode::corrupt, "rows before any format description");
+    auto sent = connection_->execute(binlog_statement(position_.format_description));
+    if (!sent.ok()) return sent.error();
+    format_sent_ = true;
+    return ok();
+}
+
+// Everything of one transaction but its COMMIT, in few round trips: `rows` first, then position and log. The session
+// runs with autocommit off, so that what is sent behind a statement that failed (a deadlock ends the transaction) stays
+// undone.
+Status Applier::send_transaction(std::span<const Entry> entries, std::string_view statement_rows) {
+    constexpr std::size_t pending_bytes_max = 4u << 20;
+    std::vector<std::string> pending;
+    std::size_t pending_bytes = 0;
+    const auto send = [&]() -> Status {
+        auto done = connection_->execute_all(pending);
+        pending.clear();
+        pending_bytes = 0;
+        if (!done.ok()) return done.error();
+        return ok();
+    };
+    BinlogPacker packer([&](std::string sql) -> Status {
+        pending_bytes += sql.size();
+        pending.push_back(std::move(sql));
+        return pending_bytes < pending_bytes_max ? ok() : send();
+    });
+    Status status = ok();
+    if (!statement_rows.empty()) status = packer.add(statement_rows);
+    for (const Entry& entry : entries) {
+        if (status.ok() && entry.kind == EntryKind::rows) status = packer.add(entry.payload.view());
+    }
+    if (status.ok()) status = packer.flush();
+    if (!status.ok()) return status;
+    const Entry& last = entries.back();
+    const bool new_format = last.kind == EntryKind::noop && last.payload.size() > 0;
+    const std::string format(last.kind == EntryKind::noop ? last.payload.view() : std::string_view());
+    pending.push_back(set_position_sql(last.id.index, last.id.epoch, new_format ? &format : nullptr));
+    pending.push_back(log_rows_sql(entries));
+    pending.push_back(trim_log_sql(last.id.index, options_.log_rows));
+    return send();
+}
+
+Status Applier::commit(const Entry& last) {
+    auto done = connection_->execute("COMMIT");
+    if (!done.ok()) return done.error();
+    position_.index = last.id.index;
+    position_.epoch = last.id.epoch;
+    if (last.kind == EntryKind::noop && last.payload.size() > 0) {
+        position_.format_description = last.payload.view();
+        format_sent_ = false;
+    }
+    return ok();
+}
+
+Status Applier::apply_batch(std::span<const Entry> batch) {
+    if (batch.front().kind == EntryKind::noop) {
+        if (auto status = check_intents(batch.front()); !status.ok()) return status;
+    }
+    const bool has_rows = std::any_of(batch.begin(), batch.end(), [](const Entry& entry) {
+        return entry.kind == EntryKind::rows && entry.payload.size() > 0;
+    });
+    if (has_rows) {
+        if (auto status = send_format_description(); !status.ok()) return status;
+    }
+    if (auto status = send_transaction(batch, {}); !status.ok()) return status;
+    pass(Failpoint::applying);
+    if (auto status = commit(batch.back()); !status.ok()) return status;
+    pass(Failpoint::applied);
+    return ok();
+}
+
+// The statement commits by itself, so a crash can come between it and its position. Its GTID in the binary log tells
+// then that it ran; its rows (CREATE … SELECT) are in the position's transaction.
+Status Applier::apply_statement(const Entry& entry) {
+    const auto payload = decode_statement(entry.payload.view());
+    if (!payload.ok()) return payload.error();
+    const auto parts = take_apart(*payload);
+    if (!parts.ok()) return parts.error();
+    const std::uint64_t sequence = statement_sequence(entry.txn);
+    if (auto status = load_ran_statements(sequence); !status.ok()) return status;
+    const auto ran = ran_->find(sequence);
+    const bool whole = ran != ran_->end() && (ran->second.with_rows || parts->rows.empty()) &&
+                       ran->second.last >= sequence + std::max<std::size_t>(parts->queries.size(), 1) - 1;
+    std::size_t first = 0;
+    if (ran != ran_->end())
+        first = whole ? parts->queries.size() : static_cast<std::size_t>(ran->second.last - sequence + 1);
+    const bool by_ourselves = ran != ran_->end() && ran->second.with_rows;
+    if (!by_ourselves && !(whole && parts->queries.empty())) {
+        // Whatever comes of it, what we knew is out of date.
+        ran_.reset();
+        const Status status = run_statement(options_.service, *payload, *parts, sequence, first);
+        if (!status.ok()) return status;
+        pass(Failpoint::statement_applied);
+    }
+    if (!by_ourselves && !parts->rows.empty()) {
+        if (auto status = send_format_description(); !status.ok()) return status;
+    }
+    const std::array<Entry, 1> entries = {entry};
+    const std::string_view rows = by_ourselves ? std::string_view() : std::string_view(parts->rows);
+    if (auto status = send_transaction(entries, rows); !status.ok()) return status;
+    // The position must be durable before the next statement runs: of several that ran without it, account statements
+    // could not be told apart from rows that have to be applied again.
+    (void)connection_->execute("SET GLOBAL innodb_flush_log_at_trx_commit=1");
+    const Status status = commit(entry);
+    (void)connection_->execute("SET GLOBAL innodb_flush_log_at_trx_commit=" + flush_setting_);
+    if (status.ok()) clear_intent_of(entry.txn);
+    return status;
+}
+
+Status Applier::load_ran_statements(std::uint64_t least) {
+    if (ran_ && least >= ran_from_) return ok();
+    auto ran = statements_in_binlog(options_.service, least);
+    if (!ran.ok()) return ran.error();
+    ran_ = std::move(*ran);
+    ran_from_ = least;
+    return ok();
+}
+
+// A no-op of a newer epoch has every surviving entry of older epochs in front of it. A statement that we began to run
+// then and that is not among them has left its effect here alone.
+Status Applier::check_intents(const Entry& noop) {
+    const auto intents = journal_.intents();
+    if (intents.empty()) return ok();
+    std::uint64_t least = UINT64_MAX;
+    for (const StatementIntent& intent : intents) least = std::min(least, first_sequence(intent.sequence));
+    if (auto status = load_ran_statements(least); !status.ok()) return status;
+    for (const StatementIntent& intent : intents) {
+        if (intent.txn.epoch >= noop.id.epoch) continue;
+        if (ran_->contains(first_sequence(intent.sequence))) {
+            return fail(ErrorCode::refused, "statement " + to_string(intent.txn) +
+                                                " ran here but is not in the log: this database must be rebuilt");
+        }
+        (void)journal_.clear_intent(intent);
+    }
+    return ok();
+}
+
+void Applier::clear_intent_of(TxnId txn) {
+    for (const StatementIntent& intent : journal_.intents()) {
+        if (intent.txn == txn) (void)journal_.clear_intent(intent);
+    }
+}
+
+void Applier::advance(LogIndex index) {
+    {
+        std::lock_guard lock(mutex_);
+        applied_ = index;
+    }
+    hooks_.applied(index);
+}
+
+// Readers hold back what is decided for everybody; they are told that their transaction is gone and may be tried again.
+void Applier::end_local_readers() {
+    if (auto connection = open_service(options_.service); connection.ok()) {
+        (void)kill_user_connections(**connection, options_.service.user, Victims::in_transaction);
+    }
+}
+
+void Applier::fence(const std::string& reason) {
+    {
+        std::lock_guard lock(mutex_);
+        fenced_ = true;
+    }
+    hooks_.fenced(reason);
+}
+
+}  // namespace ddb::storage

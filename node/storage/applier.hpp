@@ -1,0 +1,107 @@
+// Applies decided entries to the local server from their events, in log order, with the position in the same
+// transaction. Owns one thread and its connections. Runs on followers, and on a coordinator before its office opens;
+// during the office it is paused and the committer advances the position.
+#pragma once
+
+#include <algorithm>
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "node/storage/binlog_stream.hpp"
+#include "node/storage/connection.hpp"
+#include "node/storage/journal.hpp"
+#include "node/storage/metadata.hpp"
+#include "schemas/entry.hpp"
+
+namespace ddb::storage {
+
+class Applier {
+  public:
+    struct Options {
+        ConnectOptions service;
+        std::uint32_t log_rows = 10'000;
+    };
+    // Called on the apply thread.
+    struct Hooks {
+        std::function<void(LogIndex applied)> applied;
+        std::function<void(const std::string& reason)> fenced;
+    };
+
+    Applier(Options options, Journal& journal, Hooks hooks);
+    ~Applier();
+
+    // Any thread; none of these waits, but pause().
+    void decided(LogIndex up_to);
+    // Somebody waits for `index`: entries up to there are not held back to share a transaction with later ones.
+    void hurry(LogIndex index);
+    // Goes on behind `position`, which is what the database holds now, up to `ceiling` at most.
+    void resume(const Position& position, LogIndex ceiling);
+    // Returns once nothing is being applied any more. A server that does not answer is waited for at most as long as
+    // its connection's time-out.
+    void pause();
+    void set_ceiling(LogIndex ceiling);
+    // Donor of a state transfer: statement entries, and what stands behind them, wait until this is taken back.
+    void hold_statements(bool hold);
+    [[nodiscard]] bool statements_held() const;  // asked to, and none is being applied any more
+    // The database's content is void: forgets what was decided and what it was fenced for. Only while paused.
+    void forget();
+    [[nodiscard]] LogIndex applied() const;
+
+  private:
+    struct Batch;
+    void run(const std::stop_token& stop);
+    [[nodiscard]] LogIndex goal() const { return std::min(decided_, ceiling_); }
+    [[nodiscard]] bool worth_a_transaction() const;
+    // The next entries to apply; empty when there is nothing to do now.
+    [[nodiscard]] bool wait_for_work(const std::stop_token& stop, LogIndex& from, LogIndex& to);
+    Status apply(std::span<const Entry> entries, const std::stop_token& stop);
+    Status apply_batch(std::span<const Entry> batch);
+    Status apply_statement(const Entry& entry);
+    Status check_intents(const Entry& noop);
+    void clear_intent_of(TxnId txn);
+    Status ensure_connection();
+    Status send_format_description();
+    Status load_ran_statements(std::uint64_t least);
+    Status send_transaction(std::span<const Entry> entries, std::string_view statement_rows);
+    Status commit(const Entry& last);
+    [[nodiscard]] bool enter_statement(const std::stop_token& stop);
+    void advance(LogIndex index);
+    void end_local_readers();
+    void fence(const std::string& reason);
+    [[nodiscard]] bool interrupted(const std::stop_token& stop) const;
+
+    const Options options_;
+    Journal& journal_;
+    const Hooks hooks_;
+
+    mutable std::mutex mutex_;
+    std::condition_variable_any changed_;
+    bool running_ = false;  // asked to
+    bool working_ = false;  // inside apply()
+    bool fenced_ = false;
+    bool hold_statements_ = false;
+    bool in_statement_ = false;
+    LogIndex applied_;
+    LogIndex decided_;
+    LogIndex ceiling_;
+    LogIndex hurry_;
+
+    // Of the apply thread; written by resume() only while it is paused.
+    std::unique_ptr<Connection> connection_;
+    bool format_sent_ = false;
+    Position position_;
+    std::optional<RanStatements> ran_;
+    std::uint64_t ran_from_ = 0;  // `ran_` knows everything from this sequence number on
+    std::string flush_setting_;
+
+    std::jthread thread_;
+};
+
+}  // namespace ddb::storage

@@ -1,0 +1,70 @@
+#include "node/storage/binlog_statement.hpp"
+
+#include <vector>
+
+#include "node/storage/binlog_event.hpp"
+
+namespace ddb::storage {
+
+std::string base64(std::string_view bytes) {
+    constexpr std::string_view digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    std::string out((bytes.size() + 2) / 3 * 4, '=');
+    char* to = out.data();
+    const auto at = [&](std::size_t i) { return static_cast<std::uint32_t>(static_cast<std::uint8_t>(bytes[i])); };
+    std::size_t i = 0;
+    for (; i + 2 < bytes.size(); i += 3) {
+        const std::uint32_t group = at(i) << 16 | at(i + 1) << 8 | at(i + 2);
+        *to++ = digits[group >> 18];
+        *to++ = digits[group >> 12 & 63];
+        *to++ = digits[group >> 6 & 63];
+        *to++ = digits[group & 63];
+    }
+    const std::size_t left = bytes.size() - i;
+    if (left > 0) {
+        const std::uint32_t group = at(i) << 16 | (left == 2 ? at(i + 1) << 8 : 0);
+        *to++ = digits[group >> 18];
+        *to++ = digits[group >> 12 & 63];
+        if (left == 2) *to++ = digits[group >> 6 & 63];
+    }
+    return out;
+}
+
+std::string binlog_statement(std::string_view events) {
+    return "BINLOG '" + base64(events) + "'";
+}
+
+Status BinlogPacker::add(std::string_view group) {
+    EventReader reader(group);
+    std::vector<std::string_view> maps;  // of the statement under way
+    while (const auto event = reader.next()) {
+        const bool is_map = event->type == EventType::table_map;
+        if (!is_map && !event->is_rows())
+            return fail(ErrorCode::corrupt, "rows entry with an event that holds no rows");
+        // Maps belong to the rows behind them, so a piece ends only in front of rows, or between statements.
+        if (has_rows_ && piece_.size() + event->raw.size() > binlog_statement_bytes_max) {
+            if (auto status = flush(); !status.ok()) return status;
+            for (const std::string_view map : maps) piece_.append(map);
+        }
+        piece_.append(event->raw);
+        if (is_map) {
+            maps.push_back(event->raw);
+            continue;
+        }
+        has_rows_ = true;
+        const auto rows = parse_rows(*event);
+        if (!rows) return fail(ErrorCode::corrupt, "rows entry with a malformed event");
+        if (rows->statement_end) maps.clear();
+    }
+    if (reader.malformed()) return fail(ErrorCode::corrupt, "rows entry with a malformed event");
+    return ok();
+}
+
+Status BinlogPacker::flush() {
+    Status status = ok();
+    if (has_rows_) status = sink_(binlog_statement(piece_));
+    piece_.clear();
+    has_rows_ = false;
+    return status;
+}
+
+}  // namespace ddb::storage

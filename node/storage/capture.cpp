@@ -1,0 +1,263 @@
+#include "node/storage/capture.hpp"
+
+#include <pthread.h>
+
+#include <algorithm>
+#include <array>
+
+namespace ddb::storage {
+namespace {
+
+constexpr std::string_view own_schema = "ddb_meta";
+
+bool starts_with_word(std::string_view text, std::string_view word) {
+    return text.size() >= word.size() && text.substr(0, word.size()) == word;
+}
+
+// Texts with passwords in clear; better one too many.
+bool holds_secret(std::string_view text) {
+    constexpr std::array<std::string_view, 3> words = {"IDENTIFIED", "PASSWORD", "CREATE SERVER"};
+    std::string upper(text.substr(0, std::min<std::size_t>(text.size(), 1u << 16)));
+    std::transform(upper.begin(), upper.end(), upper.begin(),
+                   [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; });
+    return std::any_of(words.begin(), words.end(),
+                       [&](std::string_view w) { return upper.find(w) != std::string::npos; });
+}
+
+Error unreadable(const char* what) {
+    return fail(ErrorCode::corrupt, std::string("binary log: malformed ") + what + " event");
+}
+
+}  // namespace
+
+Status GroupAssembler::begin(const EventView& event) {
+    const auto gtid = parse_gtid(event);
+    if (!gtid) return unreadable("GTID");
+    if (group_.open) return fail(ErrorCode::corrupt, "binary log: a group begins inside another one");
+    group_ = Group{};
+    rolled_back_ = false;
+    group_.open = true;
+    group_.skipped = gtid->completed_xa;
+    group_.standalone = gtid->standalone;
+    Captured& out = group_.out;
+    out.epoch = epoch_;
+    out.ddl = gtid->ddl;
+    out.gtid =
+        std::to_string(gtid->domain) + "-" + std::to_string(event.server_id) + "-" + std::to_string(gtid->sequence);
+    if (gtid->prepared_xa) {
+        out.kind = Captured::Kind::xa;
+        out.xid = gtid->xid;
+    } else if (gtid->domain == statement_domain) {
+        out.kind = Captured::Kind::statement;
+        out.sequence = first_sequence(gtid->sequence);
+    }
+    return ok();
+}
+
+void GroupAssembler::roll_back_to(std::string_view name) {
+    auto& points = group_.savepoints;
+    const auto found = std::find_if(points.rbegin(), points.rend(), [&](const Savepoint& p) { return p.name == name; });
+    if (found == points.rend()) return;
+    group_.out.events.resize(found->bytes);
+    group_.out.row_events = found->row_events;
+    group_.out.rows = found->rows;
+    points.erase(found.base(), points.end());
+}
+
+Status GroupAssembler::add_query(const EventView& event, bool& ends) {
+    const auto query = parse_query(event);
+    if (!query) return unreadable("Query");
+    Captured& out = group_.out;
+    out.thread_id = query->thread_id;
+    const std::string_view text = query->text;
+    if (text == "COMMIT" || text == "ROLLBACK") {
+        ends = true;
+        rolled_back_ = text == "ROLLBACK";
+        return ok();
+    }
+    ends = group_.standalone;
+    if (text == "BEGIN" || starts_with_word(text, "XA ")) {
+        ends = group_.skipped;
+        return ok();
+    }
+    // Savepoints are logged only where something outside the transaction was written in between, and then with the
+    // rows that were undone: these must not travel.
+    constexpr std::string_view savepoint = "SAVEPOINT ";
+    constexpr std::string_view rollback_to = "ROLLBACK TO ";
+    if (!group_.standalone && starts_with_word(text, savepoint)) {
+        group_.savepoints.push_back(
+            {std::string(text.substr(savepoint.size())), out.events.size(), out.row_events, out.rows});
+        return ok();
+    }
+    if (!group_.standalone && starts_with_word(text, rollback_to)) {
+        roll_back_to(text.substr(rollback_to.size()));
+        return ok();
+    }
+    if (out.kind == Captured::Kind::xa) {
+        return fail(ErrorCode::corrupt, "a transaction was logged as a statement (binlog_format is not ROW)");
+    }
+    out.ddl = true;
+    out.events.append(event.raw);
+    if (!out.statement.sql.empty()) out.statement.sql += ";\n";
+    out.statement.sql.append(text);
+    out.statement.database = query->database;
+    out.statement.expected_error = query->error;
+    out.statement.secret = out.statement.secret || holds_secret(text);
+    return ok();
+}
+
+Status GroupAssembler::add_table_map(const EventView& event) {
+    const auto table = parse_table_map(event);
+    if (!table) return unreadable("Table_map");
+    if (table->database == own_schema) {
+        group_.own_tables.push_back(table->table_id);
+        return ok();
+    }
+    group_.maps.push_back({table->table_id, group_.out.events.size(), event.raw.size()});
+    group_.out.events.append(event.raw);
+    return ok();
+}
+
+Status GroupAssembler::add_rows(const EventView& event) {
+    const auto rows = parse_rows(event);
+    if (!rows) return unreadable("rows");
+    const auto& own = group_.own_tables;
+    if (std::find(own.begin(), own.end(), rows->table_id) != own.end()) return ok();
+    Captured& out = group_.out;
+    std::optional<std::uint64_t> count;
+    for (const auto& map : group_.maps) {
+        if (map.table_id != rows->table_id) continue;
+        const auto map_event = parse_event(std::string_view(out.events).substr(map.offset, map.bytes));
+        const auto table = map_event ? parse_table_map(*map_event) : std::nullopt;
+        if (table) count = count_rows(*table, *rows);
+        break;
+    }
+    // Maps are repeated in every statement.
+    if (rows->statement_end) group_.maps.clear();
+    ++out.row_events;
+    out.rows += count.value_or(1);
+    out.events.append(event.raw);
+    return ok();
+}
+
+Captured GroupAssembler::finish(bool rolled_back) {
+    Captured out = std::move(group_.out);
+    group_ = Group{};
+    if (out.kind == Captured::Kind::statement) {
+        // A failed CREATE … SELECT leaves its statements but not its rows.
+        if (rolled_back) {
+            std::string kept;
+            EventReader reader(out.events);
+            while (const auto event = reader.next()) {
+                if (event->type == EventType::query) kept.append(event->raw);
+            }
+            out.events = std::move(kept);
+            out.rows = 0;
+            out.row_events = 0;
+        }
+        out.statement.events = std::move(out.events);
+        out.events.clear();
+    }
+    return out;
+}
+
+Result<std::optional<Captured>> GroupAssembler::feed(const EventView& event) {
+    bool ends = false;
+    Status status = ok();
+    switch (event.type) {
+        case EventType::gtid:
+            status = begin(event);
+            break;
+        case EventType::query:
+            if (!group_.open) return fail(ErrorCode::corrupt, "binary log: a Query event outside of a group");
+            status = add_query(event, ends);
+            break;
+        case EventType::table_map:
+            status = add_table_map(event);
+            break;
+        case EventType::xid:
+        case EventType::xa_prepare:
+            ends = true;
+            break;
+        case EventType::format_description:
+            if (!same_format(event.raw, format_description_)) {
+                return fail(ErrorCode::corrupt, "the server's event format changed during the tenure");
+            }
+            break;
+        case EventType::stop:
+        case EventType::rotate:
+        case EventType::heartbeat:
+        case EventType::annotate_rows:
+        case EventType::checkpoint:
+        case EventType::gtid_list:
+        case EventType::start_encryption:
+            break;
+        case EventType::integer_variable:
+        case EventType::random_seed:
+        case EventType::user_variable:
+            // Context of a statement. A definition may carry it without using it (a view over a table with a DEFAULT
+            // rand()); one whose result depends on it is refused before it runs. A transaction of ours never has it.
+            if (group_.out.kind != Captured::Kind::xa) break;
+            return fail(ErrorCode::corrupt, "a transaction was logged as a statement (binlog_format is not ROW)");
+        default:
+            if (event.is_rows()) {
+                status = add_rows(event);
+            } else if ((event.flags & event_flag_ignorable) == 0) {
+                return fail(ErrorCode::corrupt, "binary log: event of type " +
+                                                    std::to_string(static_cast<unsigned>(event.type)) +
+                                                    " cannot be replicated");
+            }
+    }
+    if (!status.ok()) return status.error();
+    if (!ends || !group_.open) return std::optional<Captured>();
+    if (group_.skipped) {
+        group_ = Group{};
+        return std::optional<Captured>();
+    }
+    return std::optional<Captured>(finish(rolled_back_));
+}
+
+Result<std::unique_ptr<Capture>> Capture::start(const Options& options, OnGroup on_group, OnEnd on_end) {
+    auto stream = BinlogStream::open(options.connection, options.from, BinlogStream::End::wait);
+    if (!stream.ok()) return stream.error();
+    return std::unique_ptr<Capture>(new Capture(std::move(*stream),
+                                                GroupAssembler(options.epoch, options.format_description),
+                                                std::move(on_group), std::move(on_end)));
+}
+
+Capture::Capture(std::unique_ptr<BinlogStream> stream, GroupAssembler assembler, OnGroup on_group, OnEnd on_end)
+    : stream_(std::move(stream)),
+      assembler_(std::move(assembler)),
+      on_group_(std::move(on_group)),
+      on_end_(std::move(on_end)),
+      thread_([this](const std::stop_token& stop) { run(stop); }) {}
+
+Capture::~Capture() {
+    thread_.request_stop();
+    stream_->interrupt();
+    thread_.join();
+}
+
+void Capture::run(const std::stop_token& stop) {
+    pthread_setname_np(pthread_self(), "capture");
+    while (!stop.stop_requested()) {
+        const auto event = stream_->next();
+        if (stop.stop_requested()) return;
+        if (!event.ok()) {
+            on_end_(event.error(), event.error().code == ErrorCode::corrupt);
+            return;
+        }
+        if (!*event) {
+            on_end_(fail(ErrorCode::io, "the server ended the stream"), false);
+            return;
+        }
+        auto group = assembler_.feed(**event);
+        if (!group.ok()) {
+            on_end_(group.error(), true);
+            return;
+        }
+        if (*group) on_group_(std::move(**group));
+    }
+}
+
+}  // namespace ddb::storage

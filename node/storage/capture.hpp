@@ -1,0 +1,88 @@
+// Reads the binary log of the coordinator's server and delivers its groups in their order. GroupAssembler is the pure
+// part; Capture owns the thread and the replication connection. One Capture per tenure.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "node/storage/binlog_event.hpp"
+#include "node/storage/binlog_stream.hpp"
+#include "node/storage/local_database.hpp"
+
+namespace ddb::storage {
+
+// Puts events together to groups. Not thread safe.
+class GroupAssembler {
+  public:
+    GroupAssembler(Epoch epoch, std::string format_description)
+        : epoch_(epoch), format_description_(std::move(format_description)) {}
+
+    // A complete group, or nothing yet. An error means that the log holds something this code must not guess at.
+    [[nodiscard]] Result<std::optional<Captured>> feed(const EventView& event);
+
+  private:
+    struct Savepoint {
+        std::string name;
+        std::size_t bytes = 0;
+        std::uint32_t row_events = 0;
+        std::uint64_t rows = 0;
+    };
+    struct Group {
+        Captured out;
+        bool open = false;
+        bool skipped = false;     // XA COMMIT and XA ROLLBACK
+        bool standalone = false;  // ends with its first Query event
+        std::vector<Savepoint> savepoints;
+        std::vector<std::uint64_t> own_tables;  // table ids of ddb_meta
+        struct Map {
+            std::uint64_t table_id = 0;
+            std::size_t offset = 0;  // in out.events
+            std::size_t bytes = 0;
+        };
+        std::vector<Map> maps;  // of the statement under way, for counting
+    };
+
+    Status begin(const EventView& event);
+    Status add_query(const EventView& event, bool& ends);
+    Status add_table_map(const EventView& event);
+    Status add_rows(const EventView& event);
+    void roll_back_to(std::string_view name);
+    Captured finish(bool rolled_back);
+
+    const Epoch epoch_;
+    const std::string format_description_;
+    Group group_;
+    bool rolled_back_ = false;
+};
+
+class Capture {
+  public:
+    struct Options {
+        ConnectOptions connection;
+        BinlogPosition from;
+        Epoch epoch;
+        std::string format_description;  // of the tenure: rows must stay readable under it
+    };
+    using OnGroup = std::function<void(Captured)>;
+    // The stream ended: `fatal` when the log holds what cannot be replicated, else the connection was lost.
+    using OnEnd = std::function<void(const Error& error, bool fatal)>;
+
+    [[nodiscard]] static Result<std::unique_ptr<Capture>> start(const Options& options, OnGroup on_group, OnEnd on_end);
+    ~Capture();  // stops and joins; no call of the two functions afterwards
+
+  private:
+    Capture(std::unique_ptr<BinlogStream> stream, GroupAssembler assembler, OnGroup on_group, OnEnd on_end);
+    void run(const std::stop_token& stop);
+
+    std::unique_ptr<BinlogStream> stream_;
+    GroupAssembler assembler_;
+    OnGroup on_group_;
+    OnEnd on_end_;
+    std::jthread thread_;
+};
+
+}  // namespace ddb::storage

@@ -1,0 +1,525 @@
+#include "node/storage/connection.hpp"
+
+#include <errmsg.h>
+#include <mysql.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <deque>
+#include <utility>
+
+namespace ddb::storage {
+namespace {
+
+constexpr std::size_t packet_bytes_max = (1u << 24) - 1;  // of the MySQL protocol; longer statements are split
+constexpr std::size_t send_parts_max = 64;                // iovecs of one sendmsg
+constexpr unsigned long client_packet_bytes_max = 1ul << 30;
+
+unsigned seconds_of(int ms) {
+    return static_cast<unsigned>((std::max(ms, 1) + 999) / 1000);
+}
+
+// Errors after which the server closes the connection although it still answered: shutdown, packet too large,
+// connection killed, idle for too long.
+bool ends_connection(unsigned code) {
+    return code == 1053 || code == 1153 || code == 1927 || code == 4031;
+}
+
+bool is_client_error(unsigned code) {
+    return (code >= 2000 && code < 3000) || (code >= 5000 && code < 6000);
+}
+
+Error error_of(MYSQL* mysql) {
+    const unsigned code = mysql_errno(mysql);
+    Error error;
+    error.message = mysql_error(mysql);
+    if (code == 0 || is_client_error(code)) {
+        error.code = ErrorCode::io;
+        error.message = "database server: " + (error.message.empty() ? std::string("connection lost") : error.message);
+        return error;
+    }
+    error.code = ErrorCode::sql;
+    error.mysql_code = static_cast<std::uint16_t>(code);
+    error.sqlstate = mysql_sqlstate(mysql);
+    return error;
+}
+
+void append_length(std::string& out, std::uint64_t n) {
+    const auto little_endian = [&](int bytes) {
+        for (int i = 0; i < bytes; ++i) out.push_back(static_cast<char>(n >> (8 * i) & 0xff));
+    };
+    if (n < 251) {
+        out.push_back(static_cast<char>(n));
+    } else if (n < (1u << 16)) {
+        out.push_back('\xfc');
+        little_endian(2);
+    } else if (n < (1u << 24)) {
+        out.push_back('\xfd');
+        little_endian(3);
+    } else {
+        out.push_back('\xfe');
+        little_endian(8);
+    }
+}
+
+// COM_QUERY packets that leave with as few system calls as possible. The statements' bytes are not copied and must
+// outlive the queue.
+class QueryPackets {
+  public:
+    void add(std::string_view sql) {
+        std::uint8_t sequence = 0;
+        std::size_t first = 1;  // the command byte counts as payload of the first packet
+        do {
+            const std::size_t body = std::min(sql.size(), packet_bytes_max - first);
+            add_header(body + first, sequence++, first != 0);
+            if (body > 0) parts_.push_back({const_cast<char*>(sql.data()), body});
+            sql.remove_prefix(body);
+            last_full_ = body + first == packet_bytes_max;
+            first = 0;
+        } while (!sql.empty() || last_full_);  // a full last packet is followed by an empty one
+    }
+
+    [[nodiscard]] bool empty() const { return next_ == parts_.size(); }
+
+    // Sends what the socket takes now. False on a socket error (errno); sets `would_block`.
+    [[nodiscard]] bool send_some(int fd, bool& would_block) {
+        would_block = false;
+        while (!empty()) {
+            msghdr message{};
+            message.msg_iov = &parts_[next_];
+            message.msg_iovlen = std::min(parts_.size() - next_, send_parts_max);
+            const ssize_t sent = ::sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+            if (sent < 0) {
+                if (errno == EINTR) continue;
+                would_block = errno == EAGAIN || errno == EWOULDBLOCK;
+                return would_block;
+            }
+            consume(static_cast<std::size_t>(sent));
+        }
+        return true;
+    }
+
+  private:
+    void add_header(std::size_t payload, std::uint8_t sequence, bool with_command) {
+        constexpr char com_query = 3;
+        headers_.push_back({static_cast<char>(payload & 0xff), static_cast<char>(payload >> 8 & 0xff),
+                            static_cast<char>(payload >> 16 & 0xff), static_cast<char>(sequence), com_query});
+        parts_.push_back({headers_.back().data(), with_command ? std::size_t{5} : std::size_t{4}});
+    }
+
+    void consume(std::size_t bytes) {
+        while (bytes > 0) {
+            iovec& part = parts_[next_];
+            const std::size_t n = std::min(bytes, part.iov_len);
+            part.iov_base = static_cast<char*>(part.iov_base) + n;
+            part.iov_len -= n;
+            bytes -= n;
+            if (part.iov_len == 0) ++next_;
+        }
+    }
+
+    std::deque<std::array<char, 5>> headers_;  // a deque: addresses stay
+    std::vector<iovec> parts_;
+    std::size_t next_ = 0;
+    bool last_full_ = false;
+};
+
+}  // namespace
+
+class Connection::Impl {
+  public:
+    explicit Impl(MYSQL* mysql) : mysql_(mysql) {}
+    ~Impl() {
+        // Freeing an unfinished result would read it to its end first; the connection goes away, so do not.
+        if (result_ != nullptr) {
+            result_->handle = nullptr;
+            mysql_free_result(result_);
+        }
+        mysql_close(mysql_);
+    }
+    Impl(const Impl&) = delete;
+    Impl& operator=(const Impl&) = delete;
+
+    Error fail_now() {
+        Error error = error_of(mysql_);
+        if (error.code == ErrorCode::io || ends_connection(error.mysql_code)) broken_ = true;
+        return error;
+    }
+
+    // Sends `count` statements and reads the replies of all but the last `keep`, whose replies are left to the caller.
+    // While the socket takes nothing more, replies are read, so neither side can block the other for good.
+    template <class StatementAt>
+    std::optional<Error> pipeline(std::size_t count, std::size_t keep, const StatementAt& statement_at) {
+        QueryPackets packets;
+        for (std::size_t i = 0; i < count; ++i) packets.add(statement_at(i));
+        const std::size_t to_read = count - keep;
+        std::size_t replies = 0;
+        std::optional<Error> first_error;
+        const auto read_one = [&] {
+            ++replies;
+            if (auto status = read_reply_and_discard(); !status.ok() && !first_error) first_error = status.error();
+        };
+        const auto lost = [&](const char* what) {
+            broken_ = true;
+            return fail(ErrorCode::io, std::string("database server: connection lost while sending: ") + what);
+        };
+        while (!packets.empty() && !broken_) {
+            bool would_block = false;
+            if (!packets.send_some(mysql_get_socket(mysql_), would_block)) {
+                const Error error = lost(std::strerror(errno));
+                // What the server said before it closed (packet too large, killed) tells more than EPIPE.
+                if (replies < count) read_one();
+                return first_error && first_error->code == ErrorCode::sql ? *first_error : error;
+            }
+            if (!would_block) continue;
+            pollfd item{mysql_get_socket(mysql_), POLLOUT, 0};
+            if (replies < to_read) item.events |= POLLIN;
+            const int ready = ::poll(&item, 1, send_timeout_ms_);
+            if (ready == 0) return lost("timed out");
+            if (ready < 0 && errno != EINTR) return lost(std::strerror(errno));
+            if (ready > 0 && replies < to_read && (item.revents & POLLIN) != 0) read_one();
+        }
+        while (replies < to_read && !broken_) read_one();
+        return first_error;
+    }
+
+    // Reads the header of one reply: either an OK packet (into ok_) or the columns of a result set.
+    Status read_header() {
+        // The library clears these when it sends; here it did not send. `info` would point at an older packet.
+        mysql_->net.last_errno = 0;
+        mysql_->net.last_error[0] = '\0';
+        mysql_->info = nullptr;
+        if (mysql_read_query_result(mysql_) != 0) return fail_now();
+        return take_header();
+    }
+
+    Status take_header() {
+        columns_.clear();
+        ok_ = OkPacket{};
+        if (mysql_field_count(mysql_) == 0) {
+            take_ok_packet();
+            return ok();
+        }
+        result_ = mysql_use_result(mysql_);
+        if (result_ == nullptr) return fail_now();
+        const unsigned count = mysql_num_fields(result_);
+        const MYSQL_FIELD* fields = mysql_fetch_fields(result_);
+        columns_.reserve(count);
+        for (unsigned i = 0; i < count; ++i) {
+            const MYSQL_FIELD& field = fields[i];
+            Column column;
+            column.name.assign(field.name, field.name_length);
+            column.table.assign(field.table != nullptr ? field.table : "", field.table_length);
+            column.database.assign(field.db != nullptr ? field.db : "", field.db_length);
+            column.type = static_cast<std::uint8_t>(field.type);
+            column.charset = static_cast<std::uint16_t>(field.charsetnr);
+            column.flags = static_cast<std::uint16_t>(field.flags);
+            column.length = static_cast<std::uint32_t>(std::min<unsigned long>(field.length, UINT32_MAX));
+            column.decimals = static_cast<std::uint8_t>(field.decimals);
+            columns_.push_back(std::move(column));
+        }
+        return ok();
+    }
+
+    // Next row, nullptr at the end; then ok_ holds the closing packet.
+    Result<MYSQL_ROW> fetch() {
+        MYSQL_ROW row = mysql_fetch_row(result_);
+        if (row != nullptr) return row;
+        const bool failed = mysql_errno(mysql_) != 0;
+        std::optional<Error> error;
+        if (failed) error = fail_now();
+        mysql_free_result(result_);
+        result_ = nullptr;
+        if (error) return *error;
+        ok_ = OkPacket{};
+        ok_.warnings = static_cast<std::uint16_t>(mysql_warning_count(mysql_));
+        ok_.status_flags = static_cast<std::uint16_t>(mysql_->server_status);
+        return row;
+    }
+
+    // Moves on to the next result of the same statement.
+    Result<bool> next_header() {
+        if (!mysql_more_results(mysql_)) return false;
+        mysql_->info = nullptr;
+        const int rc = mysql_next_result(mysql_);
+        if (rc > 0) return fail_now();
+        if (rc < 0) return false;
+        if (auto status = take_header(); !status.ok()) return status.error();
+        return true;
+    }
+
+    Status discard() {
+        for (;;) {
+            while (result_ != nullptr) {
+                auto row = fetch();
+                if (!row.ok()) return row.error();
+                if (*row == nullptr) break;
+            }
+            auto more = next_header();
+            if (!more.ok()) return more.error();
+            if (!*more) return ok();
+        }
+    }
+
+    Status read_reply_and_discard() {
+        if (auto status = read_header(); !status.ok()) return status;
+        return discard();
+    }
+
+    Status read_behind() {
+        --behind_;
+        return read_reply_and_discard();
+    }
+
+    // Before a new statement: whatever the caller left unread of the previous one is dropped.
+    Status make_ready() {
+        if (!broken_ && (result_ != nullptr || mysql_more_results(mysql_))) (void)discard();
+        while (!broken_ && behind_ > 0) (void)read_behind();
+        if (broken_) return fail(ErrorCode::io, "database server: connection is lost");
+        return ok();
+    }
+
+    MYSQL* mysql_;
+    int send_timeout_ms_ = -1;     // -1: none
+    MYSQL_RES* result_ = nullptr;  // open result set
+    std::vector<Column> columns_;
+    OkPacket ok_;
+    std::size_t behind_ = 0;  // replies still to come to what was sent behind a statement
+    bool ahead_failed_ = false;
+    bool broken_ = false;
+
+  private:
+    // The packet still lies in the library's buffer, NUL-terminated. Its info text is taken from there because the
+    // library's own pointer runs into the session-tracking bytes behind it.
+    [[nodiscard]] std::string info_of_packet() const {
+        const unsigned char* at = mysql_->net.read_pos + 1;
+        const auto length = [&]() -> std::uint64_t {
+            const unsigned first = *at++;
+            if (first < 251) return first;
+            const int bytes = first == 0xfc ? 2 : first == 0xfd ? 3 : 8;
+            std::uint64_t n = 0;
+            for (int i = 0; i < bytes; ++i) n |= static_cast<std::uint64_t>(*at++) << (8 * i);
+            return n;
+        };
+        (void)length();  // affected rows
+        (void)length();  // insert id
+        at += 4;         // status, warnings
+        const std::uint64_t n = length();
+        constexpr std::uint64_t info_bytes_max = 512;  // the server's own limit on the message
+        if (n > info_bytes_max) return {};
+        return {reinterpret_cast<const char*>(at), static_cast<std::size_t>(n)};
+    }
+
+    void take_ok_packet() {
+        ok_.affected_rows = mysql_affected_rows(mysql_);
+        ok_.last_insert_id = mysql_insert_id(mysql_);
+        ok_.warnings = static_cast<std::uint16_t>(mysql_warning_count(mysql_));
+        ok_.status_flags = static_cast<std::uint16_t>(mysql_->server_status);
+        if (mysql_info(mysql_) != nullptr) ok_.info = info_of_packet();
+        // The library keeps the state of an older packet when this one carries none: the flag tells.
+        if ((mysql_->server_status & SERVER_SESSION_STATE_CHANGED) == 0) return;
+        const char* data = nullptr;
+        std::size_t length = 0;
+        if (mysql_session_track_get_first(mysql_, SESSION_TRACK_SCHEMA, &data, &length) == 0) {
+            ok_.database.assign(data, length);
+            ok_.database_changed = true;
+        }
+        // Names and values alternate.
+        bool is_name = true;
+        bool is_gtid = false;
+        for (int rc = mysql_session_track_get_first(mysql_, SESSION_TRACK_SYSTEM_VARIABLES, &data, &length); rc == 0;
+             rc = mysql_session_track_get_next(mysql_, SESSION_TRACK_SYSTEM_VARIABLES, &data, &length)) {
+            const std::string_view text(data, length);
+            if (is_name) {
+                is_gtid = text == "last_gtid";
+            } else if (is_gtid) {
+                ok_.gtid = text;
+            }
+            is_name = !is_name;
+        }
+    }
+};
+
+Connection::Connection(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Connection::~Connection() = default;
+
+Result<std::unique_ptr<Connection>> Connection::open(const ConnectOptions& options) {
+    MYSQL* mysql = mysql_init(nullptr);
+    if (mysql == nullptr) return fail(ErrorCode::io, "database client library: out of memory");
+    auto impl = std::make_unique<Impl>(mysql);
+    const unsigned connect_timeout_s = seconds_of(options.connect_timeout_ms);
+    mysql_options(mysql, MYSQL_OPT_CONNECT_TIMEOUT, &connect_timeout_s);
+    if (options.read_timeout_ms > 0) {
+        const unsigned read_timeout_s = seconds_of(options.read_timeout_ms);
+        mysql_options(mysql, MYSQL_OPT_READ_TIMEOUT, &read_timeout_s);
+        impl->send_timeout_ms_ = options.read_timeout_ms;
+    }
+    const unsigned local_infile = 0;  // a server must not be able to ask the node for its files
+    mysql_options(mysql, MYSQL_OPT_LOCAL_INFILE, &local_infile);
+    const std::size_t packet_max = client_packet_bytes_max;
+    mysql_options(mysql, MYSQL_OPT_MAX_ALLOWED_PACKET, &packet_max);
+    mysql_options(mysql, MYSQL_SET_CHARSET_NAME, "utf8mb4");
+    mysql_optionsv(mysql, MYSQL_OPT_CONNECT_ATTR_ADD, "program_name", options.program_name.c_str());
+
+    const bool local = !options.endpoint.socket.empty();
+    const unsigned protocol = local ? MYSQL_PROTOCOL_SOCKET : MYSQL_PROTOCOL_TCP;
+    mysql_options(mysql, MYSQL_OPT_PROTOCOL, &protocol);
+    const char* const host = local ? "localhost" : options.endpoint.host.c_str();
+    const char* const database = options.database.empty() ? nullptr : options.database.c_str();
+    if (mysql_real_connect(mysql, host, options.user.c_str(), options.password.c_str(), database,
+                           local ? 0u : options.endpoint.port, local ? options.endpoint.socket.c_str() : nullptr,
+                           CLIENT_MULTI_RESULTS) == nullptr) {
+        return impl->fail_now();
+    }
+    return std::unique_ptr<Connection>(new Connection(std::move(impl)));
+}
+
+Result<OkPacket> Connection::execute(std::string_view sql) {
+    if (auto status = impl_->make_ready(); !status.ok()) return status.error();
+    if (auto error = impl_->pipeline(1, 0, [&](std::size_t) { return sql; })) return *error;
+    return impl_->ok_;
+}
+
+Result<OkPacket> Connection::execute_all(std::span<const std::string> statements) {
+    if (auto status = impl_->make_ready(); !status.ok()) return status.error();
+    impl_->ok_ = OkPacket{};
+    if (auto error =
+            impl_->pipeline(statements.size(), 0, [&](std::size_t i) { return std::string_view(statements[i]); })) {
+        return *error;
+    }
+    return impl_->ok_;
+}
+
+Result<std::optional<std::string>> Connection::scalar(std::string_view sql) {
+    auto all = rows(sql);
+    if (!all.ok()) return all.error();
+    if (all->empty() || all->front().empty()) return std::optional<std::string>();
+    return std::move(all->front().front());
+}
+
+Result<std::vector<Connection::Row>> Connection::rows(std::string_view sql) {
+    if (auto status = start(sql); !status.ok()) return status.error();
+    std::vector<Row> out;
+    while (impl_->result_ != nullptr) {
+        auto row = impl_->fetch();
+        if (!row.ok()) return row.error();
+        if (*row == nullptr) break;
+        const unsigned long* lengths = mysql_fetch_lengths(impl_->result_);
+        Row& values = out.emplace_back(impl_->columns_.size());
+        for (std::size_t i = 0; i < values.size(); ++i) {
+            if ((*row)[i] != nullptr) values[i].emplace((*row)[i], lengths[i]);
+        }
+    }
+    if (auto status = impl_->discard(); !status.ok()) return status.error();
+    return out;
+}
+
+Status Connection::start(std::string_view sql, std::span<const std::string> before,
+                         std::span<const std::string> behind) {
+    if (auto status = impl_->make_ready(); !status.ok()) return status;
+    impl_->columns_.clear();
+    impl_->ahead_failed_ = false;
+    const std::size_t count = before.size() + 1 + behind.size();
+    auto error = impl_->pipeline(count, 1 + behind.size(), [&](std::size_t i) -> std::string_view {
+        if (i == before.size()) return sql;
+        return i < before.size() ? before[i] : behind[i - before.size() - 1];
+    });
+    impl_->behind_ = behind.size();
+    if (error) {
+        if (!impl_->broken_) (void)impl_->read_reply_and_discard();
+        impl_->columns_.clear();
+        impl_->ahead_failed_ = true;
+        return *error;
+    }
+    if (impl_->broken_) return fail(ErrorCode::io, "database server: connection is lost");
+    return impl_->read_header();
+}
+
+Result<OkPacket> Connection::finish_behind() {
+    std::optional<Error> first_error;
+    if (!impl_->broken_ && (impl_->result_ != nullptr || mysql_more_results(impl_->mysql_))) (void)impl_->discard();
+    while (!impl_->broken_ && impl_->behind_ > 0) {
+        if (auto status = impl_->read_behind(); !status.ok() && !first_error) first_error = status.error();
+    }
+    if (first_error) return *first_error;
+    if (impl_->broken_) return fail(ErrorCode::io, "database server: connection is lost");
+    return impl_->ok_;
+}
+
+bool Connection::ahead_failed() const {
+    return impl_->ahead_failed_;
+}
+
+const std::vector<Column>& Connection::columns() const {
+    return impl_->columns_;
+}
+
+Result<std::uint32_t> Connection::next_rows(std::string& out, std::size_t bytes) {
+    std::uint32_t count = 0;
+    const std::size_t end = out.size() + bytes;
+    while (impl_->result_ != nullptr && (count == 0 || out.size() < end)) {
+        auto row = impl_->fetch();
+        if (!row.ok()) return row.error();
+        if (*row == nullptr) break;
+        const unsigned long* lengths = mysql_fetch_lengths(impl_->result_);
+        std::size_t total = 0;
+        for (std::size_t i = 0; i < impl_->columns_.size(); ++i) total += lengths[i] + 9;
+        if (total > result_row_bytes_max) {
+            return fail(ErrorCode::overloaded, "a row of " + std::to_string(total) + " bytes exceeds the limit of " +
+                                                   std::to_string(result_row_bytes_max) + " bytes");
+        }
+        for (std::size_t i = 0; i < impl_->columns_.size(); ++i) {
+            if ((*row)[i] == nullptr) {
+                out.push_back('\xfb');
+            } else {
+                append_length(out, lengths[i]);
+                out.append((*row)[i], lengths[i]);
+            }
+        }
+        ++count;
+    }
+    return count;
+}
+
+const OkPacket& Connection::ok_packet() const {
+    return impl_->ok_;
+}
+
+Result<bool> Connection::next_result() {
+    if (impl_->broken_) return fail(ErrorCode::io, "database server: connection is lost");
+    while (impl_->result_ != nullptr) {  // rows the caller does not want
+        auto row = impl_->fetch();
+        if (!row.ok()) return row.error();
+        if (*row == nullptr) break;
+    }
+    return impl_->next_header();
+}
+
+std::uint64_t Connection::id() const {
+    return mysql_thread_id(impl_->mysql_);
+}
+
+std::string Connection::server_version() const {
+    const char* const text = mysql_get_server_info(impl_->mysql_);
+    return text != nullptr ? text : "";
+}
+
+std::string Connection::escape(std::string_view text) const {
+    std::string out(text.size() * 2 + 1, '\0');
+    out.resize(mysql_real_escape_string(impl_->mysql_, out.data(), text.data(), text.size()));
+    return out;
+}
+
+bool Connection::broken() const {
+    return impl_->broken_;
+}
+void* Connection::native() {
+    return impl_->mysql_;
+}
+
+}  // namespace ddb::storage

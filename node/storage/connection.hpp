@@ -1,0 +1,95 @@
+// One connection to the local server, over libmariadb. Used by one thread at a time; may be handed from thread to
+// thread while no call is running. Closing it is what the destructor does. Rows are streamed, never buffered here.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "schemas/result.hpp"
+#include "schemas/session_messages.hpp"
+
+namespace ddb::storage {
+
+struct Endpoint {
+    std::string socket;  // preferred when not empty
+    std::string host;
+    std::uint16_t port = 0;
+    friend bool operator==(const Endpoint&, const Endpoint&) = default;
+};
+
+struct ConnectOptions {
+    Endpoint endpoint;
+    std::string user;
+    std::string password;
+    std::string database;
+    int connect_timeout_ms = 5000;
+    int read_timeout_ms = 0;  // 0: none (a statement may wait for a lock)
+    std::string program_name = "ddb";
+};
+
+// The server's OK packet (or the end of a result set).
+struct OkPacket {
+    std::uint64_t affected_rows = 0;
+    std::uint64_t last_insert_id = 0;
+    std::uint16_t warnings = 0;
+    std::uint16_t status_flags = 0;
+    std::string info;
+    std::string gtid;      // session-tracked last_gtid when this statement wrote a group, else empty
+    std::string database;  // session-tracked schema change, else empty
+    bool database_changed = false;
+};
+
+class Connection {
+  public:
+    // Errors: sql (server's own code and state, e.g. 1045), io.
+    [[nodiscard]] static Result<std::unique_ptr<Connection>> open(const ConnectOptions& options);
+    ~Connection();
+
+    // Runs a statement and discards any rows.
+    [[nodiscard]] Result<OkPacket> execute(std::string_view sql);
+    // Sends the statements back to back, each in a packet of its own (never as a multi-statement packet), then reads
+    // every reply: one round trip. The last OK packet is returned; the first error wins, the later replies are read all
+    // the same.
+    [[nodiscard]] Result<OkPacket> execute_all(std::span<const std::string> statements);
+    // First column of the first row, if any.
+    [[nodiscard]] Result<std::optional<std::string>> scalar(std::string_view sql);
+    // All rows; for small internal queries only. NULL = nullopt.
+    using Row = std::vector<std::optional<std::string>>;
+    [[nodiscard]] Result<std::vector<Row>> rows(std::string_view sql);
+
+    // Streaming: start() sends the statement and reads the header; columns() is empty when there is no result set (then
+    // ok_packet() holds the answer). next_rows() appends rows in the wire form of ResultRows until `bytes` is reached
+    // or the set ends (returns row count 0 at the end; ok_packet() then holds the closing packet). next_result() moves
+    // on to the next result of a CALL; false when there is none. `before`: sent ahead in the same round trip; when one
+    // of them fails, its error is returned and the reply to `sql` is read and dropped. `behind`: sent after it in the
+    // same round trip, and run by the server whatever becomes of `sql`; finish_behind() reads the replies.
+    [[nodiscard]] Status start(std::string_view sql, std::span<const std::string> before = {},
+                               std::span<const std::string> behind = {});
+    // What `sql` left unread is dropped. As execute_all(): the first error wins, else the last OK packet.
+    [[nodiscard]] Result<OkPacket> finish_behind();
+    // True when the last start() failed in `before`: `sql` ran all the same, without what should have stood in front of
+    // it.
+    [[nodiscard]] bool ahead_failed() const;
+    [[nodiscard]] const std::vector<Column>& columns() const;
+    [[nodiscard]] Result<std::uint32_t> next_rows(std::string& out, std::size_t bytes);
+    [[nodiscard]] const OkPacket& ok_packet() const;
+    [[nodiscard]] Result<bool> next_result();
+
+    [[nodiscard]] std::uint64_t id() const;  // server's connection id
+    [[nodiscard]] std::string server_version() const;
+    [[nodiscard]] std::string escape(std::string_view text) const;
+    [[nodiscard]] bool broken() const;  // lost: nothing more can be done with it
+    [[nodiscard]] void* native();       // MYSQL*, for the binary-log reader
+
+  private:
+    class Impl;
+    explicit Connection(std::unique_ptr<Impl> impl);
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace ddb::storage

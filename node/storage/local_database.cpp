@@ -1,0 +1,125 @@
+#include "node/storage/local_database.hpp"
+
+#include <sodium.h>
+
+#include <array>
+
+#include "node/storage/local_database_impl.hpp"
+#include "node/storage/metadata.hpp"
+
+namespace ddb::storage {
+
+std::string random_xid() {
+    std::array<unsigned char, 16> bytes{};
+    randombytes_buf(bytes.data(), bytes.size());
+    std::array<char, 33> hex{};
+    sodium_bin2hex(hex.data(), hex.size(), bytes.data(), bytes.size());
+    return std::string(xid_prefix) + hex.data();
+}
+
+LocalDatabase::LocalDatabase(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+LocalDatabase::~LocalDatabase() = default;
+
+Result<std::unique_ptr<LocalDatabase>> LocalDatabase::start(const DatabaseOptions& options, Journal& journal,
+                                                            Sink sink) {
+    if (sodium_init() < 0) return fail(ErrorCode::internal, "libsodium cannot be initialised");
+    auto impl = std::make_unique<Impl>(options, journal, std::move(sink));
+    if (auto status = impl->start(); !status.ok()) return status.error();
+    return std::unique_ptr<LocalDatabase>(new LocalDatabase(std::move(impl)));
+}
+
+ServerUp LocalDatabase::initial() const {
+    return impl_->initial();
+}
+bool LocalDatabase::had_meta() const {
+    return impl_->had_meta();
+}
+bool LocalDatabase::has_user_data() const {
+    return impl_->has_user_data();
+}
+std::string LocalDatabase::metadata_cluster() const {
+    return impl_->cluster();
+}
+Status LocalDatabase::record_cluster(const std::string& uuid) {
+    return impl_->record_cluster(uuid);
+}
+
+void LocalDatabase::decided(LogIndex up_to) {
+    impl_->decided(up_to);
+}
+void LocalDatabase::hurry(LogIndex index) {
+    impl_->hurry(index);
+}
+void LocalDatabase::open_office(Epoch epoch, LogIndex noop_index) {
+    impl_->open_office(epoch, noop_index);
+}
+void LocalDatabase::close_office(Epoch epoch) {
+    impl_->close_office(epoch);
+}
+void LocalDatabase::register_prepared(LogIndex index, TxnId txn, std::string xid,
+                                      std::unique_ptr<Connection> connection) {
+    impl_->register_prepared(index, txn, std::move(xid), std::move(connection));
+}
+void LocalDatabase::register_done(LogIndex index) {
+    impl_->register_done(index);
+}
+
+Result<std::unique_ptr<Connection>> LocalDatabase::connect(const std::string& user, const std::string& password,
+                                                           const std::string& database) const {
+    return impl_->connect(user, password, database);
+}
+Status LocalDatabase::kill(std::uint64_t connection_id, bool query_only) const {
+    return impl_->kill(connection_id, query_only);
+}
+
+// Identifiers of transactions are made by nodes (random_xid): nothing in them needs quoting.
+std::vector<std::string> LocalDatabase::begin_sql(const std::string& xid, TxnId txn) const {
+    return {"XA START '" + xid + "'", call_mark_sql(impl_->key(), txn)};
+}
+std::vector<std::string> LocalDatabase::prepare_sql(const std::string& xid) const {
+    return {"XA END '" + xid + "'", "XA PREPARE '" + xid + "'"};
+}
+std::vector<std::string> LocalDatabase::statement_begin_sql(std::uint64_t sequence) const {
+    return {call_statement_begin_sql(impl_->key(), sequence)};
+}
+std::vector<std::string> LocalDatabase::statement_end_sql() const {
+    return {call_statement_end_sql()};
+}
+
+void LocalDatabase::hold_statements(bool hold) {
+    impl_->hold_statements(hold);
+}
+bool LocalDatabase::statements_held() const {
+    return impl_->statements_held();
+}
+void LocalDatabase::begin_rebuild(std::uint64_t attempt) {
+    impl_->begin_rebuild(attempt);
+}
+void LocalDatabase::read_loaded_position() {
+    impl_->read_loaded_position();
+}
+void LocalDatabase::install_snapshot(EntryId last, std::vector<Entry> entries) {
+    impl_->install_snapshot(last, std::move(entries));
+}
+void LocalDatabase::end_rebuild() {
+    impl_->end_rebuild();
+}
+
+const ConnectOptions& LocalDatabase::service() const {
+    return impl_->service();
+}
+const std::string& LocalDatabase::server_program() const {
+    return impl_->server_program();
+}
+std::string LocalDatabase::socket() const {
+    return impl_->endpoint().socket;
+}
+std::uint64_t LocalDatabase::server_pid() const {
+    return impl_->pid();
+}
+
+bool LocalDatabase::stalled() const {
+    return impl_->stalled();
+}
+
+}  // namespace ddb::storage

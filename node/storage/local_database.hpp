@@ -1,0 +1,198 @@
+// This node's database server as the rest of the node sees it: one object that owns the managed server (or the link to
+// an external one), the capture thread, the apply thread and the committer. It decides nothing: it is told what is
+// decided. Public calls are made on the loop thread and never block, unless said otherwise; answers come as events on
+// `sink`, which is called on this module's threads and must be quick (it posts into the loop's mailbox).
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "node/storage/connection.hpp"
+#include "node/storage/journal.hpp"
+#include "schemas/entry.hpp"
+#include "schemas/ids.hpp"
+#include "schemas/result.hpp"
+
+namespace ddb::storage {
+
+// How our transactions are told from other people's in XA RECOVER: every xid begins with this (then 128 random bits in
+// hex).
+inline constexpr std::string_view xid_prefix = "ddb-";
+[[nodiscard]] std::string random_xid();
+
+// The GTID sequence number under which the statement entry of `txn` runs, on the coordinator as on every follower: it
+// is how a server tells after a crash whether it ran. Multiples of 16: should one statement write several groups, the
+// server numbers them onwards and they are still recognised; Captured::sequence is always the first.
+[[nodiscard]] constexpr std::uint64_t statement_sequence(TxnId txn) {
+    return (txn.epoch.value << 40) | ((txn.counter << 4) & ((std::uint64_t{1} << 40) - 1));
+}
+
+struct DatabaseOptions {
+    bool managed = true;
+    std::string server_program;  // of managed: empty = found in PATH (mariadbd, mysqld)
+    std::string data_dir;        // of the node: the server's files lie below it in mysql/
+    std::uint16_t tcp_port = 0;  // managed: 0 = socket only
+    Endpoint external;
+    std::string service_user = "ddb";
+    std::string service_password;
+    NodeId node;
+    std::uint64_t transaction_bytes_max = entry_payload_bytes_max - (1u << 20);  // max_binlog_cache_size
+    int lock_wait_ms = 30'000;
+    std::uint32_t committed_log_rows = 10'000;  // kept in ddb_meta.transactions_log
+    bool content_void = false;  // a rebuild was begun and not finished: nothing in there may be served or applied to
+};
+
+// --- events ----------------------------------------------------------------------------------------------------------
+
+struct ServerUp {
+    LogIndex applied;  // position row plus the contiguous markers
+    Payload format_description;
+    std::string version;
+    std::uint64_t pid = 0;  // of a managed server
+};
+struct ServerDown {
+    std::string reason;
+};
+struct Applied {
+    LogIndex index;
+    LogIndex durable;
+};
+// A group of the binary log, in the order of the binary log. Only between OfficeReady and close_office().
+struct Captured {
+    enum class Kind : std::uint8_t {
+        xa,         // a prepared transaction: `xid`
+        statement,  // runs under our statement GTID domain: `sequence`
+        other,      // neither: sequence groups, or somebody else's write; `thread_id` says whose
+    };
+    Epoch epoch;  // of the office
+    Kind kind = Kind::other;
+    std::string xid;
+    std::uint64_t sequence = 0;
+    std::uint64_t thread_id = 0;
+    std::string gtid;
+    std::uint32_t row_events = 0;
+    std::uint64_t rows = 0;
+    std::string events;          // payload for a `rows` entry, ddb_meta stripped; empty: nothing but our own marker
+    StatementPayload statement;  // of kind statement (a CREATE … SELECT has several groups under one sequence)
+    bool ddl = false;            // of kind other
+};
+struct OfficeReady {  // writes may begin: everything applied, read_only lifted, capture stands at the end of the binary
+                      // log
+    Epoch epoch;
+};
+struct OfficeLeft {  // nothing of that tenure is prepared or running any more, read_only is set
+    Epoch epoch;
+};
+// An entry of our own tenure took effect here: XA COMMIT returned (or there was nothing to do).
+struct Committed {
+    LogIndex index;
+    std::unique_ptr<Connection> connection;  // given back to its session; null when it broke (the commit still holds)
+};
+struct Fenced {  // this database differs from the log, or may: nothing more is applied or read here
+    std::string reason;
+};
+struct ForeignWrite {  // seen in the binary log, owned by nobody of ours, applied or not by us
+    std::string description;
+};
+
+// State transfer, receiver (DESIGN §3.5). `attempt` is what begin_rebuild() was given: an answer to an earlier one is
+// told by it.
+struct RebuildReady {  // the server is empty and waits for the dump
+    std::uint64_t attempt = 0;
+};
+// What the loaded dump says of itself: it holds everything up to `index`, and the transactions with these markers.
+struct LoadedPosition {
+    std::uint64_t attempt = 0;
+    LogIndex index;
+    std::vector<std::uint64_t> markers;  // ascending
+};
+struct RebuildLoaded {  // it holds the snapshot, durably; still nothing is served
+    std::uint64_t attempt = 0;
+};
+struct RebuildBroken {  // one of the steps failed; begin_rebuild() starts all over
+    std::uint64_t attempt = 0;
+    std::string reason;
+};
+
+using DatabaseEvent = std::variant<ServerUp, ServerDown, Applied, Captured, OfficeReady, OfficeLeft, Committed, Fenced,
+                                   ForeignWrite, RebuildReady, LoadedPosition, RebuildLoaded, RebuildBroken>;
+
+// --- calls -----------------------------------------------------------------------------------------------------------
+
+class LocalDatabase {
+  public:
+    using Sink = std::function<void(DatabaseEvent)>;
+
+    // Blocks until the server runs, is checked, has the ddb_meta schema and went through recovery (XA ROLLBACK of ours,
+    // read_only). Errors name the variable or file and the remedy. `journal` must outlive this object.
+    [[nodiscard]] static Result<std::unique_ptr<LocalDatabase>> start(const DatabaseOptions& options, Journal& journal,
+                                                                      Sink sink);
+    ~LocalDatabase();  // blocks: stops the threads, then a managed server (SIGTERM, SIGKILL after 20 s)
+
+    [[nodiscard]] ServerUp initial() const;  // state after start
+    [[nodiscard]] bool had_meta() const;     // ddb_meta existed before this start
+    [[nodiscard]] bool has_user_data() const;
+    [[nodiscard]] std::string metadata_cluster() const;  // hex UUID recorded in ddb_meta, empty before formation
+    Status record_cluster(const std::string& uuid);      // blocking, once, at formation
+
+    // Entries up to here are decided and durable in our journal. In office, entries of the tenure are committed through
+    // what was registered; everything else is applied from its events, read from the journal.
+    void decided(LogIndex up_to);
+    // A read waits until `index` is applied: applied at once, not gathered with later entries.
+    void hurry(LogIndex index);
+
+    // DESIGN §3.1. open: answered by OfficeReady. close: answered by OfficeLeft; end the sessions' own work first by
+    // dropping their connections where possible; whatever remains is killed here.
+    void open_office(Epoch epoch, LogIndex noop_index);
+    void close_office(Epoch epoch);
+
+    // A prepared transaction of the open office whose entry has its place in the log: committed when `decided` reaches
+    // it.
+    void register_prepared(LogIndex index, TxnId txn, std::string xid, std::unique_ptr<Connection> connection);
+    // An entry of the open office that has already taken effect (a statement) or has none here.
+    void register_done(LogIndex index);
+
+    // Any thread, blocking: a connection as that user. Reads on any node; writes only while the office is open.
+    [[nodiscard]] Result<std::unique_ptr<Connection>> connect(const std::string& user, const std::string& password,
+                                                              const std::string& database) const;
+    // Any thread, blocking: KILL of a connection or its running statement, by the service account.
+    Status kill(std::uint64_t connection_id, bool query_only) const;
+    // Any thread. First part of every write transaction, sent ahead of the user's first statement (Connection::start
+    // with `before`): XA START and the marker for `txn`.
+    [[nodiscard]] std::vector<std::string> begin_sql(const std::string& xid, TxnId txn) const;
+    // XA END and XA PREPARE; the last OK packet's gtid says whether anything was logged.
+    [[nodiscard]] std::vector<std::string> prepare_sql(const std::string& xid) const;
+    // Before and after a statement that replicates as text: sets its GTID (domain 7777, `sequence`) and sets it back,
+    // through definer-rights procedures.
+    [[nodiscard]] std::vector<std::string> statement_begin_sql(std::uint64_t sequence) const;
+    [[nodiscard]] std::vector<std::string> statement_end_sql() const;
+
+    // State transfer, donor: no statement entry is applied from the moment statements_held() says so until taken back.
+    void hold_statements(bool hold);
+    [[nodiscard]] bool statements_held() const;
+    // State transfer, receiver. In this order; between begin and end nothing is served or applied, a loss of the server
+    // is reported by whoever notices it, and a start in between needs DatabaseOptions::content_void.
+    void begin_rebuild(std::uint64_t attempt);  // → RebuildReady: everything is gone
+    void read_loaded_position();                // → LoadedPosition; after the dump was loaded
+    // → RebuildLoaded. `entries`: those behind the loaded position up to `last`, of which only the fields count.
+    void install_snapshot(EntryId last, std::vector<Entry> entries);
+    void end_rebuild();  // → ServerUp: an ordinary server at `last`
+
+    [[nodiscard]] const ConnectOptions& service() const;  // the account of the node's own work
+    [[nodiscard]] const std::string& server_program() const;
+    [[nodiscard]] std::string socket() const;
+    [[nodiscard]] std::uint64_t server_pid() const;
+    [[nodiscard]] bool stalled() const;  // in office: the server does not get a commit to its disk
+
+  private:
+    class Impl;
+    explicit LocalDatabase(std::unique_ptr<Impl> impl);
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace ddb::storage

@@ -1,0 +1,280 @@
+#include "node/storage/statement_runner.hpp"
+
+#include <algorithm>
+#include <array>
+#include <optional>
+
+#include "node/storage/binlog_event.hpp"
+#include "node/storage/binlog_stream.hpp"
+#include "node/storage/metadata.hpp"
+
+namespace ddb::storage {
+namespace {
+
+// Option bits of Q_FLAGS2 as the server writes them.
+constexpr std::uint32_t option_auto_is_null = 0x00040000;
+constexpr std::uint32_t option_explicit_timestamp = 0x01000000;
+constexpr std::uint32_t option_no_foreign_keys = 0x04000000;
+constexpr std::uint32_t option_relaxed_unique = 0x08000000;
+constexpr std::uint32_t option_if_exists = 0x10000000;
+
+std::string quoted_identifier(std::string_view name) {
+    std::string out = "`";
+    for (const char c : name) {
+        out += c;
+        if (c == '`') out += c;
+    }
+    return out + "`";
+}
+
+void add_context(const StatementContext& context, std::vector<std::string>& out) {
+    const auto set = [&](const char* name, std::uint64_t value) {
+        out.push_back("SET SESSION " + std::string(name) + "=" + std::to_string(value));
+    };
+    if (context.character_set_client) {
+        // A character set goes by name; the event has the number of one of its collations.
+        out.push_back(
+            "SET SESSION character_set_client=(SELECT character_set_name FROM "
+            "information_schema.collation_character_set_applicability WHERE id=" +
+            std::to_string(*context.character_set_client) + ")");
+        set("collation_connection", *context.collation_connection);
+        set("collation_server", *context.collation_server);
+    }
+    if (context.collation_database) set("collation_database", *context.collation_database);
+    if (context.lc_time_names) set("lc_time_names", *context.lc_time_names);
+    if (context.time_zone) out.push_back("SET SESSION time_zone=" + to_hex_literal(*context.time_zone));
+    if (context.auto_increment_increment) {
+        set("auto_increment_increment", *context.auto_increment_increment);
+        set("auto_increment_offset", *context.auto_increment_offset);
+    }
+    if (context.flags2) {
+        const std::uint32_t flags = *context.flags2;
+        set("sql_auto_is_null", (flags & option_auto_is_null) != 0 ? 1 : 0);
+        set("explicit_defaults_for_timestamp", (flags & option_explicit_timestamp) != 0 ? 1 : 0);
+        set("foreign_key_checks", (flags & option_no_foreign_keys) != 0 ? 0 : 1);
+        set("unique_checks", (flags & option_relaxed_unique) != 0 ? 0 : 1);
+        set("sql_if_exists", (flags & option_if_exists) != 0 ? 1 : 0);
+    }
+    // Last: some modes change how the settings above would be read.
+    if (context.sql_mode) set("sql_mode", *context.sql_mode);
+}
+
+bool is_word(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '$' || c < 0;
+}
+
+bool same_word(std::string_view a, std::string_view upper) {
+    return a.size() == upper.size() && std::equal(a.begin(), a.end(), upper.begin(), [](char x, char y) {
+               return (x >= 'a' && x <= 'z' ? static_cast<char>(x - 'a' + 'A') : x) == y;
+           });
+}
+
+// The end of the quoted string that begins at `at`; doubled quotes are two strings side by side, which serves as well.
+std::size_t end_of_quoted(std::string_view text, std::size_t at) {
+    const char quote = text[at];
+    for (std::size_t i = at + 1; i < text.size(); ++i) {
+        if (text[i] == '\\' && quote != '`') {
+            ++i;
+        } else if (text[i] == quote) {
+            return i + 1;
+        }
+    }
+    return text.size();
+}
+
+// Account statements may mean "whoever runs this": CURRENT_USER, and CREATE ROLE, whose creator may grant the role.
+// Here the service account runs them, so the user the event names is put in.
+std::string name_the_invoker(std::string_view text, const std::string& invoker) {
+    std::string out;
+    std::vector<std::string_view> words;
+    std::size_t i = 0;
+    while (i < text.size()) {
+        std::size_t end = i + 1;
+        if (text[i] == '\'' || text[i] == '"' || text[i] == '`') {
+            end = end_of_quoted(text, i);
+        } else if (is_word(text[i])) {
+            while (end < text.size() && is_word(text[end])) ++end;
+            words.push_back(text.substr(i, end - i));
+            if (same_word(words.back(), "CURRENT_USER")) {
+                if (text.substr(end, 2) == "()") end += 2;
+                out += invoker;
+                i = end;
+                continue;
+            }
+        }
+        out.append(text.substr(i, end - i));
+        i = end;
+    }
+    const auto has = [&](std::string_view word) {
+        return std::any_of(words.begin(), words.end(), [&](std::string_view w) { return same_word(w, word); });
+    };
+    if (words.size() > 1 && same_word(words[0], "CREATE") && has("ROLE") && !has("ADMIN"))
+        out += " WITH ADMIN " + invoker;
+    return out;
+}
+
+// Outcomes agree when the server gives the error the coordinator's gave. Statements that fail with effects are logged
+// either with their error or as a rewritten text that succeeds (a failed CREATE OR REPLACE … SELECT as its DROP).
+Status compare(const std::optional<Error>& error, std::uint16_t event_error, std::uint16_t expected) {
+    constexpr std::uint16_t unknown_table = 1051;
+    constexpr std::uint16_t cannot_user = 1396;
+    if (error) {
+        if (error->mysql_code == expected || error->mysql_code == event_error) return ok();
+        return fail(ErrorCode::refused, "a statement failed here with " + std::to_string(error->mysql_code) +
+                                            ", on the coordinator with " + std::to_string(expected));
+    }
+    const bool list = expected == unknown_table || expected == cannot_user;
+    if (event_error == 0 && !list) return ok();
+    return fail(ErrorCode::refused, "a statement succeeded here that failed with " +
+                                        std::to_string(event_error != 0 ? event_error : expected) +
+                                        " on the coordinator");
+}
+
+Result<std::unique_ptr<Connection>> open_for_statement(const ConnectOptions& service, std::uint64_t sequence) {
+    auto connection = Connection::open(service);
+    if (!connection.ok()) return connection;
+    const std::array<std::string, 1> settings = {
+        "SET SESSION sql_log_bin=1, lock_wait_timeout=1, innodb_lock_wait_timeout=1, max_statement_time=0, "
+        "gtid_domain_id=" +
+        std::to_string(statement_domain) + ", gtid_seq_no=" + std::to_string(sequence)};
+    if (auto done = (*connection)->execute_all(settings); !done.ok()) return done.error();
+    return connection;
+}
+
+// Only a role's administrator may grant it, whatever else he may; so for one statement the service account is that of
+// every role. Written to the table below the account system, so that it leaves no trace in the log.
+Result<OkPacket> run_as_role_admin(const ConnectOptions& service, Connection& connection, const std::string& text) {
+    auto admin = open_service(service);
+    if (!admin.ok()) return admin.error();
+    const std::string who = to_hex_literal(service.user);
+    const std::array<std::string, 2> begin = {
+        "INSERT IGNORE INTO mysql.roles_mapping SELECT r.host, r.user, g.user, 'Y' FROM mysql.global_priv g JOIN "
+        "mysql.global_priv r ON r.user=" +
+            who + " WHERE g.user <> 'PUBLIC' AND JSON_VALUE(g.priv, '$.is_role')",
+        "FLUSH PRIVILEGES"};
+    const std::array<std::string, 2> end = {"DELETE FROM mysql.roles_mapping WHERE user=" + who, "FLUSH PRIVILEGES"};
+    auto done = (*admin)->execute_all(begin);
+    if (done.ok()) done = connection.execute(text);
+    if (auto cleared = (*admin)->execute_all(end); !cleared.ok() && done.ok()) return cleared;
+    return done;
+}
+
+// The server writes down who granted. Here that is the service account: put the user of the event in its place.
+Status name_the_grantor(const ConnectOptions& service, const std::string& invoker) {
+    auto admin = open_service(service);
+    if (!admin.ok()) return admin.error();
+    std::uint64_t changed = 0;
+    for (const char* table : {"tables_priv", "procs_priv"}) {
+        auto done = (*admin)->execute("UPDATE mysql." + std::string(table) + " SET Grantor=" + to_hex_literal(invoker) +
+                                      " WHERE Grantor=CURRENT_USER() AND Db<>'ddb_meta'");
+        if (!done.ok()) return done.error();
+        changed += done->affected_rows;
+    }
+    if (changed == 0) return ok();
+    auto flushed = (*admin)->execute("FLUSH PRIVILEGES");
+    if (!flushed.ok()) return flushed.error();
+    return ok();
+}
+
+Status run_text(const ConnectOptions& service, Connection& connection, const std::string& text,
+                std::uint16_t event_error, std::uint16_t expected) {
+    constexpr std::uint16_t not_role_admin = 1698;
+    auto done = connection.execute(text);
+    if (!done.ok() && done.error().mysql_code == not_role_admin && expected != not_role_admin) {
+        done = run_as_role_admin(service, connection, text);
+    }
+    if (done.ok()) return compare(std::nullopt, event_error, expected);
+    const Error& error = done.error();
+    if (error.code != ErrorCode::sql) return error;
+    const bool foreseen = error.mysql_code == expected || error.mysql_code == event_error;
+    if (!foreseen && is_transient(error)) return error;
+    return compare(error, event_error, expected);
+}
+
+}  // namespace
+
+bool is_transient(const Error& error) {
+    if (error.code != ErrorCode::sql) return error.code == ErrorCode::io;
+    // Lock limits, deadlock, snapshot conflict, interrupted or killed, shutting down, no room, too many connections,
+    // read view or definition changed under us.
+    constexpr std::array<std::uint16_t, 14> codes = {1205, 1213, 1020, 1317, 1927, 1053, 1021,
+                                                     1026, 1114, 1040, 1203, 1969, 1412, 4031};
+    return std::find(codes.begin(), codes.end(), error.mysql_code) != codes.end();
+}
+
+Result<StatementParts> take_apart(const StatementPayload& payload) {
+    StatementParts parts;
+    EventReader reader(payload.events);
+    while (const auto event = reader.next()) {
+        if (event->type == EventType::query) {
+            parts.queries.push_back(event->raw);
+        } else if (event->is_rows() || event->type == EventType::table_map) {
+            parts.rows.append(event->raw);
+        } else {
+            return fail(ErrorCode::corrupt, "statement entry with an event of another kind");
+        }
+    }
+    if (reader.malformed()) return fail(ErrorCode::corrupt, "statement entry with a malformed event");
+    return parts;
+}
+
+Result<SessionSetup> session_of(std::string_view query_event) {
+    const auto event = parse_event(query_event);
+    const auto query = event ? parse_query(*event) : std::nullopt;
+    const auto context = query ? parse_status(query->status) : std::nullopt;
+    if (!context) return fail(ErrorCode::corrupt, "statement entry with a context this version does not know");
+    SessionSetup out;
+    if (!query->database.empty() && (event->flags & event_flag_suppress_use) == 0) {
+        out.use = "USE " + quoted_identifier(query->database);
+    }
+    std::string micros = std::to_string(context->microseconds);
+    micros.insert(0, micros.size() < 6 ? 6 - micros.size() : 0, '0');
+    out.settings.push_back("SET SESSION timestamp=" + std::to_string(event->timestamp) + "." + micros);
+    add_context(*context, out.settings);
+    out.text = context->invoker_user.empty()
+                   ? std::string(query->text)
+                   : name_the_invoker(query->text, quoted_identifier(context->invoker_user) + "@" +
+                                                       quoted_identifier(context->invoker_host));
+    out.error = query->error;
+    if (!context->invoker_user.empty()) out.invoker = context->invoker_user + "@" + context->invoker_host;
+    return out;
+}
+
+Status run_statement(const ConnectOptions& service, const StatementPayload& payload, const StatementParts& parts,
+                     std::uint64_t sequence, std::size_t first) {
+    if (parts.queries.empty()) {
+        if (payload.sql.empty() || !payload.events.empty()) return ok();
+        // Nothing was logged: a statement that failed, maybe with effects (GRANT to a list). Same text, same error.
+        auto connection = open_for_statement(service, sequence);
+        if (!connection.ok()) return connection.error();
+        if (!payload.database.empty()) {
+            if (auto used = (*connection)->execute("USE " + quoted_identifier(payload.database)); !used.ok()) {
+                return used.error();
+            }
+        }
+        return run_text(service, **connection, payload.sql, payload.expected_error, payload.expected_error);
+    }
+    constexpr std::uint16_t no_such_database = 1049;
+    for (std::size_t i = first; i < parts.queries.size(); ++i) {
+        auto setup = session_of(parts.queries[i]);
+        if (!setup.ok()) return setup.error();
+        // A fresh session each: nothing of one context may leak into the next.
+        auto connection = open_for_statement(service, sequence + i);
+        if (!connection.ok()) return connection.error();
+        if (!setup->use.empty()) {
+            auto used = (*connection)->execute(setup->use);
+            if (!used.ok() && used.error().mysql_code != no_such_database) return used.error();
+        }
+        if (auto set = (*connection)->execute_all(setup->settings); !set.ok()) return set.error();
+        const bool last = i + 1 == parts.queries.size();
+        const std::uint16_t expected = last ? payload.expected_error : std::uint16_t{0};
+        if (auto status = run_text(service, **connection, setup->text, setup->error, expected); !status.ok())
+            return status;
+        if (!setup->invoker.empty() && same_word(std::string_view(setup->text).substr(0, 5), "GRANT")) {
+            if (auto status = name_the_grantor(service, setup->invoker); !status.ok()) return status;
+        }
+    }
+    return ok();
+}
+
+}  // namespace ddb::storage

@@ -1,0 +1,122 @@
+// One entry of the replicated log and its parts. Plain values; entries are immutable once proposed, so their payload is
+// shared between the core, the journal thread, the peer links and the applier instead of being copied.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "schemas/ids.hpp"
+
+namespace ddb {
+
+// Largest payload of one log entry. A transaction beyond it is refused by the coordinator's server
+// (max_binlog_cache_size is set below it) before anything is proposed.
+inline constexpr std::size_t entry_payload_bytes_max = 64u << 20;
+
+// Immutable bytes with shared ownership; copying costs a reference count.
+class Payload {
+  public:
+    Payload() = default;
+    explicit Payload(std::string bytes)
+        : bytes_(bytes.empty() ? nullptr : std::make_shared<const std::string>(std::move(bytes))) {}
+
+    [[nodiscard]] std::string_view view() const { return bytes_ ? std::string_view(*bytes_) : std::string_view(); }
+    [[nodiscard]] std::size_t size() const { return bytes_ ? bytes_->size() : 0; }
+    friend bool operator==(const Payload& a, const Payload& b) { return a.view() == b.view(); }
+
+  private:
+    std::shared_ptr<const std::string> bytes_;
+};
+
+struct EntryId {
+    Epoch epoch;
+    LogIndex index;
+    friend constexpr auto operator<=>(const EntryId&,
+                                      const EntryId&) = default;  // epoch first: the order of "newer log"
+};
+
+enum class EntryKind : std::uint8_t {
+    noop = 1,        // first entry of each tenure; payload = Format_description event of the coordinator's server
+    rows = 2,        // payload = RowsPayload
+    statement = 3,   // DDL and account statements; payload = StatementPayload
+    membership = 4,  // payload = Membership
+    marker = 5,      // global snapshot
+    audit = 6,
+};
+
+// What a client was told, or would have been told; remembered so that a retried request gets the first answer.
+struct Outcome {
+    std::uint64_t affected_rows = 0;
+    std::uint64_t last_insert_id = 0;
+    std::uint16_t warnings = 0;
+    std::uint16_t error_code = 0;  // statements that fail with effects: the error is the expected result everywhere
+    std::string info;              // the OK packet's info text ("Rows matched: …"), or the error's message
+    friend bool operator==(const Outcome&, const Outcome&) = default;
+};
+
+struct Entry {
+    EntryId id;
+    EntryKind kind = EntryKind::noop;
+    TxnId txn;
+    SessionId session;      // empty for entries no client asked for
+    RequestNumber request;  // of that session
+    std::uint32_t statement_count = 0;
+    std::uint64_t row_count = 0;
+    std::uint64_t created_at_us = 0;  // wall clock of the coordinator, information only
+    Outcome outcome;
+    Payload payload;
+    Digest digest;  // BLAKE2b over the previous entry's digest and every field above (see digest.hpp)
+};
+
+// Body of a `rows` entry: whole binary-log events as the server wrote them (Table_map and rows events, without the
+// events of ddb_meta), to be applied under the format description of the newest noop entry of the same epoch.
+// Kept as raw concatenated events; each event carries its own length in its header.
+// Body of a `statement` entry: msgpack of this struct.
+struct StatementPayload {
+    std::string
+        events;  // the captured events (Query events with status variables, and rows of CREATE … SELECT); may be empty
+    std::string sql;  // the text as the binary log shows it; empty when `events` tells everything
+    std::string database;
+    std::uint16_t expected_error = 0;
+    bool secret = false;  // carries a password: never into a log, trace or listing
+};
+
+// The members of the cluster. Kept sorted by id.
+struct Member {
+    Voter voter;
+    bool learner = false;
+    std::string address;  // "host:port" of the peer link; a hint, may be stale
+    friend bool operator==(const Member&, const Member&) = default;
+};
+struct Membership {
+    ClusterUuid cluster;
+    std::vector<Member> members;
+    friend bool operator==(const Membership&, const Membership&) = default;
+};
+
+// One remembered outcome: see node/core/outcomes.hpp.
+struct OutcomeRecord {
+    EntryId id;
+    TxnId txn;
+    SessionId session;
+    RequestNumber request;
+    Outcome outcome;
+    friend bool operator==(const OutcomeRecord&, const OutcomeRecord&) = default;
+};
+inline constexpr std::size_t outcomes_max = 10'000;
+
+// What a node needs besides the database's contents to go on from a log position.
+struct Snapshot {
+    EntryId last;                         // the database holds exactly the entries up to here
+    Digest digest;                        // of that entry (chained)
+    Membership membership;                // newest at `last`
+    LogIndex outcomes_floor;              // outcomes of entries up to here are forgotten
+    TxnId forgotten;                      // no newer transaction has been forgotten
+    std::vector<OutcomeRecord> outcomes;  // ascending by index, at most outcomes_max
+    friend bool operator==(const Snapshot&, const Snapshot&) = default;
+};
+
+}  // namespace ddb

@@ -1,0 +1,135 @@
+// One client's conversation with a node, and the same conversation forwarded by that node to the coordinator. Plain
+// values; bytes in WIRE.md.
+//
+// A request is answered by: for each result set ResultHeader, then any number of ResultRows, then ResultEnd (`more` set
+// when another result follows). A request without a result set is answered by ResultEnd alone. The receiver of rows
+// grants credit in bytes; the sender never has more than the granted bytes in flight.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "schemas/entry.hpp"
+#include "schemas/ids.hpp"
+#include "schemas/result.hpp"
+
+namespace ddb {
+
+// One row that is larger than this ends its result with an error; a chunk holds at least one row.
+inline constexpr std::size_t result_row_bytes_max = 64u << 20;
+inline constexpr std::size_t result_chunk_bytes = 128u << 10;  // a chunk is closed when it reaches this
+inline constexpr std::uint32_t result_credit_bytes_default = 1u << 20;
+inline constexpr std::size_t statement_bytes_max = 64u << 20;  // SQL text of one statement
+
+enum class Consistency : std::uint8_t { strong = 0, session = 1, local = 2 };
+enum class WriteConcern : std::uint8_t { majority = 0, all = 1 };
+
+struct OpenSession {
+    SessionId session;
+    std::string user;
+    std::string password;  // only ever on CURVE-encrypted sockets; never logged
+    std::string database;
+    std::string client;  // program name and version, for the log
+};
+struct SessionOpened {
+    SessionId session;
+    bool accepted = false;
+    Error error;  // when not accepted
+    NodeId node;
+    NodeId coordinator;  // 0 = none known now
+    std::string coordinator_address;
+    std::string server_version;
+    std::uint64_t connection_id = 0;
+};
+
+struct Execute {
+    SessionId session;
+    RequestNumber request;
+    std::string sql;  // one statement, any bytes
+    Consistency consistency = Consistency::strong;
+    WriteConcern write_concern = WriteConcern::majority;
+    std::uint32_t timeout_ms = 10'000;
+    LogIndex seen;       // newest index this client knows: what `session` reads wait for, and the floor of a retry
+    bool retry = false;  // the request may have been executed before: look for its outcome first
+    std::uint32_t credit_bytes = result_credit_bytes_default;
+};
+
+struct Column {
+    std::string name;
+    std::string table;
+    std::string database;
+    std::uint8_t type = 0;  // enum_field_types
+    std::uint16_t charset = 0;
+    std::uint16_t flags = 0;
+    std::uint32_t length = 0;
+    std::uint8_t decimals = 0;
+};
+
+struct ResultHeader {
+    SessionId session;
+    RequestNumber request;
+    std::vector<Column> columns;
+};
+
+// `rows`: each row is its values one after another, each a length-encoded string of the MySQL text protocol (NULL =
+// 0xFB).
+struct ResultRows {
+    SessionId session;
+    RequestNumber request;
+    std::uint32_t row_count = 0;
+    std::string rows;
+};
+
+struct ResultEnd {
+    SessionId session;
+    RequestNumber request;
+    bool more = false;  // another result of the same request follows
+    std::optional<Error> error;
+    Outcome outcome;
+    std::uint16_t status_flags = 0;  // SERVER_STATUS_* as on a single server
+    NodeId node;                     // executor
+    NodeId coordinator;
+    TxnId txn;                        // 0 for reads
+    LogIndex index;                   // log index written, or seen by the read
+    std::uint16_t replicated_on = 0;  // members that hold the write durably when the answer was made
+    std::uint16_t members = 0;
+    std::string database;     // default database after the statement
+    bool redirected = false;  // executed on the coordinator for a client of another node
+};
+
+struct Credit {
+    SessionId session;
+    RequestNumber request;
+    std::uint32_t bytes = 0;
+};
+struct Cancel {
+    SessionId session;
+    RequestNumber request;
+};
+struct CloseSession {
+    SessionId session;
+};
+
+// Asks whether the session's client is still there; carries nothing. A client ignores it.
+struct Ping {};
+
+// Cluster verbs of ddb-cli ("status", "nodes", "health", "txn", "step-down", …); the reply is one JSON document.
+struct VerbRequest {
+    std::uint64_t id = 0;
+    std::string verb;
+    std::vector<std::string> arguments;
+    std::uint32_t timeout_ms = 10'000;
+};
+struct VerbReply {
+    std::uint64_t id = 0;
+    std::optional<Error> error;
+    std::string json;
+};
+
+using SessionMessage = std::variant<OpenSession, SessionOpened, Execute, ResultHeader, ResultRows, ResultEnd, Credit,
+                                    Cancel, CloseSession, Ping, VerbRequest, VerbReply>;
+
+}  // namespace ddb

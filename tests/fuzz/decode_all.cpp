@@ -1,0 +1,137 @@
+#include "tests/fuzz/decode_all.hpp"
+
+#include <sodium.h>
+
+#include "bus/envelope.hpp"
+#include "config/settings.hpp"
+#include "schemas/codec.hpp"
+#include "tests/unit/schemas_samples.hpp"
+
+namespace ddb::fuzz {
+
+namespace {
+
+enum class Decoder : std::uint8_t {
+    message,
+    entry,
+    membership,
+    statement,
+    envelope,
+    envelope_sealed,
+    settings,
+    names,
+    snapshot
+};
+constexpr std::uint8_t decoder_count = 9;
+
+const bus::Key key{};
+
+// A refusal must say something; anything accepted must survive another round.
+template <class T, class Again>
+void check(const Result<T>& result, Again again) {
+    if (!result) {
+        DDB_ASSERT(!result.error().message.empty());
+        return;
+    }
+    DDB_ASSERT(again(*result));
+}
+
+void decode_message(MessageKind kind, std::string_view bytes) {
+    check(decode(kind, bytes), [&](const Message& message) {
+        const std::string encoded = std::visit([](const auto& m) { return encode(m); }, message);
+        const auto second = decode(kind, encoded);
+        return second.ok() && std::visit([](const auto& m) { return encode(m); }, *second) == encoded;
+    });
+}
+
+void open_envelope(std::string_view bytes) {
+    check(bus::open_sealed(bytes, "", key, true), [&](const bus::Envelope& envelope) {
+        decode_message(envelope.kind, envelope.payload);
+        return bus::open_sealed(bus::seal(envelope, bus::ChecksumKind::blake2b, key), "", key).ok();
+    });
+}
+
+// With a right checksum over whatever comes before it, or nothing behind the checksum would ever be reached.
+void open_with_checksum(std::string_view bytes) {
+    std::string sealed(bytes);
+    sealed.resize(sealed.size() + 32);
+    crypto_generichash(reinterpret_cast<unsigned char*>(sealed.data()) + bytes.size(), 32,
+                       reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(), key.data(), key.size());
+    open_envelope(sealed);
+}
+
+void parse_names(const std::string& text) {
+    TxnId txn;
+    if (parse_txn_id(text, txn)) {
+        TxnId again;
+        DDB_ASSERT(parse_txn_id(to_string(txn), again) && again == txn);
+    }
+    SessionId session;
+    RequestNumber request;
+    if (parse_request_name(text, session, request)) DDB_ASSERT(!request_name(session, request).empty());
+}
+
+[[nodiscard]] std::string seed(Decoder decoder, unsigned second, const std::string& body) {
+    return std::string{static_cast<char>(decoder), static_cast<char>(second)} + body;
+}
+
+}  // namespace
+
+void decode_all(const std::uint8_t* data, std::size_t size) {
+    if (size < 2) return;
+    const std::string_view body(reinterpret_cast<const char*>(data) + 2, size - 2);
+    switch (static_cast<Decoder>(data[0] % decoder_count)) {
+        case Decoder::message:
+            return decode_message(static_cast<MessageKind>(data[1]), body);
+        case Decoder::entry:
+            return check(decode_entry(body), [](const Entry& e) { return decode_entry(encode_entry(e)).ok(); });
+        case Decoder::membership:
+            return check(decode_membership(body),
+                         [](const Membership& m) { return decode_membership(encode_membership(m)).ok(); });
+        case Decoder::statement:
+            return check(decode_statement(body),
+                         [](const StatementPayload& s) { return decode_statement(encode_statement(s)).ok(); });
+        case Decoder::envelope:
+            return open_envelope(body);
+        case Decoder::envelope_sealed:
+            return open_with_checksum(body);
+        case Decoder::settings:
+            return check(config::parse_settings(std::string(body), "/nonexistent", {}), [](const config::Settings& s) {
+                return config::parse_settings(config::effective_json(s), "/nonexistent", {}).ok();
+            });
+        case Decoder::names:
+            return parse_names(std::string(body));
+        case Decoder::snapshot:
+            return check(decode_snapshot(body), [](const Snapshot& s) {
+                const auto again = decode_snapshot(encode_snapshot(s));
+                return again.ok() && *again == s;
+            });
+    }
+}
+
+std::vector<std::string> seeds() {
+    std::vector<std::string> all;
+    for (const auto& [kind, bytes] : samples::encoded()) {
+        all.push_back(seed(Decoder::message, static_cast<unsigned>(kind), bytes));
+        bus::Envelope envelope;
+        envelope.cluster = "test";
+        envelope.kind = kind;
+        envelope.payload = bytes;
+        const std::string sealed = bus::seal(envelope, bus::ChecksumKind::blake2b, key);
+        all.push_back(seed(Decoder::envelope, 0, sealed));
+        all.push_back(seed(Decoder::envelope_sealed, 0, sealed.substr(0, sealed.size() - 32)));
+    }
+    all.push_back(seed(Decoder::entry, 0, encode_entry(samples::entry())));
+    all.push_back(seed(Decoder::membership, 0, encode_membership(samples::membership())));
+    all.push_back(seed(Decoder::statement, 0, encode_statement(samples::statement())));
+    all.push_back(seed(Decoder::snapshot, 0, encode_snapshot(samples::snapshot())));
+    all.push_back(
+        seed(Decoder::settings, 0,
+             R"({"cluster": {"name": "x", "expect": 3}, "node": {"id": 1, "address": "127.0.0.1", "port": 6000},
+"discovery": {"peers": ["a:1"], "multicast": "239.1.1.1"}, "mysql": {"mode": "external"}, "log": {"level": "info"}} // end)"));
+    all.push_back(seed(Decoder::names, 0, to_string(TxnId{Epoch{1}, 2})));
+    all.push_back(seed(Decoder::names, 0, request_name(samples::session(), RequestNumber{3})));
+    return all;
+}
+
+}  // namespace ddb::fuzz

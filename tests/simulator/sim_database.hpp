@@ -1,0 +1,31 @@
+// A database server as far as the protocol sees it: it applies entries in order, holds the newest of them only in
+// memory, and may be down. Its content is one table, kept as a hash that depends on every write and their order.
+#pragma once
+
+#include <cstdint>
+
+#include "schemas/entry.hpp"
+
+namespace ddb::simulator {
+
+class SimDatabase {
+  public:
+    [[nodiscard]] LogIndex applied() const { return newest_.position; }
+    [[nodiscard]] LogIndex durable() const { return durable_.position; }
+    [[nodiscard]] std::uint64_t content() const { return newest_.content; }
+
+    void apply(const Entry& entry);
+    void flush() { durable_ = newest_; }
+    void crash() { newest_ = durable_; }
+    void wipe() { newest_ = durable_ = State{}; }
+
+  private:
+    struct State {
+        LogIndex position;
+        std::uint64_t content = 0;
+    };
+    State newest_;
+    State durable_;
+};
+
+}  // namespace ddb::simulator

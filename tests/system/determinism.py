@@ -1,0 +1,141 @@
+#!/usr/bin/env python3
+"""What runs differently each time, or depends on the server it runs on, must come out equal on every node."""
+
+from ddb_cluster import Cluster, check, equal, main, parallel
+
+ALL_TYPES = """CREATE TABLE d.types (id INT AUTO_INCREMENT PRIMARY KEY,
+ c01 TINYINT, c02 SMALLINT UNSIGNED, c03 MEDIUMINT, c04 INT ZEROFILL, c05 BIGINT UNSIGNED, c06 DECIMAL(65,30), c07 FLOAT,
+ c08 DOUBLE, c09 BIT(1), c10 BIT(64), c11 DATE, c12 TIME(6), c13 DATETIME(3), c14 TIMESTAMP(6) NULL, c15 YEAR, c16 CHAR(255),
+ c17 VARCHAR(4000), c18 BINARY(16), c19 VARBINARY(300), c20 TINYBLOB, c21 BLOB, c22 MEDIUMBLOB, c23 LONGBLOB, c24 TINYTEXT,
+ c25 TEXT CHARACTER SET latin1, c26 MEDIUMTEXT CHARACTER SET ucs2, c27 LONGTEXT, c28 ENUM('a','b','ł'), c29 SET('x','y','z'),
+ c30 JSON, c31 GEOMETRY, c32 POINT, c33 POLYGON, c34 UUID, c35 INET6, c36 INET4, c37 VARCHAR(100) COMPRESSED, c38 BOOLEAN)"""
+
+TYPE_ROWS = [
+    """(-128, 65535, -8388608, 7, 18446744073709551615, 12345678901234567890123456789012345.678901234567890123456789012345,
+     1.5e-38, -1.7976931348623157e308, b'1', b'1010101', '9999-12-31', '-838:59:59.999999', '1000-01-01 00:00:00.001',
+     '2038-01-19 03:14:07.999999', 2155, REPEAT('ż', 255), REPEAT('x', 4000), UNHEX(REPEAT('00FF', 8)), UNHEX('00FF27225C0A'),
+     UNHEX('00'), REPEAT(UNHEX('00'), 60000), REPEAT('m', 100000), REPEAT(UNHEX('DEADBEEF'), 300000), 'tiny', 'caf\u00e9',
+     'ucs', REPEAT('long', 100000), 'ł', 'x,z', '{"a": [1, null, "\u017c"]}', ST_GeomFromText('LINESTRING(0 0,1 1)'), POINT(1.5, -2),
+     ST_GeomFromText('POLYGON((0 0,0 3,3 3,0 0))'), UUID(), '2001:db8::ff00:42:8329', '192.0.2.1', REPEAT('c', 100), TRUE)""",
+    "(" + ", ".join(["NULL"] * 38) + ")",
+    "(0, 0, 0, 0, 0, 0, -0.0, 0, b'0', 0, '1000-01-01', '00:00:00', NOW(3), NOW(6), 1901, '', '', '', '', '', '', '', '', '', '',"
+    " '', '', 'a', '', '[]', NULL, NULL, NULL, NULL, '::', '0.0.0.0', '', 0)",
+]
+
+
+def values(cluster):
+    """Functions without a fixed result, and column types."""
+    cluster.sql(1, "CREATE DATABASE d",
+                "CREATE TABLE d.f (id INT AUTO_INCREMENT PRIMARY KEY, u CHAR(36) DEFAULT (UUID()), r DOUBLE DEFAULT (RAND()), "
+                "n TIMESTAMP(6) DEFAULT NOW(6), s DATETIME(6), c BIGINT, who VARCHAR(80), h VARCHAR(80))")
+    for node in cluster.nodes:
+        cluster.sql(node, "INSERT INTO d.f (s, c, who, h) VALUES (SYSDATE(6), CONNECTION_ID(), CURRENT_USER(), @@hostname)",
+                    "INSERT INTO d.f (u, r, n) VALUES (UUID(), RAND(), NOW(6)), (UUID(), RAND(7), NOW(6))",
+                    "INSERT INTO d.f (u) SELECT CONCAT(LAST_INSERT_ID(), '') FROM d.f LIMIT 2",
+                    "UPDATE d.f SET r = RAND(), u = UUID(), s = NOW(6) WHERE id % 2 = 0")
+    cluster.sql(2, ALL_TYPES)
+    for number, row in enumerate(TYPE_ROWS):
+        cluster.sql(1 + number % 3, f"INSERT INTO d.types VALUES (NULL, {row.strip()[1:]}")
+    cluster.sql(3, "UPDATE d.types SET c06 = c06 + 1, c17 = 'changed', c23 = REPEAT('z', 1000000), c30 = '{\"b\":2}' WHERE id = 1")
+
+
+def last_insert_ids(cluster):
+    """LAST_INSERT_ID() of a session is its own, on any node; ids of many sessions never meet."""
+    cluster.sql(1, "CREATE TABLE d.auto (id INT AUTO_INCREMENT PRIMARY KEY, node INT, n INT)")
+
+    def client(node):
+        answer = cluster.sql(node, *[sql for n in range(40) for sql in (
+            f"INSERT INTO d.auto (node, n) VALUES ({node}, {n})", "SELECT LAST_INSERT_ID()")], timeout=20)
+        pairs = list(zip(answer.documents[0::2], answer.documents[1::2]))
+        for insert, select in pairs:
+            equal(select["rows"], [[insert["last_insert_id"]]], "LAST_INSERT_ID() after the insert")
+        return [insert["last_insert_id"] for insert, _ in pairs]
+
+    ids = [i for found in parallel([lambda node=node: client(node) for node in (1, 2, 3, 1, 2, 3)]) for i in found]
+    equal(len(set(ids)), 240, "different ids given out")
+    equal(cluster.sql(2, "SELECT COUNT(*), COUNT(DISTINCT id) FROM d.auto").rows, [[240, 240]], "rows")
+
+
+def statements(cluster):
+    """Statements whose effect the statement's text does not fix."""
+    cluster.sql(1, "CREATE TABLE d.lim (id INT PRIMARY KEY, k INT, v INT, KEY (k))",
+                "INSERT INTO d.lim SELECT seq, seq % 7, 0 FROM d.seq_1_to_500",
+                "CREATE TABLE d.log (id INT AUTO_INCREMENT PRIMARY KEY, what VARCHAR(60), at TIMESTAMP(6) DEFAULT NOW(6))",
+                "CREATE TRIGGER d.lim_u AFTER UPDATE ON d.lim FOR EACH ROW INSERT INTO d.log (what) "
+                "VALUES (CONCAT(NEW.id, ' ', ROUND(RAND() * 1000)))",
+                "CREATE TABLE d.parent (id INT PRIMARY KEY, name VARCHAR(20))",
+                "CREATE TABLE d.child (id INT AUTO_INCREMENT PRIMARY KEY, parent INT, note INT, FOREIGN KEY (parent) "
+                "REFERENCES d.parent (id) ON DELETE CASCADE ON UPDATE CASCADE, FOREIGN KEY (note) REFERENCES d.parent (id) "
+                "ON DELETE SET NULL ON UPDATE CASCADE)",
+                "INSERT INTO d.parent SELECT seq, CONCAT('p', seq) FROM d.seq_1_to_20",
+                "INSERT INTO d.child (parent, note) SELECT 1 + seq % 20, 1 + seq % 19 FROM d.seq_1_to_200",
+                "CREATE TABLE d.gen (id INT PRIMARY KEY, a INT, b INT AS (a * 2) VIRTUAL, c VARCHAR(50) AS (CONCAT('x', a)) "
+                "STORED, KEY (b))")
+    cluster.sql(2, "UPDATE d.lim SET v = v + 1 LIMIT 37", "UPDATE d.lim SET v = v + 1 WHERE k = 3 LIMIT 11",
+                "DELETE FROM d.lim LIMIT 23", "DELETE FROM d.parent WHERE id <= 5", "UPDATE d.parent SET id = id + 100 LIMIT 4",
+                "INSERT INTO d.gen (id, a) SELECT seq, seq * 3 FROM d.seq_1_to_50", "UPDATE d.gen SET a = a + 1 WHERE b > 60",
+                "REPLACE INTO d.parent VALUES (20, 'again')",
+                "INSERT INTO d.parent VALUES (20, 'dup'), (300, 'new') ON DUPLICATE KEY UPDATE name = CONCAT(name, '!')",
+                "INSERT IGNORE INTO d.parent VALUES (20, 'ignored'), (301, 'new')")
+    cluster.sql(3, "CREATE TABLE d.copy (PRIMARY KEY (id)) AS SELECT id, u, r, n FROM d.f", "CREATE TABLE d.alike LIKE d.lim",
+                "INSERT INTO d.alike SELECT * FROM d.lim ORDER BY RAND() LIMIT 20")
+
+
+def definitions(cluster):
+    """Views, routines, changes of tables, accounts and rights: with their definers."""
+    cluster.sql(3, "CREATE USER ann@localhost IDENTIFIED BY 'secret', bob@'%' IDENTIFIED BY 'other'", "CREATE ROLE readers",
+                "GRANT SELECT ON d.* TO readers", "GRANT readers TO ann@localhost", "GRANT ALL ON d.* TO bob@'%' WITH GRANT OPTION",
+                "GRANT SELECT (id), UPDATE (a) ON d.gen TO ann@localhost", "GRANT PROCESS ON *.* TO bob@'%'")
+    cluster.sql(2, "CREATE VIEW d.view AS SELECT id, u FROM d.f WHERE id > 2",
+                "CREATE DEFINER = ann@localhost SQL SECURITY INVOKER VIEW d.view2 AS SELECT COUNT(*) AS n FROM d.lim",
+                "CREATE FUNCTION d.twice(n INT) RETURNS INT NO SQL RETURN n * 2")
+    cluster.sql(2, text=b"DELIMITER //\nCREATE PROCEDURE d.fill(n INT) BEGIN WHILE n > 0 DO INSERT INTO d.log (what) "
+                        b"VALUES (UUID()); SET n = n - 1; END WHILE; END//\nDELIMITER ;\nCALL d.fill(9);\n"
+                        b"CALL d.fill(d.twice(2));\n")
+    for sql in ("ALTER TABLE d.lim ADD COLUMN extra VARCHAR(20) DEFAULT 'e', ADD UNIQUE KEY (id, k), DROP COLUMN v",
+                "ALTER TABLE d.alike RENAME TO d.renamed", "CREATE INDEX what ON d.log (what)", "TRUNCATE TABLE d.renamed",
+                "INSERT INTO d.renamed SELECT id, k, 5 FROM d.lim LIMIT 9", "SET PASSWORD FOR ann@localhost = PASSWORD('newer')",
+                "REVOKE PROCESS ON *.* FROM bob@'%'", "CREATE USER gone@localhost", "DROP USER gone@localhost",
+                "CREATE TABLE d.part (id INT PRIMARY KEY, v INT) PARTITION BY HASH (id) PARTITIONS 4",
+                "INSERT INTO d.part SELECT seq, seq FROM d.seq_1_to_100", "ALTER TABLE d.part TRUNCATE PARTITION p1",
+                "CREATE TABLE d.victim (id INT PRIMARY KEY)"):
+        cluster.sql(1, sql)
+    # Fails, and yet drops a table: the failure and its effect are the same everywhere.
+    answer = cluster.cli(2, "DROP TABLE d.victim, d.missing")
+    equal(answer.error.get("code"), 1051, f"DROP of a table that is missing: {answer}")
+    equal(cluster.cli(3, "SELECT * FROM d.victim").error.get("code"), 1146, "the table before it is gone")
+    answer = cluster.cli(1, "CREATE USER ann@localhost, carl@localhost")
+    equal(answer.error.get("code"), 1396, f"CREATE USER of one that exists: {answer}")
+
+
+def compare(cluster):
+    tables = cluster.same_tables("d")
+    check(len(tables) == 11, f"tables: {tables}")
+    for table in ("f", "types", "auto", "log"):
+        cluster.same(f"SELECT * FROM d.{table} ORDER BY id")
+    cluster.same("SELECT TABLE_NAME, DEFINER, SECURITY_TYPE, VIEW_DEFINITION FROM information_schema.VIEWS WHERE "
+                 "TABLE_SCHEMA = 'd' ORDER BY 1")
+    cluster.same("SELECT ROUTINE_NAME, DEFINER, SQL_MODE, ROUTINE_DEFINITION FROM information_schema.ROUTINES WHERE "
+                 "ROUTINE_SCHEMA = 'd' ORDER BY 1")
+    cluster.same("SELECT TRIGGER_NAME, DEFINER, SQL_MODE, ACTION_STATEMENT FROM information_schema.TRIGGERS WHERE "
+                 "TRIGGER_SCHEMA = 'd' ORDER BY 1")
+    definers = cluster.same("SELECT DISTINCT DEFINER FROM information_schema.VIEWS WHERE TABLE_SCHEMA = 'd' ORDER BY 1")
+    check(["ann@localhost"] in definers, f"the definer that was named: {definers}")
+    cluster.same("SELECT User, Host, Priv FROM mysql.global_priv ORDER BY 1, 2".replace(
+        "Priv", "JSON_REMOVE(Priv, '$.password_last_changed')"))
+    for table in ("db", "tables_priv", "columns_priv", "procs_priv", "roles_mapping"):
+        columns = cluster.mysql(1, "SELECT GROUP_CONCAT(COLUMN_NAME) FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = "
+                                   f"'mysql' AND TABLE_NAME = '{table}' AND COLUMN_NAME <> 'Timestamp'")[0][0]
+        cluster.same(f"SELECT {columns} FROM mysql.{table} ORDER BY 1, 2, 3")
+    equal(cluster.sql(1, "SELECT CURRENT_USER()", user="bob", arguments=["-pother"]).value, "bob@%", "the account works")
+    cluster.same("SHOW GRANTS FOR ann@localhost")
+
+
+def determinism():
+    with Cluster() as cluster:
+        for part in (values, last_insert_ids, statements, definitions, compare):
+            part(cluster)
+
+
+if __name__ == "__main__":
+    main(determinism)

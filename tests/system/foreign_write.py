@@ -1,0 +1,51 @@
+#!/usr/bin/env python3
+"""Rows written straight into a node's server, past ddb: told in its log once, and counted, on a follower and on the
+coordinator; what ddb itself does, definitions and offices that change hands included, is never taken for it.
+"""
+
+from ddb_cluster import Cluster, check, equal, main, note, wait_until
+
+WORDS = "foreign write"
+
+
+def foreign(cluster, node):
+    return cluster.verb(node, "status").last.get("foreign_writes", -1)
+
+
+def own_work(cluster):
+    """Everything that ddb writes by itself or for its clients, through every node."""
+    for node in cluster.nodes:
+        cluster.sql(node, f"CREATE TABLE d.t{node} (id INT AUTO_INCREMENT PRIMARY KEY, v INT)", f"INSERT INTO d.t{node} (v) VALUES (1)",
+                    f"CREATE USER u{node}@localhost IDENTIFIED BY 'pw'", f"GRANT SELECT ON d.* TO u{node}@localhost",
+                    f"CREATE TABLE d.c{node} (id INT PRIMARY KEY) SELECT id FROM d.t{node}", f"ANALYZE TABLE d.t{node}",
+                    f"CREATE SEQUENCE d.s{node}", f"SELECT NEXTVAL(d.s{node})", f"TRUNCATE TABLE d.c{node}")
+    before = cluster.coordinator()
+    cluster.sql(before, "INSERT INTO d.t1 (v) VALUES (2)")
+    equal(cluster.verb(before, "step-down").code, 0, "step-down")
+    after = wait_until(lambda: cluster.coordinator() not in (0, before) and cluster.coordinator(), 10, "another coordinator")
+    cluster.sql(after, "INSERT INTO d.t2 (v) VALUES (3)")
+    cluster.settle()
+
+
+def foreign_write():
+    # The office stays where it is while the test looks at it.
+    with Cluster(settings=["election.take_over=false"]) as cluster:
+        cluster.sql(1, "CREATE DATABASE d", "CREATE TABLE d.t (id INT PRIMARY KEY, v INT)", "INSERT INTO d.t VALUES (1, 1)")
+        own_work(cluster)
+        coordinator = cluster.coordinator()
+        follower = cluster.others(coordinator)[0]
+        # A look every second: what was seen by now would have been told.
+        wait_until(lambda: cluster.verb(follower, "status").last["uptime_s"] > 4, 20, "the nodes have looked at their logs")
+        for node in cluster.nodes:
+            equal(foreign(cluster, node), 0, f"foreign writes of node {node} before there are any: {cluster.log(node)[-600:]}")
+        for node, sql in ((follower, "INSERT INTO d.t VALUES (100, 1)"), (coordinator, "CREATE TABLE d.behind (id INT PRIMARY KEY)")):
+            cluster.mysql(node, sql)
+            wait_until(lambda: foreign(cluster, node) > 0, 10, f"node {node} counts a foreign write")
+            told = cluster.log(node).count(WORDS)
+            check(0 < told <= 2, f"node {node} tells it once: {told} times")
+            note(f"node {node}: " + next(line for line in cluster.log(node).splitlines() if WORDS in line)[24:180])
+        cluster.sql(follower, "INSERT INTO d.t VALUES (2, 2)")
+
+
+if __name__ == "__main__":
+    main(foreign_write)

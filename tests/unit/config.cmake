@@ -1,0 +1,5 @@
+add_executable(config_test config_settings_test.cpp)
+target_link_libraries(config_test PRIVATE ddb_config Catch2::Catch2)
+target_compile_definitions(config_test PRIVATE DDB_CONFIG_SAMPLES="${PROJECT_SOURCE_DIR}/config")
+add_test(NAME config_unit COMMAND config_test)
+set_tests_properties(config_unit PROPERTIES TIMEOUT 60)

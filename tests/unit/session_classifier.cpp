@@ -1,0 +1,304 @@
+// Which statement goes where, by its text: real dump headers, comments, tricky quotes, everything that is refused.
+#define CATCH_CONFIG_MAIN
+#include <catch2/catch.hpp>
+
+#include "node/session/classifier.hpp"
+#include "node/session/sql_scan.hpp"
+
+using namespace ddb::session;
+using Kind = StatementKind;
+
+namespace {
+
+Kind kind_of(const std::string& sql) {
+    return classify(sql).kind;
+}
+bool local(const std::string& sql) {
+    const auto c = classify(sql);
+    return c.kind == Kind::read && c.local;
+}
+bool refused(const std::string& sql) {
+    const auto c = classify(sql);
+    return c.kind == Kind::refused && !c.refusal.empty();
+}
+
+}  // namespace
+
+TEST_CASE("tokens") {
+    const auto tokens = scan("-- x\n/* y */ SELECT `a``b`, 'it''s', \"q\\\"\" @v @@global.w # end\n 1.5", 100);
+    REQUIRE(tokens.size() == 11);
+    CHECK(tokens[0].is("SELECT"));
+    CHECK(tokens[1].kind == Token::Kind::quoted);
+    CHECK(tokens[1].text == "a``b");
+    CHECK(tokens[3].text == "it''s");
+    CHECK(tokens[5].text == "q\\\"");
+    CHECK(tokens[6].kind == Token::Kind::user_variable);
+    CHECK(tokens[6].text == "v");
+    CHECK(tokens[7].kind == Token::Kind::system_variable);
+    CHECK(tokens[7].text == "global.w");
+    CHECK(scan("SELECT 'unfinished", 10).size() == 2);
+    CHECK(scan("SELECT 'unfinished\\", 10).size() == 2);
+    CHECK(scan("/* unfinished", 10).empty());
+    CHECK(scan("@", 10).size() == 1);
+    CHECK(scan("`", 10).size() == 1);
+    CHECK(scan("a--b", 10).size() == 4);
+    CHECK(scan("a-- b", 10).size() == 1);
+}
+
+TEST_CASE("versioned comments") {
+    CHECK(scan("/*!40101 SET NAMES utf8 */", 10).size() == 3);
+    CHECK(scan("/*!SET x=1*/", 10).size() == 4);
+    CHECK(scan("/*!50701 ignored by MariaDB */ a", 10).size() == 1);
+    CHECK(scan("/*!80000 ignored by MariaDB */ a", 10).size() == 1);
+    CHECK(scan("/*M!100100 b */ a", 10).size() == 2);
+    CHECK(scan("/*M!999999\\- enable the sandbox mode */ a", 10).size() == 1);
+    CHECK(scan("/*!999999\\- enable the sandbox mode */", 10).empty());
+    const auto tokens = scan("CREATE /*!50017 DEFINER=`root`@`localhost`*/ TRIGGER t", 20);
+    CHECK(tokens.back().text == "t");
+    CHECK(tokens[1].versioned);
+    CHECK(!tokens.back().versioned);
+}
+
+TEST_CASE("local reads") {
+    for (const char* sql : {"SELECT 1",
+                            "select * from t where a='x'",
+                            "  /* c */ SELECT 1",
+                            "(SELECT 1) UNION (SELECT 2)",
+                            "WITH a AS (SELECT 1) SELECT * FROM a",
+                            "VALUES (1),(2)",
+                            "TABLE t",
+                            "SHOW TABLES",
+                            "SHOW CREATE TABLE t",
+                            "DESC t",
+                            "DESCRIBE t",
+                            "EXPLAIN SELECT 1",
+                            "-- x\nSELECT 1",
+                            "# x\nSELECT 1",
+                            "SELECT * FROM t FOR UPDATE",
+                            "SELECT * FROM u WHERE mail = 'a@b.c'",
+                            "SELECT 'INTO', 'share'",
+                            "SELECT 'it''s @ home'",
+                            "SELECT 'x--y'",
+                            "select sleep(1)"}) {
+        INFO(sql);
+        CHECK(local(sql));
+    }
+    for (const char* sql : {"SELECT @a",
+                            "SELECT @@version",
+                            "SELECT GET_LOCK('a',1)",
+                            "SELECT 1 INTO OUTFILE '/tmp/x'",
+                            "SELECT * FROM t LOCK IN SHARE MODE",
+                            "SELECT LAST_INSERT_ID()",
+                            "SELECT row_count()",
+                            "SELECT FOUND_ROWS()",
+                            "SELECT SQL_CALC_FOUND_ROWS * FROM t",
+                            "SELECT CONNECTION_ID()",
+                            "SELECT LASTVAL(s)",
+                            "SELECT `last_insert_id`()",
+                            "SELECT \"a@b\"",
+                            "/*! SELECT 1 */",
+                            "/*M!100100 SELECT 1 */",
+                            "SELECT /*!40001 SQL_NO_CACHE */ * FROM t",
+                            "SELECT 'a\\', @x := 1, '",
+                            "SELECT 'a@b', 'c\\\\'",
+                            "SELECT is_free_lock('x')",
+                            "DO SLEEP(1)",
+                            "CHECKSUM TABLE t",
+                            "SELECT * FROM t FOR SHARE"}) {
+        INFO(sql);
+        CHECK(kind_of(sql) == Kind::read);
+        CHECK(!local(sql));
+    }
+}
+
+TEST_CASE("classes") {
+    CHECK(kind_of("") == Kind::empty);
+    CHECK(kind_of(" -- nothing\n /* at all */ ") == Kind::empty);
+    CHECK(kind_of("INSERT INTO t VALUES (1)") == Kind::dml);
+    CHECK(kind_of("REPLACE INTO t VALUES (1)") == Kind::dml);
+    CHECK(kind_of("LOAD DATA INFILE 'x' INTO TABLE t") == Kind::dml);
+    CHECK(kind_of("ANALYZE SELECT 1") == Kind::dml);
+    CHECK(kind_of("ANALYZE FORMAT=JSON SELECT 1") == Kind::dml);
+    CHECK(kind_of("ANALYZE TABLE t") == Kind::ddl);
+    CHECK(kind_of("gibberish") == Kind::dml);
+    CHECK(kind_of("\xff\xfe\x01") == Kind::dml);
+    CHECK(kind_of("BEGIN") == Kind::begin);
+    CHECK(kind_of("begin work") == Kind::begin);
+    CHECK(kind_of("BEGIN NOT ATOMIC SELECT 1; END") == Kind::execute);
+    CHECK(classify("START TRANSACTION /*!40100 WITH CONSISTENT SNAPSHOT */").consistent_snapshot);
+    CHECK(classify("START TRANSACTION READ ONLY").read_only);
+    CHECK(kind_of("COMMIT") == Kind::commit);
+    CHECK(kind_of("COMMIT AND NO CHAIN NO RELEASE") == Kind::commit);
+    CHECK(!classify("COMMIT AND NO CHAIN").chain);
+    CHECK(classify("COMMIT AND CHAIN").chain);
+    CHECK(refused("COMMIT RELEASE"));
+    CHECK(kind_of("ROLLBACK") == Kind::rollback);
+    CHECK(kind_of("ROLLBACK TO SAVEPOINT a") == Kind::savepoint);
+    CHECK(kind_of("ROLLBACK WORK TO a") == Kind::savepoint);
+    CHECK(kind_of("SAVEPOINT a") == Kind::savepoint);
+    CHECK(kind_of("RELEASE SAVEPOINT a") == Kind::savepoint);
+    CHECK(kind_of("SHOW WARNINGS") == Kind::diagnostics);
+    CHECK(kind_of("SHOW COUNT(*) ERRORS") == Kind::diagnostics);
+    CHECK(kind_of("USE `x`") == Kind::use);
+    CHECK(kind_of("CALL p()") == Kind::call);
+    CHECK(kind_of("EXECUTE IMMEDIATE 'select 1'") == Kind::execute);
+    CHECK(kind_of("PREPARE s FROM 'select 1'") == Kind::plain);
+    CHECK(kind_of("DROP PREPARE s") == Kind::plain);
+    CHECK(kind_of("KILL 3") == Kind::plain);
+    CHECK(kind_of("LOCK TABLES t WRITE") == Kind::lock_tables);
+    CHECK(kind_of("UNLOCK TABLES") == Kind::unlock_tables);
+}
+
+TEST_CASE("definitions and accounts") {
+    for (const char* sql : {"CREATE TABLE t (id INT PRIMARY KEY)",
+                            "CREATE OR REPLACE TABLE t AS SELECT 1",
+                            "DROP TABLE IF EXISTS t",
+                            "TRUNCATE t",
+                            "RENAME TABLE a TO b",
+                            "ALTER TABLE t ADD c INT DEFAULT 5",
+                            "CREATE VIEW v AS SELECT 1",
+                            "CREATE DEFINER=`a`@`b` PROCEDURE p() SELECT 1",
+                            "/*!50003 CREATE*/ /*!50017 DEFINER=`root`@`localhost`*/ /*!50003 TRIGGER t BEFORE INSERT "
+                            "ON x FOR EACH ROW SET NEW.a=1 */",
+                            "/*!50001 CREATE ALGORITHM=UNDEFINED */\n/*!50013 DEFINER=`a`@`%` SQL SECURITY DEFINER "
+                            "*/\n/*!50001 VIEW `v` AS select 1 */",
+                            "/*!40000 ALTER TABLE `t` DISABLE KEYS */",
+                            "CREATE DATABASE /*!32312 IF NOT EXISTS*/ `d` /*!40100 DEFAULT CHARACTER SET utf8mb4 */",
+                            "CREATE INDEX i ON t(a)",
+                            "CREATE UNIQUE INDEX i ON t(a)",
+                            "CREATE SEQUENCE s",
+                            "DROP EVENT e",
+                            "OPTIMIZE TABLE t",
+                            "FLUSH PRIVILEGES",
+                            "ALTER TABLE t MODIFY id INT NOT NULL AUTO_INCREMENT",
+                            "ALTER TABLE t MODIFY id INT AUTO_INCREMENT, ADD PRIMARY KEY (id)",
+                            "ALTER TABLE t ADD c DATETIME DEFAULT NOW()",
+                            "CREATE TABLE t (u CHAR(36) DEFAULT uuid())",
+                            "CREATE TABLE events (a INT)"}) {
+        INFO(sql);
+        CHECK(kind_of(sql) == Kind::ddl);
+        CHECK(!classify(sql).secret);
+    }
+    for (const char* sql :
+         {"CREATE USER a IDENTIFIED BY 'x'", "CREATE OR REPLACE USER a", "ALTER USER a IDENTIFIED BY 'x'",
+          "DROP USER a", "GRANT SELECT ON *.* TO a", "REVOKE ALL ON *.* FROM a", "SET PASSWORD FOR a = PASSWORD('x')",
+          "SET PASSWORD = 'x'", "CREATE ROLE r", "SET DEFAULT ROLE r FOR a", "RENAME USER a TO b"}) {
+        INFO(sql);
+        CHECK(kind_of(sql) == Kind::account);
+        CHECK(classify(sql).secret);
+    }
+    CHECK(classify("GRANT SELECT ON *.* TO a").grant);
+    CHECK(kind_of("CREATE TEMPORARY TABLE t (a INT)") == Kind::temporary_table);
+    CHECK(kind_of("CREATE OR REPLACE TEMPORARY TABLE t (a INT)") == Kind::temporary_table);
+    CHECK(kind_of("DROP TEMPORARY TABLE t") == Kind::temporary_table);
+}
+
+TEST_CASE("settings") {
+    for (const char* sql :
+         {"/*!40101 SET @OLD_CHARACTER_SET_CLIENT=@@CHARACTER_SET_CLIENT */", "/*!40101 SET NAMES utf8mb4 */",
+          "/*!40103 SET TIME_ZONE='+00:00' */", "/*!40014 SET @OLD_UNIQUE_CHECKS=@@UNIQUE_CHECKS, UNIQUE_CHECKS=0 */",
+          "/*!40014 SET @OLD_FOREIGN_KEY_CHECKS=@@FOREIGN_KEY_CHECKS, FOREIGN_KEY_CHECKS=0 */",
+          "/*!40101 SET @OLD_SQL_MODE=@@SQL_MODE, SQL_MODE='NO_AUTO_VALUE_ON_ZERO' */",
+          "/*!40111 SET @OLD_SQL_NOTES=@@SQL_NOTES, SQL_NOTES=0 */",
+          "/*!50003 SET sql_mode              = 'STRICT_TRANS_TABLES' */ ",
+          "/*!40101 SET character_set_client = @saved_cs_client */", "SET @time_zone_id= LAST_INSERT_ID()",
+          "SET CHARACTER SET utf8", "SET SESSION sql_mode=''", "SET @@session.foreign_key_checks=0", "SET ROLE admin",
+          "set session transaction isolation level read committed"}) {
+        INFO(sql);
+        CHECK(kind_of(sql) == Kind::set);
+    }
+    CHECK(!classify("SET @a=1, @b='x'").session_state);
+    CHECK(!classify("SET @a=1").reads_tables);
+    CHECK(classify("SET @a=LAST_INSERT_ID()").reads_tables);
+    CHECK(classify("SET @a=1, sql_mode=''").session_state);
+    CHECK(classify("SET NAMES utf8").session_state);
+    CHECK(classify("SET autocommit=0").autocommit == std::optional<bool>(false));
+    CHECK(classify("SET AUTOCOMMIT = ON").autocommit == std::optional<bool>(true));
+    CHECK(classify("SET @@session.autocommit := 0").autocommit == std::optional<bool>(false));
+    CHECK(classify("SET NAMES utf8, autocommit=0").autocommit == std::optional<bool>(false));
+    CHECK(refused("SET autocommit=@x"));
+    CHECK(kind_of("SET TRANSACTION ISOLATION LEVEL READ COMMITTED") == Kind::set_transaction);
+    CHECK(classify("SET SESSION TRANSACTION READ ONLY").read_only_default == std::optional<bool>(true));
+    CHECK(classify("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED").each_statement_reads_anew ==
+          std::optional<bool>(true));
+    CHECK(classify("SET SESSION tx_isolation='REPEATABLE-READ'").each_statement_reads_anew ==
+          std::optional<bool>(false));
+    CHECK(kind_of("SET STATEMENT max_statement_time=1 FOR SELECT 1") == Kind::read);
+    CHECK(!classify("SET STATEMENT SQL_MODE='' FOR SELECT 1 INTO @a").local);
+    CHECK(kind_of("SET STATEMENT sql_mode='' FOR INSERT INTO t VALUES (1)") == Kind::dml);
+}
+
+TEST_CASE("refused in words") {
+    for (const char* sql : {"SET sql_log_bin=0",
+                            "SET @@SESSION.SQL_LOG_BIN= 0",
+                            "SET @x=1, gtid_domain_id=4",
+                            "SET GLOBAL binlog_format=STATEMENT",
+                            "SET SESSION session_track_system_variables=''",
+                            "SET GLOBAL read_only=1",
+                            "SET @@global.event_scheduler=ON",
+                            "SET PERSIST server_id=4",
+                            "SET STATEMENT gtid_seq_no=4 FOR INSERT INTO t VALUES(1)",
+                            "SET GLOBAL TRANSACTION READ ONLY",
+                            "XA START 'a'",
+                            "XA RECOVER",
+                            "RESET MASTER",
+                            "PURGE BINARY LOGS TO 'x'",
+                            "CHANGE MASTER TO MASTER_HOST='x'",
+                            "START SLAVE",
+                            "STOP SLAVE",
+                            "START REPLICA",
+                            "BACKUP STAGE START",
+                            "FLUSH TABLES WITH READ LOCK",
+                            "FLUSH TABLES t FOR EXPORT",
+                            "INSTALL PLUGIN x SONAME 'y'",
+                            "UNINSTALL PLUGIN x",
+                            "CREATE SERVER s FOREIGN DATA WRAPPER mysql OPTIONS (HOST 'x')",
+                            "CREATE EVENT e ON SCHEDULE EVERY 1 DAY DO SELECT 1",
+                            "CREATE DEFINER=`a`@`b` EVENT e ON SCHEDULE EVERY 1 DAY DO SELECT 1",
+                            "ALTER EVENT e DISABLE",
+                            "BINLOG 'x'",
+                            "SHUTDOWN",
+                            "INSERT INTO ddb_meta.position VALUES (1)",
+                            "CALL ddb_meta.begin(1)",
+                            "DROP DATABASE `ddb_meta`",
+                            "UPDATE DDB_META . position SET a=1",
+                            "HANDLER t OPEN",
+                            "LOAD DATA LOCAL INFILE 'x' INTO TABLE t",
+                            "ALTER TABLE t ADD c CHAR(36) DEFAULT uuid()",
+                            "ALTER TABLE t ADD COLUMN c DOUBLE DEFAULT (rand())",
+                            "ALTER IGNORE TABLE t ADD UNIQUE (a)",
+                            "ALTER TABLE t ADD id INT AUTO_INCREMENT PRIMARY KEY",
+                            "EXECUTE IMMEDIATE 'set sql_log_bin=0'",
+                            "PREPARE s FROM 'set gtid_domain_id=1'",
+                            "CREATE FUNCTION f RETURNS INT SONAME 'x.so'",
+                            "/*!40101 SET sql_log_bin=0 */"}) {
+        INFO(sql);
+        CHECK(refused(sql));
+    }
+    CHECK(!refused("SELECT * FROM ddb_meta.transactions_log"));
+    CHECK(!refused("INSERT INTO t VALUES ('ddb_meta')"));
+    CHECK(!refused("FLUSH TABLES"));
+    CHECK(!refused("SET GLOBAL max_connections=10"));
+}
+
+TEST_CASE("settings that end too early stay within their text") {
+    for (const char* sql : {"SET", "SET GLOBAL", "SET SESSION", "SET a", "SET a.", "SET GLOBAL a.",
+                            "SET a =", "SET a :", "SET a,", "SET STATEMENT", "SET STATEMENT a FOR", "SET STATEMENT FOR",
+                            "SET @", "SET @@", "SET @@global.", "SET NAMES"}) {
+        INFO(sql);
+        (void)classify(std::string(sql));
+    }
+}
+
+TEST_CASE("random bytes are classified without harm") {
+    std::uint64_t state = 1;
+    for (int round = 0; round < 20000; ++round) {
+        std::string sql = round % 3 == 0 ? "SET " : round % 3 == 1 ? "SELECT " : "";
+        for (int i = 0; i < 24; ++i) {
+            state = state * 6364136223846793005ULL + 1442695040888963407ULL;
+            static constexpr char alphabet[] = "'\"`\\/*!M-#@,.(=) aS1\n\xc3";
+            sql += alphabet[(state >> 33) % (sizeof alphabet - 1)];
+        }
+        (void)classify(sql);
+    }
+}

@@ -1,0 +1,130 @@
+// The parsers of binary-log events: captured bytes, and bytes that are wrong.
+#include <catch2/catch.hpp>
+#include <random>
+
+#include "node/storage/binlog_event.hpp"
+#include "node/storage/binlog_statement.hpp"
+#include "node/storage/statement_runner.hpp"
+
+using namespace ddb;
+using namespace ddb::storage;
+
+namespace {
+
+std::string number(std::uint64_t n, int bytes) {
+    std::string out;
+    for (int i = 0; i < bytes; ++i) out.push_back(static_cast<char>(n >> (8 * i) & 0xff));
+    return out;
+}
+
+std::string event(EventType type, const std::string& body) {
+    return number(1'700'000'000, 4) + number(static_cast<unsigned>(type), 1) + number(7, 4) +
+           number(event_header_bytes + body.size(), 4) + number(0, 4) + number(0, 2) + body;
+}
+
+std::string table_map(std::uint64_t id) {
+    return event(EventType::table_map, number(id, 6) + number(1, 2) +
+                                           "\x01"
+                                           "d" +
+                                           std::string(1, '\0') +
+                                           "\x01"
+                                           "t" +
+                                           std::string(1, '\0') + "\x02\x03\x0f" + "\x02" + number(300, 2) + "\x03");
+}
+
+// Two rows of (INT, VARCHAR(300)), the second with a NULL.
+std::string write_rows(std::uint64_t id, bool end, std::size_t bytes = 2) {
+    const std::string first = std::string(1, '\0') + number(1, 4) + number(bytes, 2) + std::string(bytes, 'a');
+    const std::string second = std::string(1, '\2') + number(2, 4);
+    return event(EventType::write_rows_v1, number(id, 6) + number(end ? 1 : 0, 2) + "\x02\x03" + first + second);
+}
+
+}  // namespace
+
+TEST_CASE("rows are counted", "[events]") {
+    const std::string map_bytes = table_map(9);
+    const std::string rows_bytes = write_rows(9, true);
+    const auto map = parse_table_map(*parse_event(map_bytes));
+    const auto rows = parse_rows(*parse_event(rows_bytes));
+    REQUIRE(map);
+    REQUIRE(rows);
+    CHECK(map->database == "d");
+    CHECK(rows->statement_end);
+    CHECK(count_rows(*map, *rows) == 2);
+}
+
+TEST_CASE("a split group repeats its table maps", "[events]") {
+    std::vector<std::string> statements;
+    BinlogPacker packer([&](std::string sql) -> Status {
+        statements.push_back(std::move(sql));
+        return ok();
+    });
+    std::string group = table_map(9);
+    for (int i = 0; i < 3; ++i) group += write_rows(9, i == 2, 60'000);
+    std::string large;
+    for (int i = 0; i < 10; ++i) large += group;
+    REQUIRE(packer.add(large).ok());
+    REQUIRE(packer.flush().ok());
+    CHECK(statements.size() == 2);
+    const std::string map = base64(table_map(9)).substr(0, 16);
+    for (const auto& sql : statements) {
+        CHECK(sql.substr(0, 8 + 16) == "BINLOG '" + map);
+        CHECK(sql.size() < (binlog_statement_bytes_max + 200'000) / 3 * 4);
+    }
+    CHECK_FALSE(packer.add(group.substr(0, group.size() - 1)).ok());
+    CHECK_FALSE(packer.add(event(EventType::query, "x")).ok());
+}
+
+TEST_CASE("base64", "[events]") {
+    CHECK(base64("") == "");
+    CHECK(base64("f") == "Zg==");
+    CHECK(base64("fo") == "Zm8=");
+    CHECK(base64("foo") == "Zm9v");
+    CHECK(base64("foobar\xff") == "Zm9vYmFy/w==");
+}
+
+TEST_CASE("a statement's session is set as it was", "[events]") {
+    const std::string status = std::string("\x00", 1) + number(0x0c000000, 4) + "\x01" + number(0x20, 8) + "\x04" +
+                               number(8, 2) + number(5, 2) + number(8, 2) + "\x05\x06+03:00" + "\x80" +
+                               number(123456, 3);
+    const std::string body = number(13, 4) + number(0, 4) + "\x01" + number(1051, 2) + number(status.size(), 2) +
+                             status + "d" + std::string(1, '\0') + "DROP TABLE x";
+    const std::string bytes = event(EventType::query, body);
+    const auto setup = session_of(bytes);
+    REQUIRE(setup.ok());
+    CHECK(setup->use == "USE `d`");
+    CHECK(setup->text == "DROP TABLE x");
+    CHECK(setup->error == 1051);
+    CHECK(setup->settings.front() == "SET SESSION timestamp=1700000000.123456");
+    const auto& all = setup->settings;
+    const auto has = [&](const char* sql) { return std::find(all.begin(), all.end(), sql) != all.end(); };
+    CHECK(has("SET SESSION foreign_key_checks=0"));
+    CHECK(has("SET SESSION unique_checks=0"));
+    CHECK(has("SET SESSION sql_mode=32"));
+    CHECK(has("SET SESSION collation_connection=5"));
+    CHECK(has("SET SESSION time_zone=x'2b30333a3030'"));
+}
+
+TEST_CASE("wrong bytes are refused, never read past", "[events]") {
+    std::mt19937 random(1);
+    const std::string good = table_map(9) + write_rows(9, true) + event(EventType::gtid, std::string(19, '\x42')) +
+                             event(EventType::query, std::string(40, '\x01'));
+    for (int i = 0; i < 20'000; ++i) {
+        std::string bytes = good;
+        for (int k = 0; k < 4; ++k) bytes[random() % bytes.size()] = static_cast<char>(random());
+        bytes.resize(random() % (bytes.size() + 1));
+        EventReader reader(bytes);
+        std::optional<TableMap> map;
+        std::size_t seen = 0;
+        while (const auto one = reader.next()) {
+            seen += one->raw.size();
+            if (auto parsed = parse_table_map(*one)) map = parsed;
+            const auto rows = parse_rows(*one);
+            if (map && rows) (void)count_rows(*map, *rows);
+            (void)parse_gtid(*one);
+            if (const auto query = parse_query(*one)) (void)parse_status(query->status);
+            (void)session_of(one->raw);
+        }
+        CHECK(seen <= bytes.size());
+    }
+}

@@ -1,0 +1,192 @@
+// Crashes, restarts and leaving the office: the log decides what the tables hold.
+#include <catch2/catch.hpp>
+#include <filesystem>
+#include <thread>
+
+#include "node/storage/xa_recovery.hpp"
+#include "schemas/codec.hpp"
+#include "storage_database_support.hpp"
+
+using namespace ddb;
+using namespace ddb::storage;
+using namespace ddb::storage::test;
+
+namespace {
+
+std::string count(StorageNode& node, const std::string& table = "d.t") {
+    auto result = node.service()->scalar("SELECT COUNT(*) FROM " + table);
+    return result.ok() ? result->value_or("") : result.error().message;
+}
+
+void prepare_table(Cluster& cluster) {
+    cluster.statement("CREATE DATABASE d", "");
+    cluster.statement("CREATE TABLE t (id INT AUTO_INCREMENT PRIMARY KEY, v INT)");
+}
+
+}  // namespace
+
+TEST_CASE("a follower's server dies while it applies", "[recovery]") {
+    StorageNode a(1);
+    StorageNode b(2);
+    Cluster cluster({&a, &b});
+    cluster.open(Epoch{1});
+    prepare_table(cluster);
+    cluster.settle();
+    for (int round = 0; round < 3; ++round) {
+        for (int i = 0; i < 60; ++i) {
+            cluster.transaction({"INSERT INTO t(v) SELECT seq FROM seq_1_to_20"});
+            if (i % 20 == 7)
+                cluster.statement("CREATE TABLE t" + std::to_string(round) + "_" + std::to_string(i) +
+                                  " (PRIMARY KEY(id)) SELECT * FROM t LIMIT 3");
+            if (i == 5 + round * 20) b.kill_server();
+        }
+        b.wait_for<ServerDown>();
+        b.wait_for<ServerUp>();
+        cluster.settle();
+        CHECK(Cluster::picture(a) == Cluster::picture(b));
+    }
+    CHECK_FALSE(b.fenced());
+}
+
+TEST_CASE("the coordinator's server dies between commits and the fold", "[recovery]") {
+    StorageNode a(1);
+    StorageNode b(2);
+    Cluster cluster({&a, &b});
+    cluster.open(Epoch{1});
+    prepare_table(cluster);
+    for (int i = 0; i < 50; ++i) cluster.transaction({"INSERT INTO t(v) VALUES (1)"});
+    cluster.statement("CREATE TABLE made (PRIMARY KEY(id)) SELECT * FROM t");
+    cluster.transaction({"INSERT INTO made SELECT id+1000, v FROM made"});
+    cluster.statement("CREATE USER late@localhost", "");
+    // Prepared, proposed, and decided only after the crash.
+    const LogIndex undecided = cluster.propose({"INSERT INTO t(v) VALUES (2)"});
+    a.kill_server();
+    a.wait_for<ServerDown>();
+    a.wait_for<ServerUp>();
+    a.database().close_office(Epoch{1});
+    a.wait_for<OfficeLeft>();
+    CHECK(prepared_transactions(*a.service())->empty());
+    cluster.decide(undecided);
+    cluster.settle();
+    CHECK(count(a) == "51");
+    CHECK(Cluster::picture(a) == Cluster::picture(b));
+    CHECK(count(a, "ddb_meta.applied") == "0");
+    CHECK_FALSE(a.fenced());
+}
+
+TEST_CASE("leaving the office rolls back what is prepared and ends the users", "[recovery]") {
+    StorageNode a(1);
+    StorageNode b(2);
+    Cluster cluster({&a, &b});
+    cluster.open(Epoch{1});
+    prepare_table(cluster);
+    cluster.transaction({"INSERT INTO t(v) VALUES (1)"});
+    const LogIndex last = cluster.propose({"INSERT INTO t(v) VALUES (2)"});
+    auto bystander = a.user("root", "d");
+    REQUIRE(bystander->execute("XA START 'someone else'").ok());
+    REQUIRE(bystander->execute("INSERT INTO t(v) VALUES (3)").ok());
+    a.database().close_office(Epoch{1});
+    a.wait_for<OfficeLeft>([](const OfficeLeft& left) { return left.epoch == Epoch{1}; });
+    CHECK_FALSE(bystander->execute("SELECT 1").ok());
+    CHECK(prepared_transactions(*a.service())->empty());
+    CHECK(count(a) == "1");
+    CHECK(*a.service()->scalar("SELECT @@read_only") == "1");
+    // It was decided after all: from its rows, like on any follower.
+    cluster.decide(last);
+    cluster.settle();
+    CHECK(count(a) == "2");
+    CHECK(Cluster::picture(a) == Cluster::picture(b));
+    SECTION("and take it again") {
+        a.forget_events();
+        cluster.open(Epoch{2});
+        cluster.transaction({"INSERT INTO t(v) VALUES (4)"});
+        cluster.settle();
+        CHECK(Cluster::picture(a) == Cluster::picture(b));
+    }
+}
+
+TEST_CASE("a node restarts on its files", "[recovery]") {
+    StorageNode a(1);
+    StorageNode b(2);
+    Cluster cluster({&a, &b});
+    cluster.open(Epoch{1});
+    prepare_table(cluster);
+    for (int i = 0; i < 20; ++i) cluster.transaction({"INSERT INTO t(v) VALUES (1)"});
+    const bool fast = GENERATE(true, false);
+    if (fast) a.kill_server();
+    a.stop();
+    a.start();
+    CHECK(a.database().had_meta());
+    CHECK(a.database().has_user_data());
+    CHECK(a.database().initial().applied == cluster.last());
+    CHECK(count(a) == "20");
+    a.database().decided(cluster.last());
+    cluster.settle();
+    CHECK(Cluster::picture(a) == Cluster::picture(b));
+}
+
+TEST_CASE("a statement that ran but is not in the log fences the node", "[recovery]") {
+    StorageNode a(1);
+    Cluster cluster({&a});
+    cluster.open(Epoch{1});
+    prepare_table(cluster);
+    auto session = a.user("root", "d");
+    const TxnId txn = cluster.next_txn();
+    REQUIRE(a.journal().record_intent({txn, statement_sequence(txn)}).ok());
+    // One that never ran is forgotten without a word.
+    const TxnId other = cluster.next_txn();
+    REQUIRE(a.journal().record_intent({other, statement_sequence(other)}).ok());
+    REQUIRE(session->execute_all(a.database().statement_begin_sql(statement_sequence(txn))).ok());
+    const bool ran = GENERATE(true, false);
+    if (ran) REQUIRE(session->execute("CREATE TABLE lost (a INT PRIMARY KEY)").ok());
+    // Each start opens another binary log; what ran is found however many there are.
+    for (int i = 0; i < 4; ++i) {
+        a.kill_server();
+        a.wait_for<ServerUp>();
+    }
+    a.database().close_office(Epoch{1});
+    a.wait_for<OfficeLeft>();
+    Entry noop;
+    noop.kind = EntryKind::noop;
+    noop.payload = a.database().initial().format_description;
+    cluster.next_epoch();
+    cluster.append(noop);
+    if (ran) {
+        a.wait_for<Fenced>();
+        CHECK(a.fenced()->find("rebuilt") != std::string::npos);
+    } else {
+        cluster.settle();
+        CHECK_FALSE(a.fenced());
+        CHECK(a.journal().intents().empty());
+    }
+}
+
+TEST_CASE("divergence fences, a reader in the way does not", "[recovery]") {
+    StorageNode a(1);
+    StorageNode b(2);
+    Cluster cluster({&a, &b});
+    cluster.open(Epoch{1});
+    prepare_table(cluster);
+    cluster.transaction({"INSERT INTO t(v) VALUES (1),(2)"});
+    cluster.settle();
+    SECTION("reader") {
+        auto reader = b.user("root", "d");
+        REQUIRE(reader->execute("BEGIN").ok());
+        REQUIRE(reader->rows("SELECT * FROM t LOCK IN SHARE MODE").ok());
+        cluster.transaction({"UPDATE t SET v=v+1"});
+        cluster.settle();
+        REQUIRE(reader->execute("ROLLBACK").ok() == false);
+        auto second = b.user("root", "d");
+        REQUIRE(second->execute("BEGIN").ok());
+        REQUIRE(second->rows("SELECT * FROM t").ok());
+        cluster.statement("ALTER TABLE t ADD w INT");
+        cluster.settle();
+        CHECK(Cluster::picture(a) == Cluster::picture(b));
+    }
+    SECTION("missing row") {
+        REQUIRE(b.service()->execute("DELETE FROM d.t WHERE id=1").ok());
+        cluster.transaction({"UPDATE t SET v=v+1 WHERE id=1"});
+        b.wait_for<Fenced>();
+        CHECK(b.applied() < cluster.last());
+    }
+}
