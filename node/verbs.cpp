@@ -234,6 +234,7 @@ std::string Verbs::status_json() const {
                   {"last", status.last.index.value},
                   {"decided", status.decided.value},
                   {"durable", status.durable.value},
+                  {"kept_from", status.kept_from.value},
                   {"applied", status.applied.value},
                   {"uptime_s", context_.uptime_s()},
                   {"mysql_socket", context_.mysql_socket()},
