@@ -415,6 +415,9 @@ Status PeerLinks::send(NodeId peer, const SessionMessage& message) {
 Status PeerLinks::send(NodeId peer, const TransferMessage& message) {
     return impl_->send_to_peer(peer, message);
 }
+Status PeerLinks::send(NodeId peer, const AuditMessage& message) {
+    return impl_->send_to_peer(peer, message);
+}
 Status PeerLinks::send(const ClientRoute& client, const SessionMessage& message) {
     return impl_->send_to_client(client, message);
 }

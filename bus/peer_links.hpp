@@ -72,6 +72,7 @@ class PeerLinks {
     Status send(NodeId peer, const PeerMessage& message);
     Status send(NodeId peer, const SessionMessage& message);
     Status send(NodeId peer, const TransferMessage& message);
+    Status send(NodeId peer, const AuditMessage& message);
     // Errors: not_found = the client is gone (ROUTER_MANDATORY), overloaded = its queue is full: try again later.
     Status send(const ClientRoute& client, const SessionMessage& message);
 

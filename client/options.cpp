@@ -16,6 +16,7 @@ namespace ddb::client {
 namespace {
 
 constexpr double timeout_seconds_max = 86'400;
+constexpr double audit_timeout_s = 3600;
 constexpr std::array<std::string_view, 10> verbs{"status", "nodes",  "health",   "txn",   "step-down",
                                                  "add",    "remove", "snapshot", "audit", "trace"};
 constexpr const char* description =
@@ -106,7 +107,8 @@ void declare(CLI::App& app, RawOptions& raw) {
                    "table, tsv, vertical, csv, json or ndjson (default: table on a terminal, else tsv)");
     app.add_option("--consistency", raw.consistency, "Of reads: strong, session or local")->capture_default_str();
     app.add_option("--write-concern", raw.write_concern, "majority or all")->capture_default_str();
-    app.add_option("--timeout", raw.timeout_s, "Seconds a statement may take before it answers")->capture_default_str();
+    app.add_option("--timeout", raw.timeout_s, "Seconds a statement may take before it answers; an audit has 3600")
+        ->capture_default_str();
     app.add_flag("-N,--skip-column-names", o.skip_column_names, "No header line");
     app.add_flag("-w,--watch", o.watch, "status, nodes, health: once a second, until interrupted");
     app.add_flag("-f,--force", o.force, "Go on after an SQL error");
@@ -228,6 +230,8 @@ Result<Options> parse_options(const std::vector<std::string>& arguments, const E
         std::vector<std::string> rest = take_password(arguments, raw.options);
         std::reverse(rest.begin(), rest.end());  // CLI11 takes from the back
         app.parse(rest);
+        const bool audit = !raw.words.empty() && raw.words.front() == "audit";
+        if (audit && app.get_option("--timeout")->count() == 0) raw.timeout_s = audit_timeout_s;
     } catch (const CLI::Error& error) {
         return fail(ErrorCode::invalid_argument, error.what());
     }

@@ -126,10 +126,9 @@ void render_object(const json& object, const FormatSettings& settings, Sink& sin
     }
 }
 
-bool healthy(const std::string& json_text) {
+bool says(const std::string& json_text, const char* name) {
     const json document = json::parse(json_text, nullptr, false);
-    return document.is_object() && document.contains("healthy") && document["healthy"].is_boolean() &&
-           document["healthy"].get<bool>();
+    return document.is_object() && document.contains(name) && document[name].is_boolean() && document[name].get<bool>();
 }
 
 }  // namespace
@@ -213,7 +212,8 @@ Exit ask_once(bus::RequestClient& client, const Options& options, const FormatSe
               const std::function<void(const std::string&)>& complain) {
     std::vector<std::string> arguments = options.verb_arguments;
     if (options.verb == "add") arguments = spellings(arguments[0]);
-    const bool changes = options.verb == "add" || options.verb == "remove" || options.verb == "step-down";
+    const bool changes =
+        options.verb == "add" || options.verb == "remove" || options.verb == "step-down" || options.verb == "audit";
     const auto reply = client.verb(options.verb, arguments, static_cast<int>(options.timeout_ms), changes);
     if (!reply) {
         complain("ERROR: " + options.verb + ": " + reply.error().message);
@@ -225,7 +225,8 @@ Exit ask_once(bus::RequestClient& client, const Options& options, const FormatSe
         complain("ERROR: " + (rendered ? std::string("cannot write the result") : rendered.error().message));
         return Exit::sql_error;
     }
-    return options.verb == "health" && !healthy(*reply) ? Exit::nothing_happened : Exit::done;
+    if (options.verb == "audit" && !says(*reply, "equal")) return Exit::sql_error;
+    return options.verb == "health" && !says(*reply, "healthy") ? Exit::nothing_happened : Exit::done;
 }
 
 // Ends early at an interrupt.

@@ -194,6 +194,8 @@ const std::vector<KeyReader>& key_table() {
          [](Raw& r, const Json& v) -> Expected {
              return read_number(v, r.settings.journal.kept_entries_hard, 10, 1'000'000'000);
          }},
+        {"audit.interval_s",
+         [](Raw& r, const Json& v) -> Expected { return read_number(v, r.settings.audit.interval_s, 0, 31'536'000); }},
         {"debug.failpoint",
          [](Raw& r, const Json& v) -> Expected {
              return read_text_or_empty(v, r.settings.debug.failpoint, "the name of a failpoint");

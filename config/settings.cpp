@@ -268,6 +268,7 @@ std::string effective_json(const Settings& s) {
         {"security", {{"insecure", s.security.insecure}, {"checksum", s.security.checksum}}},
         {"journal", {{"kept_entries", s.journal.kept_entries}, {"kept_entries_hard", s.journal.kept_entries_hard}}},
         {"election", {{"take_over", s.election.take_over}, {"stable_ms", s.election.stable_ms}}},
+        {"audit", {{"interval_s", s.audit.interval_s}}},
         {"debug", {{"failpoint", s.debug.failpoint}}},
         {"gateway", {{"port", s.gateway_port}}},
         {"http", {{"port", s.http_port}}},

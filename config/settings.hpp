@@ -57,6 +57,9 @@ struct Settings {
         std::uint32_t kept_entries = 20'000;
         std::uint32_t kept_entries_hard = 1'000'000;
     } journal;
+    struct Audit {
+        std::uint32_t interval_s = 86'400;  // 0 = only on request and after a foreign write
+    } audit;
     struct Debug {
         std::string failpoint;  // tests: where the node is to end itself; empty = nowhere
     } debug;

@@ -40,6 +40,7 @@ Driver::Driver(const Parts& parts, core::CoreConfig config, core::RecoveredState
       status_(core_.status()),
       sessions_(*this, parts.database, parts.journal, session_limits(parts.settings)),
       transfer_(transfer_host()),
+      audit_(audit_host()),
       verbs_(VerbContext{[this]() -> const core::CoreStatus& { return status_; },
                          [this] {
                              auto counters = sessions_.counters();
@@ -52,8 +53,9 @@ Driver::Driver(const Parts& parts, core::CoreConfig config, core::RecoveredState
                          [this] { return parts_.database.server_pid(); }, [this] { return uptime_s(); },
                          [this] { return transfer_.status(); },
                          [this](const std::string& address) { return parts_.dialler.dial(address); },
-                         [this](const std::string& address) { parts_.dialler.hang_up(address); }, config_.id,
-                         own_address, parts.settings.cluster.name}) {
+                         [this](const std::string& address) { parts_.dialler.hang_up(address); },
+                         [this](std::uint64_t token) { audit_.begin(token); }, [this] { return audit_.last_json(); },
+                         config_.id, own_address, parts.settings.cluster.name}) {
     const storage::ServerUp initial = parts_.database.initial();
     report_.applied = initial.applied;
     report_.durable_applied = initial.applied;
@@ -90,6 +92,8 @@ void Driver::on_received(bus::Received received) {
         on_session_message(session::Origin{received.peer, std::move(received.client)}, std::move(*message));
     } else if (auto* transfer = std::get_if<TransferMessage>(&received.message)) {
         transfer_.on_message(received.peer, std::move(*transfer));
+    } else if (auto* audit = std::get_if<AuditMessage>(&received.message)) {
+        audit_.on_message(received.peer, std::move(*audit));
     }
 }
 
@@ -180,6 +184,8 @@ void Driver::on_database(storage::DatabaseEvent event) {
                        report_dirty_ = true;
                    },
                    [&](storage::Fenced& fenced) { on_fenced(fenced.reason); },
+                   [&](storage::AuditCut& cut) { audit_.on_cut(cut); },
+                   [&](storage::Audited& audited) { audit_.on_audited(std::move(audited)); },
                    [&](storage::RebuildReady& ready) { transfer_.on_ready(ready); },
                    [&](storage::LoadedPosition& position) { transfer_.on_loaded_position(std::move(position)); },
                    [&](storage::RebuildLoaded& loaded) { transfer_.on_loaded(loaded); },
@@ -208,6 +214,8 @@ void Driver::tick(std::uint64_t now_ms) {
     advance_quiesce();
     advance_rebuild_wish();
     status_ = core_.status();
+    watch_foreign_writes();
+    audit_.tick(now_ms);
     refresh_view();
     record_formation();
     parts_.dialler.tick(now_ms, status_, hello());
@@ -335,9 +343,24 @@ void Driver::carry_out(core::Effect effect) {
                               parts_.database.decided(decided.up_to);
                               sessions_.on_decided(decided.up_to);
                           },
-                          [&](core::ProposalAccepted& accepted) { sessions_.on_accepted(accepted); },
-                          [&](core::ProposalRefused& refused) { sessions_.on_refused(refused); },
-                          [&](core::ProposalUnknown& unknown) { sessions_.on_unknown(unknown); },
+                          [&](core::ProposalAccepted& accepted) {
+                              if ((accepted.token.value & Audit::token_bit) != 0) {
+                                  audit_.on_accepted(accepted);
+                              } else {
+                                  sessions_.on_accepted(accepted);
+                              }
+                          },
+                          [&](core::ProposalRefused& refused) {
+                              if ((refused.token.value & Audit::token_bit) != 0) {
+                                  audit_.on_refused(refused);
+                              } else {
+                                  sessions_.on_refused(refused);
+                              }
+                          },
+                          // An audit notices by itself that the office is lost.
+                          [&](core::ProposalUnknown& unknown) {
+                              if ((unknown.token.value & Audit::token_bit) == 0) sessions_.on_unknown(unknown);
+                          },
                           [&](core::ReadIndexAnswer& answer) { sessions_.on_read_index(answer); },
                           [&](core::OutcomeAnswer& answer) {
                               if ((answer.token & Verbs::token_bit) != 0) {
@@ -387,7 +410,10 @@ TransferHost Driver::transfer_host() {
                         [this](LogIndex at) { return core_.snapshot(at); },
                         [this] { return why_no_donor(); },
                         [this] { return report_.applied; },
-                        [this](bool hold) { sessions_.hold_definitions(hold); },
+                        [this](bool hold) {
+                            held_by_transfer_ = hold;
+                            hold_definitions();
+                        },
                         [this] { return sessions_.definitions_held(); },
                         [this] {
                             if (!transfer_posted_.exchange(true)) {
@@ -397,6 +423,36 @@ TransferHost Driver::transfer_host() {
                         parts_.database,
                         parts_.journal,
                         parts_.settings.mysql.managed};
+}
+
+AuditHost Driver::audit_host() {
+    return AuditHost{[this](NodeId to, const AuditMessage& message) { return parts_.links.send(to, message); },
+                     [this](core::Input input) { core_.step(std::move(input)); },
+                     [this]() -> const core::CoreStatus& { return status_; },
+                     [this] { return why_no_donor(); },
+                     [this](bool hold) {
+                         held_by_audit_ = hold;
+                         hold_definitions();
+                     },
+                     [this] { return sessions_.definitions_held(); },
+                     [this](LogIndex index) { parts_.database.register_audit(index); },
+                     [this] { parts_.database.end_audit(); },
+                     [this](const std::string& reason) { on_fenced(reason); },
+                     [this](std::uint64_t token, Result<std::string> result) { verbs_.on_audit(token, result); },
+                     config_.id,
+                     std::uint64_t{parts_.settings.audit.interval_s} * 1000};
+}
+
+// A transfer and an audit may both want them held.
+void Driver::hold_definitions() {
+    sessions_.hold_definitions(held_by_transfer_ || held_by_audit_);
+}
+
+void Driver::watch_foreign_writes() {
+    const std::uint64_t seen = foreign_writes_ + sessions_.counters().foreign_writes;
+    if (seen == foreign_writes_wished_) return;
+    foreign_writes_wished_ = seen;
+    audit_.wish("something that was written past ddb");
 }
 
 std::string Driver::why_no_donor() const {

@@ -16,6 +16,7 @@
 #include "bus/peer_links.hpp"
 #include "bus/publisher.hpp"
 #include "config/settings.hpp"
+#include "node/audit.hpp"
 #include "node/core/core.hpp"
 #include "node/dialler.hpp"
 #include "node/session/session_engine.hpp"
@@ -75,6 +76,9 @@ class Driver final : public session::SessionHost {
     void on_rebuild_over();
     void advance_rebuild_wish();
     [[nodiscard]] TransferHost transfer_host();
+    [[nodiscard]] AuditHost audit_host();
+    void hold_definitions();
+    void watch_foreign_writes();
     [[nodiscard]] std::string why_no_donor() const;
     void carry_out(core::Effect effect);
     void on_role_changed(const core::RoleChanged& change);
@@ -97,12 +101,16 @@ class Driver final : public session::SessionHost {
     session::SessionEngine sessions_;
     std::atomic<bool> transfer_posted_{false};
     Transfer transfer_;  // behind what it calls
+    Audit audit_;
+    bool held_by_transfer_ = false;  // definitions
+    bool held_by_audit_ = false;
     RebuildLimit rebuild_limit_;
     std::optional<std::uint64_t> rebuild_wanted_ms_;  // when the core is to be told
     Verbs verbs_;
     session::ClusterView view_;
     std::string fenced_reason_;
-    std::uint64_t foreign_writes_ = 0;  // seen by the storage; the sessions count theirs
+    std::uint64_t foreign_writes_ = 0;         // seen by the storage; the sessions count theirs
+    std::uint64_t foreign_writes_wished_ = 0;  // those an audit was wished for
     bool cluster_recorded_ = false;
     std::optional<std::uint64_t> quiesce_until_ms_;
     std::optional<OpId> entries_under_way_;  // oldest journal write with entries that is not durable

@@ -36,8 +36,13 @@ std::string host_of(const std::string& address) {
     return address.substr(0, address.rfind(':'));
 }
 
+// Sent once, and answered when all is done.
+bool takes_its_time(const std::string& verb) {
+    return changes_cluster(verb) || verb == "audit";
+}
+
 bool about_cluster(const std::string& verb) {
-    return verb == "nodes" || verb == "health" || verb == "txn" || changes_cluster(verb);
+    return verb == "nodes" || verb == "health" || verb == "txn" || takes_its_time(verb);
 }
 
 json transfers_json(const std::vector<TransferStatus>& transfers) {
@@ -69,7 +74,7 @@ json newcomers_json(const core::CoreStatus& status) {
 }
 
 bool planned(const std::string& verb) {
-    return verb == "snapshot" || verb == "audit" || verb == "trace";
+    return verb == "snapshot" || verb == "trace";
 }
 
 }  // namespace
@@ -96,7 +101,7 @@ std::optional<std::uint64_t> Verbs::remember(const session::Origin& from, const 
     const std::uint64_t token = ++next_token_;
     std::uint64_t wait_ms = forwarded ? forward_timeout_ms : std::uint64_t{request.timeout_ms};
     // What changes something gets all the time there is, and its client hears the end of it.
-    if (changes_cluster(request.verb))
+    if (takes_its_time(request.verb))
         wait_ms = request.timeout_ms - std::min<std::uint64_t>(answer_margin_ms, request.timeout_ms / 4);
     pending_[token] = Pending{from, request, now_ms + wait_ms, forwarded, {}};
     return token;
@@ -109,7 +114,7 @@ bool Verbs::pass_on(const session::Origin& from, const VerbRequest& request, std
     if (!token) return true;
     VerbRequest copy = request;
     copy.id = *token;
-    if (changes_cluster(request.verb))
+    if (takes_its_time(request.verb))
         copy.timeout_ms = static_cast<std::uint32_t>(pending_[*token].deadline_ms - now_ms);
     if (context_.send(session::Origin{status.coordinator, {}}, SessionMessage{copy})) return true;
     pending_.erase(*token);
@@ -127,6 +132,8 @@ void Verbs::on_request(const session::Origin& from, const VerbRequest& request, 
         ask_fate(from, request, now_ms);
     } else if (changes_cluster(request.verb)) {
         change(from, request, now_ms);
+    } else if (request.verb == "audit") {
+        if (auto token = remember(from, request, now_ms, false)) context_.audit(*token);
     } else {
         answer_local(from, request);
     }
@@ -146,7 +153,7 @@ void Verbs::answer_local(const session::Origin& from, const VerbRequest& request
         refuse(from, request.id,
                fail(ErrorCode::invalid_argument,
                     "unknown verb '" + request.verb +
-                        "'; known: status, nodes, health, txn ID, step-down, add ADDR, remove ID"));
+                        "'; known: status, nodes, health, txn ID, step-down, add ADDR, remove ID, audit"));
     }
 }
 
@@ -208,6 +215,17 @@ void Verbs::on_command(const core::CommandAnswer& command) {
     pending_.erase(found);
 }
 
+void Verbs::on_audit(std::uint64_t token, const Result<std::string>& result) {
+    auto found = pending_.find(token);
+    if (found == pending_.end()) return;
+    if (result.ok()) {
+        answer(found->second.from, found->second.request.id, *result);
+    } else {
+        refuse(found->second.from, found->second.request.id, result.error());
+    }
+    pending_.erase(found);
+}
+
 void Verbs::tick(std::uint64_t now_ms) {
     for (auto it = pending_.begin(); it != pending_.end();) {
         if (it->second.deadline_ms > now_ms && (it->second.awaited.empty() || advance_add(it->first, it->second))) {
@@ -257,6 +275,7 @@ std::string Verbs::status_json() const {
     document["newcomers"] = newcomers_json(status);
     document["rebuilding"] = status.rebuilding;
     document["transfers"] = transfers_json(context_.transfers());
+    document["last_audit"] = json::parse(context_.last_audit(), nullptr, false);
     document["cluster_uuid"] = status.membership ? json(to_string(status.membership->cluster)) : json(nullptr);
     return document.dump();
 }

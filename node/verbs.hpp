@@ -30,6 +30,8 @@ struct VerbContext {
     std::function<std::vector<TransferStatus>()> transfers;
     std::function<Status(const std::string&)> dial;  // until hung up; may be repeated
     std::function<void(const std::string&)> hang_up;
+    std::function<void(std::uint64_t token)> audit;  // → on_audit
+    std::function<std::string()> last_audit;         // JSON
     NodeId self;
     std::string address;  // "host:port" of our bus
     std::string cluster;
@@ -45,6 +47,7 @@ class Verbs {
     void on_reply(const VerbReply& reply);  // of a verb passed on to the coordinator
     void on_outcome(const core::OutcomeAnswer& answer);
     void on_command(const core::CommandAnswer& answer);
+    void on_audit(std::uint64_t token, const Result<std::string>& result);
     void tick(std::uint64_t now_ms);  // deadlines
 
     // Tokens of core questions with this bit are ours, the others the session engine's.

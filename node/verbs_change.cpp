@@ -122,6 +122,12 @@ void Verbs::expire(Pending expired) {
                       fail(ErrorCode::unknown_outcome, "no answer" + limit + ": `" + expired.request.verb +
                                                            "` may have been done or not; `nodes` shows it"));
     }
+    if (expired.request.verb == "audit") {
+        return refuse(
+            expired.from, expired.request.id,
+            fail(ErrorCode::timeout, "the audit is not over" + limit +
+                                         "; it goes on, and the coordinator's `status` will show the result"));
+    }
     if (expired.forwarded) return answer_local(expired.from, expired.request);
     refuse(expired.from, expired.request.id, fail(ErrorCode::timeout, "no answer" + limit));
 }

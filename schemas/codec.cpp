@@ -6,6 +6,7 @@ namespace ddb {
 
 Result<Message> decode(MessageKind kind, std::string_view bytes) {
     if (wire::is_transfer(kind)) return wire::decode_transfer(kind, bytes);
+    if (wire::is_audit(kind)) return wire::decode_audit(kind, bytes);
     return for_clients(kind) ? wire::decode_session(kind, bytes) : wire::decode_peer(kind, bytes);
 }
 
@@ -55,6 +56,14 @@ const char* to_string(MessageKind kind) {
             return "transfer_header";
         case MessageKind::transfer_close:
             return "transfer_close";
+        case MessageKind::audit_ask:
+            return "audit_ask";
+        case MessageKind::audit_found:
+            return "audit_found";
+        case MessageKind::audit_verdict:
+            return "audit_verdict";
+        case MessageKind::audit_wish:
+            return "audit_wish";
         case MessageKind::open_session:
             return "open_session";
         case MessageKind::session_opened:

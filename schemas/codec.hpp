@@ -7,6 +7,7 @@
 #include <string_view>
 #include <variant>
 
+#include "schemas/audit_messages.hpp"
 #include "schemas/entry.hpp"
 #include "schemas/peer_messages.hpp"
 #include "schemas/result.hpp"
@@ -39,6 +40,10 @@ enum class MessageKind : std::uint16_t {
     transfer_header_request = 36,
     transfer_header = 37,
     transfer_close = 38,
+    audit_ask = 40,
+    audit_found = 41,
+    audit_verdict = 42,
+    audit_wish = 43,
     open_session = 64,
     session_opened = 65,
     execute = 66,
@@ -57,23 +62,26 @@ enum class MessageKind : std::uint16_t {
     return static_cast<std::uint16_t>(kind) >= 64;
 }
 
-using Message = std::variant<PeerMessage, SessionMessage, Announcement, TransferMessage>;
+using Message = std::variant<PeerMessage, SessionMessage, Announcement, TransferMessage, AuditMessage>;
 
 [[nodiscard]] MessageKind kind_of(const PeerMessage& message);
 [[nodiscard]] MessageKind kind_of(const SessionMessage& message);
 [[nodiscard]] MessageKind kind_of(const TransferMessage& message);
+[[nodiscard]] MessageKind kind_of(const AuditMessage& message);
 [[nodiscard]] const char* to_string(MessageKind kind);
 
 [[nodiscard]] std::string encode(const PeerMessage& message);
 [[nodiscard]] std::string encode(const SessionMessage& message);
 [[nodiscard]] std::string encode(const Announcement& message);
 [[nodiscard]] std::string encode(const TransferMessage& message);
+[[nodiscard]] std::string encode(const AuditMessage& message);
 
 // Appends to `out`, so that an envelope needs no second copy. Error: invalid_argument naming a field that is longer
 // than receivers accept (WIRE.md, "limits"); the plain encode() leaves that to its caller.
 [[nodiscard]] Status encode_into(std::string& out, const PeerMessage& message);
 [[nodiscard]] Status encode_into(std::string& out, const SessionMessage& message);
 [[nodiscard]] Status encode_into(std::string& out, const TransferMessage& message);
+[[nodiscard]] Status encode_into(std::string& out, const AuditMessage& message);
 
 // Errors: corrupt (names the field), refused (unknown kind).
 [[nodiscard]] Result<Message> decode(MessageKind kind, std::string_view bytes);

@@ -15,6 +15,10 @@ struct EnumRange<TransferPhase> {
     static constexpr std::uint64_t min = 0, max = 2;
 };
 template <>
+struct EnumRange<AuditPhase> {
+    static constexpr std::uint64_t min = 0, max = 3;
+};
+template <>
 struct EnumRange<VoteReason> {
     static constexpr std::uint64_t min = 0, max = 5;
 };
@@ -99,6 +103,8 @@ namespace wire {
 
 [[nodiscard]] Result<Message> decode_peer(MessageKind kind, std::string_view bytes);
 [[nodiscard]] Result<Message> decode_session(MessageKind kind, std::string_view bytes);
+[[nodiscard]] bool is_audit(MessageKind kind);
+[[nodiscard]] Result<Message> decode_audit(MessageKind kind, std::string_view bytes);
 [[nodiscard]] bool is_transfer(MessageKind kind);
 [[nodiscard]] Result<Message> decode_transfer(MessageKind kind, std::string_view bytes);
 

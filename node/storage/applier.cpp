@@ -30,10 +30,10 @@ constexpr std::chrono::milliseconds retry_pause{20};
 constexpr int service_read_timeout_ms = 600'000;
 
 bool ends_batch(const Entry& entry) {
-    return entry.kind == EntryKind::statement || entry.kind == EntryKind::noop;
+    return entry.kind == EntryKind::statement || entry.kind == EntryKind::noop || entry.kind == EntryKind::audit;
 }
 
-// How many of the entries make up the next transaction: a statement or a noop stands alone.
+// How many of the entries make up the next transaction: a statement, a noop or an audit stands alone.
 std::size_t batch_length(std::span<const Entry> entries) {
     if (ends_batch(entries.front())) return 1;
     std::size_t count = 0;
@@ -194,6 +194,7 @@ void Applier::run(const std::stop_token& stop) {
                 in_statement_ = false;
             }
             if (!status.ok()) break;
+            if (rest.front().kind == EntryKind::audit) hooks_.audit(rest.front().id.index);
             rest = rest.subspan(count);
         }
     }

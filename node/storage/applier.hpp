@@ -32,6 +32,7 @@ class Applier {
     struct Hooks {
         std::function<void(LogIndex applied)> applied;
         std::function<void(const std::string& reason)> fenced;
+        std::function<void(LogIndex index)> audit;  // the server holds what is in the log up to here and nothing else
     };
 
     Applier(Options options, Journal& journal, Hooks hooks);

@@ -58,19 +58,22 @@ void Committer::decided(LogIndex up_to) {
 }
 
 void Committer::register_prepared(LogIndex index, TxnId txn, std::string xid, std::unique_ptr<Connection> connection) {
-    {
-        std::lock_guard lock(mutex_);
-        registered_.insert_or_assign(index, Registration{txn, std::move(xid), std::move(connection)});
-        if (index > decided_) return;  // nobody waits for it yet
-    }
-    changed_.notify_all();
+    add(index, Registration{txn, std::move(xid), std::move(connection), false});
 }
 
 void Committer::register_done(LogIndex index) {
+    add(index, Registration{});
+}
+
+void Committer::register_audit(LogIndex index) {
+    add(index, Registration{TxnId{}, {}, nullptr, true});
+}
+
+void Committer::add(LogIndex index, Registration registration) {
     {
         std::lock_guard lock(mutex_);
-        registered_.insert_or_assign(index, Registration{});
-        if (index > decided_) return;
+        registered_.insert_or_assign(index, std::move(registration));
+        if (index > decided_) return;  // nobody waits for it yet
     }
     changed_.notify_all();
 }
@@ -146,6 +149,7 @@ void Committer::run_commits(const std::stop_token& stop) {
             more = committed_ < decided_ && registered_.contains(next(committed_));
         }
         if (index.value % fold_entries_max == 0) fold_due_.notify_all();
+        if (registration->audit) hooks_.audit(index);
         if (registration->connection != nullptr && registration->connection->broken()) registration->connection.reset();
         untold.push_back(Committed{index, std::move(registration->connection)});
         if (!more || untold.size() >= told_together_max) tell(untold);

@@ -31,6 +31,7 @@ class Committer {
         std::function<void(Committed)> committed;
         std::function<void(LogIndex applied)> applied;
         std::function<void(const std::string& reason)> failed;  // a decided transaction could not be committed
+        std::function<void(LogIndex index)> audit;              // everything up to here is committed, nothing behind it
     };
 
     Committer(Options options, Journal& journal, Hooks hooks);
@@ -40,6 +41,7 @@ class Committer {
     void decided(LogIndex up_to);
     void register_prepared(LogIndex index, TxnId txn, std::string xid, std::unique_ptr<Connection> connection);
     void register_done(LogIndex index);
+    void register_audit(LogIndex index);
 
     // Lets the XA COMMIT under way finish, at most `limit`; starts no other one. False at the limit.
     bool stop(std::chrono::milliseconds limit);
@@ -50,8 +52,10 @@ class Committer {
         TxnId txn;
         std::string xid;                         // empty: nothing to commit
         std::unique_ptr<Connection> connection;  // null: nothing to commit
+        bool audit = false;
     };
 
+    void add(LogIndex index, Registration registration);
     void run_commits(const std::stop_token& stop);
     void tell(std::vector<Committed>& untold);
     void run_folds(const std::stop_token& stop);

@@ -63,6 +63,12 @@ void LocalDatabase::register_prepared(LogIndex index, TxnId txn, std::string xid
 void LocalDatabase::register_done(LogIndex index) {
     impl_->register_done(index);
 }
+void LocalDatabase::register_audit(LogIndex index) {
+    impl_->register_audit(index);
+}
+void LocalDatabase::end_audit() {
+    impl_->end_audit();
+}
 
 Result<std::unique_ptr<Connection>> LocalDatabase::connect(const std::string& user, const std::string& password,
                                                            const std::string& database) const {

@@ -14,6 +14,7 @@
 
 #include "node/storage/connection.hpp"
 #include "node/storage/journal.hpp"
+#include "schemas/audit_messages.hpp"
 #include "schemas/entry.hpp"
 #include "schemas/ids.hpp"
 #include "schemas/result.hpp"
@@ -96,6 +97,17 @@ struct Committed {
 struct Fenced {  // this database differs from the log, or may: nothing more is applied or read here
     std::string reason;
 };
+// The audit's snapshot at `index` is taken and its tables are listed, or `failed` says why not: definitions may change
+// again.
+struct AuditCut {
+    LogIndex index;
+    std::string failed;
+};
+struct Audited {
+    LogIndex index;
+    std::string failed;  // empty: `tables` holds every table
+    std::vector<AuditedTable> tables;
+};
 struct ForeignWrite {  // seen in the binary log, owned by nobody of ours, applied or not by us
     std::string description;
 };
@@ -119,8 +131,9 @@ struct RebuildBroken {  // one of the steps failed; begin_rebuild() starts all o
     std::string reason;
 };
 
-using DatabaseEvent = std::variant<ServerUp, ServerDown, Applied, Captured, OfficeReady, OfficeLeft, Committed, Fenced,
-                                   ForeignWrite, RebuildReady, LoadedPosition, RebuildLoaded, RebuildBroken>;
+using DatabaseEvent =
+    std::variant<ServerUp, ServerDown, Applied, Captured, OfficeReady, OfficeLeft, Committed, Fenced, ForeignWrite,
+                 AuditCut, Audited, RebuildReady, LoadedPosition, RebuildLoaded, RebuildBroken>;
 
 // --- calls -----------------------------------------------------------------------------------------------------------
 
@@ -156,6 +169,9 @@ class LocalDatabase {
     void register_prepared(LogIndex index, TxnId txn, std::string xid, std::unique_ptr<Connection> connection);
     // An entry of the open office that has already taken effect (a statement) or has none here.
     void register_done(LogIndex index);
+    // The audit entry of the open office. On whatever node it takes effect: → AuditCut, then Audited.
+    void register_audit(LogIndex index);
+    void end_audit();  // its result is not wanted any more
 
     // Any thread, blocking: a connection as that user. Reads on any node; writes only while the office is open.
     [[nodiscard]] Result<std::unique_ptr<Connection>> connect(const std::string& user, const std::string& password,

@@ -90,7 +90,8 @@ Status LocalDatabase::Impl::start() {
                                                             report_applied(index);
                                                             if (index.value >= wanted_index_) send(Look{});
                                                         },
-                                                        [this](const std::string& reason) { sink_(Fenced{reason}); }});
+                                                        [this](const std::string& reason) { sink_(Fenced{reason}); },
+                                                        [this](LogIndex index) { audit(index); }});
     if (options_.content_void) {
         had_meta_ = true;
         rebuilding_ = true;
@@ -356,6 +357,35 @@ void LocalDatabase::Impl::register_prepared(LogIndex index, TxnId txn, std::stri
 void LocalDatabase::Impl::register_done(LogIndex index) {
     std::lock_guard lock(office_mutex_);
     if (committer_ != nullptr) committer_->register_done(index);
+}
+
+void LocalDatabase::Impl::register_audit(LogIndex index) {
+    std::lock_guard lock(office_mutex_);
+    if (committer_ != nullptr) committer_->register_audit(index);
+}
+
+// Commit or apply thread: nothing is committed while this runs.
+void LocalDatabase::Impl::audit(LogIndex index) {
+    std::lock_guard lock(audit_mutex_);
+    if (digester_ != nullptr && digester_->running()) {
+        sink_(AuditCut{index, "an earlier audit still runs on this node"});
+        return;
+    }
+    auto begun = Digester::begin(service_, [this, index](Result<std::vector<AuditedTable>> tables) {
+        if (tables.ok()) {
+            sink_(Audited{index, {}, std::move(*tables)});
+        } else {
+            sink_(Audited{index, tables.error().message, {}});
+        }
+    });
+    sink_(AuditCut{index, begun.ok() ? std::string() : begun.error().message});
+    if (begun.ok()) digester_ = std::move(*begun);
+}
+
+void LocalDatabase::Impl::end_audit() {
+    // One that is just beginning is not waited for: it ends by itself, unheard.
+    std::unique_lock lock(audit_mutex_, std::try_to_lock);
+    if (lock && digester_ != nullptr) digester_->stop();
 }
 
 Status LocalDatabase::Impl::record_cluster(const std::string& uuid) {

@@ -16,6 +16,7 @@
 #include "node/storage/binlog_stream.hpp"
 #include "node/storage/capture.hpp"
 #include "node/storage/committer.hpp"
+#include "node/storage/digester.hpp"
 #include "node/storage/local_database.hpp"
 #include "node/storage/managed_server.hpp"
 #include "node/storage/metadata.hpp"
@@ -36,6 +37,8 @@ class LocalDatabase::Impl {
     void close_office(Epoch epoch);
     void register_prepared(LogIndex index, TxnId txn, std::string xid, std::unique_ptr<Connection> connection);
     void register_done(LogIndex index);
+    void register_audit(LogIndex index);
+    void end_audit();
     Status record_cluster(const std::string& uuid);
     void hold_statements(bool hold) { applier_->hold_statements(hold); }
     [[nodiscard]] bool statements_held() const { return applier_->statements_held(); }
@@ -97,6 +100,7 @@ class LocalDatabase::Impl {
     void watch_binlog();
     Status ensure_control();
     void report_applied(LogIndex index);
+    void audit(LogIndex index);
     void send(Command command);
 
     // office.cpp
@@ -156,6 +160,9 @@ class LocalDatabase::Impl {
         LogIndex applied;
     };
     std::deque<Sample> samples_;
+
+    std::mutex audit_mutex_;
+    std::unique_ptr<Digester> digester_;  // before the threads that begin one
 
     mutable std::mutex office_mutex_;  // the committer as the loop thread sees it
     std::unique_ptr<Committer> committer_;

@@ -53,7 +53,8 @@ Status LocalDatabase::Impl::finish_open(const OpenOffice& office) {
                          [this](LogIndex index) { report_applied(index); },
                          [this](const std::string& reason) {
                              send(ServerLost{reason, false});
-                         }});
+                         },
+                         [this](LogIndex index) { audit(index); }});
     {
         std::lock_guard lock(office_mutex_);
         committer->decided(decided_);

@@ -5,7 +5,7 @@ coordinator; what ddb itself does, definitions and offices that change hands inc
 
 from ddb_cluster import Cluster, check, equal, main, note, wait_until
 
-WORDS = "foreign write"
+WORDS = ", not replicated: "
 
 
 def foreign(cluster, node):

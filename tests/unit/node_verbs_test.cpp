@@ -22,6 +22,7 @@ struct Bench {
     std::vector<VerbReply> replies;      // to clients
     std::vector<VerbRequest> passed_on;  // to peers
     std::set<std::string> dialled;
+    std::vector<std::uint64_t> audits;  // tokens
     Verbs verbs;
 
     explicit Bench(core::Role role) : verbs(context()) {
@@ -52,6 +53,7 @@ struct Bench {
             return ok();
         };
         made.hang_up = [this](const std::string& address) { dialled.erase(address); };
+        made.audit = [this](std::uint64_t token) { audits.push_back(token); };
         made.self = NodeId{1};
         made.address = "127.0.0.1:6000";
         return made;
@@ -86,6 +88,27 @@ TEST_CASE("add by id and remove ask the core and say what became of it") {
     bench.ask("remove", {"2"});
     bench.verbs.tick(begin_ms + 2000);  // proposed, and nobody knows
     CHECK(bench.last_error() == ErrorCode::unknown_outcome);
+}
+
+TEST_CASE("an audit is asked for once and answered when it is over") {
+    Bench bench(core::Role::coordinator);
+    bench.ask("audit", {});
+    REQUIRE(bench.audits.size() == 1);
+    CHECK(bench.replies.empty());
+    bench.verbs.on_audit(bench.audits[0], std::string("{\"equal\":true}"));
+    CHECK(bench.replies.at(0).json == "{\"equal\":true}");
+    bench.ask("audit", {});
+    bench.verbs.on_audit(bench.audits[1], fail(ErrorCode::no_quorum, "why"));
+    CHECK(bench.replies.back().error->message == "why");
+    bench.ask("audit", {});
+    bench.verbs.tick(begin_ms + 2000);
+    CHECK(bench.last_error() == ErrorCode::timeout);
+    bench.verbs.on_audit(bench.audits[2], std::string("{}"));  // too late, and nobody is hurt
+
+    Bench follower(core::Role::follower);
+    follower.ask("audit", {});
+    CHECK(follower.audits.empty());
+    CHECK(follower.passed_on.size() == 1);
 }
 
 TEST_CASE("add by address dials until a fresh node says hello from there") {

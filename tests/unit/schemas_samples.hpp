@@ -97,6 +97,17 @@ inline std::vector<TransferMessage> transfer_messages() {
     };
 }
 
+inline std::vector<AuditMessage> audit_messages() {
+    const AuditedTable table{"`d`.`t`", "", true, snapshot().digest, 2001, {1, 1ULL << 63U}};
+    return {
+        AuditAsk{LogIndex{77}, 3},
+        AuditFound{LogIndex{77}, AuditPhase::finished, "", 3, true, {table, {"`d`.`u`", "no key", false, {}, 0, {}}}},
+        AuditFound{LogIndex{77}, AuditPhase::failed, "server lost", 0, false, {}},
+        AuditVerdict{LogIndex{77}, "table `d`.`t`, chunk 1"},
+        AuditWish{"a foreign write"},
+    };
+}
+
 inline std::vector<SessionMessage> session_messages() {
     const Error error{ErrorCode::sql, "Duplicate entry", 1062, "23000"};
     ResultEnd end;
@@ -145,6 +156,7 @@ inline std::vector<std::pair<MessageKind, std::string>> encoded() {
     std::vector<std::pair<MessageKind, std::string>> all;
     for (const auto& message : peer_messages()) all.emplace_back(kind_of(message), encode(message));
     for (const auto& message : transfer_messages()) all.emplace_back(kind_of(message), encode(message));
+    for (const auto& message : audit_messages()) all.emplace_back(kind_of(message), encode(message));
     for (const auto& message : session_messages()) all.emplace_back(kind_of(message), encode(message));
     all.emplace_back(MessageKind::announcement, encode(announcement()));
     return all;

@@ -1,0 +1,265 @@
+#include "node/storage/digester.hpp"
+
+#include <pthread.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <map>
+
+#include "schemas/digest.hpp"
+
+namespace ddb::storage {
+namespace {
+
+constexpr std::uint64_t chunk_rows = 2000;
+constexpr std::size_t read_bytes = 256u << 10;
+constexpr int reply_timeout_ms = 60'000;
+constexpr std::size_t all_chunks_max = 1'000'000;
+
+// Every statement that changes a definition is counted when it begins, whoever runs it. (Reading a table that was
+// altered behind the snapshot fails by itself in most cases, but not after an instant ALTER.)
+constexpr const char* definitions_sql =
+    "SELECT CAST(SUM(variable_value) AS CHAR) FROM information_schema.global_status WHERE variable_name REGEXP "
+    "'^COM_(ALTER|CREATE|DROP|TRUNCATE|RENAME|OPTIMIZE|REPAIR)'";
+
+std::string quoted(const std::string& name) {
+    std::string out = "`";
+    for (const char c : name) {
+        out += c;
+        if (c == '`') out += c;
+    }
+    return out + "`";
+}
+
+// The next number differs between servers for good reasons: rolled back rows take numbers on the coordinator only.
+std::string without_next_number(std::string definition) {
+    constexpr std::string_view word = " AUTO_INCREMENT=";
+    const auto at = definition.rfind(word);
+    if (at == std::string::npos || definition.find('\n', at) != std::string::npos) return definition;
+    auto end = at + word.size();
+    while (end < definition.size() && definition[end] >= '0' && definition[end] <= '9') ++end;
+    return definition.erase(at, end - at);
+}
+
+std::string in_hex(const std::string& bytes) {
+    constexpr std::string_view digits = "0123456789ABCDEF";
+    std::string out = "X'";
+    for (const char c : bytes) {
+        out += digits[static_cast<unsigned char>(c) >> 4U];
+        out += digits[static_cast<unsigned char>(c) & 15U];
+    }
+    return out + "'";
+}
+
+std::uint64_t first_bytes(const Digest& digest) {
+    std::uint64_t out = 0;
+    for (int i = 7; i >= 0; --i) out = out << 8 | digest.bytes[static_cast<std::size_t>(i)];
+    return out;
+}
+
+// Of one table: it was dropped or altered since the snapshot.
+bool about_definition(const Error& error) {
+    constexpr std::array<std::uint16_t, 5> codes = {1412, 1146, 1049, 1054, 1176};
+    return std::find(codes.begin(), codes.end(), error.mysql_code) != codes.end();
+}
+
+}  // namespace
+
+// Only types whose values can be written as a literal that compares exactly as the index is ordered.
+std::optional<Digester::Literal> Digester::literal_of(const std::string& type) {
+    static const std::map<std::string, Literal> known = {
+        {"tinyint", Literal::number}, {"smallint", Literal::number}, {"mediumint", Literal::number},
+        {"int", Literal::number},     {"bigint", Literal::number},   {"decimal", Literal::number},
+        {"year", Literal::number},    {"char", Literal::text},       {"varchar", Literal::text},
+        {"date", Literal::text},      {"datetime", Literal::text},   {"timestamp", Literal::text},
+        {"time", Literal::text},      {"binary", Literal::bytes},    {"varbinary", Literal::bytes}};
+    const auto found = known.find(type);
+    return found == known.end() ? std::nullopt : std::optional(found->second);
+}
+
+Result<std::unique_ptr<Digester>> Digester::begin(const ConnectOptions& service, Done done) {
+    ConnectOptions options = service;
+    options.read_timeout_ms = reply_timeout_ms;
+    options.program_name = "ddb audit";
+    auto connection = Connection::open(options);
+    if (!connection.ok()) return connection.error();
+    const std::array<std::string, 3> opening = {
+        "SET SESSION time_zone='+00:00', sql_mode='', net_write_timeout=60, lock_wait_timeout=1, "
+        "tx_isolation='REPEATABLE-READ'",
+        "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY", "SAVEPOINT chunk"};
+    if (auto opened = (*connection)->execute_all(opening); !opened.ok()) return opened.error();
+    auto seen = (*connection)->scalar(definitions_sql);
+    if (!seen.ok()) return seen.error();
+    auto rows = (*connection)
+                    ->rows(
+                        "SELECT table_schema, table_name FROM information_schema.tables WHERE table_type IN ('BASE "
+                        "TABLE','SYSTEM VERSIONED') AND table_schema NOT IN ('mysql','information_schema',"
+                        "'performance_schema','sys','ddb_meta') ORDER BY BINARY table_schema, BINARY table_name "
+                        "LIMIT " +
+                        std::to_string(audit_tables_max + 1));
+    if (!rows.ok()) return rows.error();
+    if (rows->size() > audit_tables_max)
+        return fail(ErrorCode::overloaded, "more than " + std::to_string(audit_tables_max) + " tables");
+    std::vector<Name> names;
+    for (auto& row : *rows) names.push_back({row.at(0).value_or(""), row.at(1).value_or("")});
+    return std::unique_ptr<Digester>(
+        new Digester(std::move(*connection), std::move(names), seen->value_or(""), std::move(done)));
+}
+
+Digester::Digester(std::unique_ptr<Connection> connection, std::vector<Name> names, std::string definitions_seen,
+                   Done done)
+    : connection_(std::move(connection)),
+      names_(std::move(names)),
+      definitions_seen_(std::move(definitions_seen)),
+      done_(std::move(done)),
+      thread_([this](const std::stop_token& stop) { run(stop); }) {}
+
+Digester::~Digester() = default;
+
+void Digester::run(const std::stop_token& stop) {
+    pthread_setname_np(pthread_self(), "audit");
+    auto tables = digest_all(stop);
+    connection_.reset();
+    ended_ = true;
+    done_(std::move(tables));
+}
+
+Result<std::vector<AuditedTable>> Digester::digest_all(const std::stop_token& stop) {
+    std::vector<AuditedTable> tables;
+    std::size_t chunks = 0;
+    for (const Name& name : names_) {
+        AuditedTable& table = tables.emplace_back();
+        table.name = quoted(name.database) + "." + quoted(name.table);
+        const Status status = digest(name, table, stop);
+        if (stop.stop_requested()) return fail(ErrorCode::shutting_down, "stopped");
+        // Releases what the table's metadata was locked with.
+        if (auto back = connection_->execute("ROLLBACK TO SAVEPOINT chunk"); !back.ok()) return back.error();
+        if (!status.ok()) {
+            if (status.error().code != ErrorCode::sql) return status.error();
+            table.left_out =
+                about_definition(status.error()) ? "its definition changed meanwhile" : status.error().message;
+            table.definition = Digest{};
+            table.rows = 0;
+            table.chunks.clear();
+        }
+        auto seen = connection_->scalar(definitions_sql);
+        if (!seen.ok()) return seen.error();
+        table.unsteady = seen->value_or("") != definitions_seen_;
+        chunks += table.chunks.size();
+        if (chunks > all_chunks_max)
+            return fail(ErrorCode::overloaded,
+                        "more than " + std::to_string(all_chunks_max * chunk_rows) + " rows in this database");
+    }
+    return tables;
+}
+
+Status Digester::digest(const Name& name, AuditedTable& table, const std::stop_token& stop) {
+    auto definition = connection_->rows("SHOW CREATE TABLE " + table.name);
+    if (!definition.ok()) return definition.error();
+    if (definition->empty() || definition->front().size() < 2) return fail(ErrorCode::sql, "no definition is shown");
+    table.definition = blake2b(without_next_number(definition->front()[1].value_or("")));
+    auto columns = columns_of(name);
+    if (!columns.ok()) return columns.error();
+    auto key = key_of(name);
+    if (!key.ok()) return key.error();
+    return digest_chunks(table.name + " FORCE INDEX (PRIMARY)", *columns, *key, table, stop);
+}
+
+Status Digester::digest_chunks(const std::string& source, const std::string& columns, const Key& key,
+                               AuditedTable& table, const std::stop_token& stop) {
+    const std::string head = "SELECT " + columns + " FROM " + source;
+    if (key.columns.empty()) {
+        auto count = digest_chunk(head + " ORDER BY " + key.order, table, stop);
+        return count.ok() ? ok() : Status(count.error());
+    }
+    std::string where;
+    for (;;) {
+        const std::string order = where + " ORDER BY " + key.order;
+        const bool rest = table.chunks.size() + 1 >= audit_chunks_max;
+        auto count = digest_chunk(head + order + (rest ? "" : " LIMIT " + std::to_string(chunk_rows)), table, stop);
+        if (!count.ok()) return count.error();
+        if (*count < chunk_rows || rest || stop.stop_requested()) return ok();
+        auto last = connection_->rows("SELECT " + key.order + " FROM " + source + order + " LIMIT " +
+                                      std::to_string(chunk_rows - 1) + ",1");
+        if (!last.ok()) return last.error();
+        if (last->empty()) return ok();
+        where = behind(key, last->front());
+        // A definition waits for one chunk at most.
+        if (auto back = connection_->execute("ROLLBACK TO SAVEPOINT chunk"); !back.ok()) return back.error();
+    }
+}
+
+Result<std::uint64_t> Digester::digest_chunk(const std::string& sql, AuditedTable& table, const std::stop_token& stop) {
+    if (auto started = connection_->start(sql); !started.ok()) return started.error();
+    Digest digest;
+    std::uint64_t rows = 0;
+    std::string bytes;
+    for (;;) {
+        // Chained over pieces that are cut alike everywhere: by bytes, whatever the rows are.
+        auto count = connection_->next_rows(bytes, read_bytes);
+        if (!count.ok()) return count.error();
+        if (*count == 0) break;
+        rows += *count;
+        bytes.append(reinterpret_cast<const char*>(digest.bytes.data()), digest.bytes.size());
+        digest = blake2b(bytes);
+        bytes.clear();
+        if (stop.stop_requested()) return fail(ErrorCode::shutting_down, "stopped");
+    }
+    table.rows += rows;
+    if (rows > 0) table.chunks.push_back(first_bytes(digest));
+    return rows;
+}
+
+Result<std::string> Digester::columns_of(const Name& name) {
+    auto rows = connection_->rows("SELECT column_name FROM information_schema.columns WHERE table_schema='" +
+                                  connection_->escape(name.database) + "' AND table_name='" +
+                                  connection_->escape(name.table) + "' ORDER BY ordinal_position");
+    if (!rows.ok()) return rows.error();
+    std::string out;
+    for (const auto& row : *rows) out += (out.empty() ? "" : ",") + quoted(row.at(0).value_or(""));
+    if (out.empty()) return Error{ErrorCode::sql, "it is gone", 1146, "42S02"};
+    return out;
+}
+
+Result<Digester::Key> Digester::key_of(const Name& name) {
+    auto rows = connection_->rows(
+        "SELECT s.column_name, s.sub_part, c.data_type FROM information_schema.statistics s JOIN "
+        "information_schema.columns c USING (table_schema, table_name, column_name) WHERE s.table_schema='" +
+        connection_->escape(name.database) + "' AND s.table_name='" + connection_->escape(name.table) +
+        "' AND s.index_name='PRIMARY' ORDER BY s.seq_in_index");
+    if (!rows.ok()) return rows.error();
+    if (rows->empty()) return fail(ErrorCode::sql, "it has no primary key");
+    Key key;
+    bool continued = true;
+    for (const auto& row : *rows) {
+        const std::string type = row.at(2).value_or("");
+        key.columns.push_back(quoted(row.at(0).value_or("")));
+        const auto literal = literal_of(type);
+        key.literals.push_back(literal.value_or(Literal::text));
+        key.order += (key.order.empty() ? "" : ",") + key.columns.back();
+        continued = continued && !row.at(1) && literal;
+    }
+    if (!continued) key.columns.clear();
+    return key;
+}
+
+// a >= x AND (a > x OR (b >= y AND (b > y OR …))): the server finds the range by its first part.
+std::string Digester::behind(const Key& key, const Connection::Row& last) const {
+    const auto literal = [&](std::size_t i) {
+        const std::string value = last.at(i).value_or("");
+        if (key.literals[i] == Literal::number) return value;
+        return key.literals[i] == Literal::bytes ? in_hex(value) : "'" + connection_->escape(value) + "'";
+    };
+    std::string out;
+    for (std::size_t i = key.columns.size(); i-- > 0;) {
+        const std::string& column = key.columns[i];
+        const std::string value = literal(i);
+        out = i + 1 == key.columns.size()
+                  ? column + ">" + value
+                  : column + ">=" + value + " AND (" + column + ">" + value + " OR (" + out + "))";
+    }
+    return " WHERE " + out;
+}
+
+}  // namespace ddb::storage
