@@ -129,6 +129,9 @@ class Lists(unittest.TestCase):
         torn = [append(1, 2, a(1, "x"), a(2, "y"), outcome=UNKNOWN)]
         self.assertEqual(kinds(transactions=torn, lists={1: ["x"], 2: []}), {"torn transaction"})
 
+    def test_contents_never_read(self):
+        self.assertEqual(check_history(History(transactions=[append(1, 2, a(1, "x"))], final_time=9)), [])
+
     def test_nodes_differ(self):
         history = History(transactions=[append(1, 2, a(1, "x"))], final_time=9)
         history.final = {1: {"lists": {1: ["x"]}, "registers": {}}, 2: {"lists": {1: []}, "registers": {}}}
