@@ -53,17 +53,11 @@ void Audit::start(std::vector<std::uint64_t> tokens) {
     round_->epoch = host_.status().epoch;
     round_->tokens = std::move(tokens);
     round_->deadline_ms = now_ms_ + hold_limit_ms;
-    holding_ = true;
     host_.hold_definitions(true);
 }
 
-void Audit::release() {
-    if (!std::exchange(holding_, false)) return;
-    host_.hold_definitions(false);
-}
-
 void Audit::give_up(Error error) {
-    release();
+    if (round_->step != Step::collecting) host_.hold_definitions(false);
     spdlog::warn("the audit was given up: {}", error.message);
     for (const std::uint64_t token : round_->tokens) host_.answer(token, error);
     round_.reset();
@@ -100,7 +94,7 @@ void Audit::on_cut(const storage::AuditCut& cut) {
         own_->reason = cut.failed;
     }
     if (!round_ || round_->step != Step::proposed || round_->index != cut.index) return;
-    release();
+    host_.hold_definitions(false);
     round_->step = Step::collecting;
     round_->deadline_ms = now_ms_ + digest_limit_ms;
     for (const Member& member : host_.status().membership->members) {
@@ -194,9 +188,10 @@ void Audit::take(NodeId from, AuditFound found) {
         collected.report.failed = found.reason.empty() ? "failed" : found.reason;
     } else if (found.phase == AuditPhase::finished && found.from == collected.report.tables.size()) {
         std::move(found.tables.begin(), found.tables.end(), std::back_inserter(collected.report.tables));
-        collected.done = found.last;
-        if (!found.last) round_->next_ask_ms = now_ms_;
-        if (collected.report.tables.size() > audit_tables_max) collected.report.tables.clear();
+        const bool too_many = collected.report.tables.size() > audit_tables_max;
+        if (too_many) collected.report = {from, collected.report.voter, "it tells of too many tables", {}};
+        collected.done = found.last || too_many;
+        if (!collected.done) round_->next_ask_ms = now_ms_;
     }
 }
 
@@ -227,28 +222,23 @@ void Audit::collect() {
 
 void Audit::conclude() {
     std::vector<AuditReport> reports;
-    for (auto& [id, collected] : round_->members) reports.push_back(collected.report);
+    for (auto& [id, collected] : round_->members) reports.push_back(std::move(collected.report));
     const auto voters = static_cast<std::size_t>(
         std::count_if(reports.begin(), reports.end(), [](const AuditReport& report) { return report.voter; }));
     const AuditComparison comparison = compare(reports, voters / 2 + 1);
-    last_json_ = result_json(comparison);
-    for (const AuditDifference& difference : comparison.differences) {
-        spdlog::error("audit at entry {}: table {}{}{} {}", round_->index.value, difference.table,
-                      difference.node ? " of node " + to_string(difference.node) : std::string(),
-                      difference.chunk != 0 ? ", chunk " + std::to_string(difference.chunk) : std::string(),
-                      difference.what);
-    }
-    spdlog::info("audit at entry {}: {} tables, {} differences, {} unclear", round_->index.value, comparison.tables,
-                 comparison.differences.size(), comparison.unclear.size());
     const LogIndex index = round_->index;
+    last_json_ = result_json(index, reports, comparison);
+    std::map<NodeId, std::string> first;  // difference of each node
+    for (const AuditDifference& difference : comparison.differences) {
+        const std::string text = "audit at entry " + to_string(index) + ": " + describe(difference);
+        spdlog::error("{}", text);
+        first.emplace(difference.node, text);
+    }
+    spdlog::info("audit at entry {}: {} tables, {} differences, {} unclear", index.value, comparison.tables,
+                 comparison.differences.size(), comparison.unclear.size());
     for (const AuditReport& report : reports) {
-        std::string differs;
-        for (const AuditDifference& difference : comparison.differences) {
-            if (difference.node != report.node || !differs.empty()) continue;
-            differs = "audit at entry " + to_string(index) + ": table " + difference.table +
-                      (difference.chunk != 0 ? ", chunk " + std::to_string(difference.chunk) + ", " : " ") +
-                      difference.what;
-        }
+        const auto found = first.find(report.node);
+        std::string differs = found == first.end() ? std::string() : found->second;
         if (report.node == host_.self) {
             own_difference_ = std::move(differs);
         } else {
@@ -264,18 +254,19 @@ void Audit::conclude() {
     host_.step(core::StepDown{++next_token_});
 }
 
-std::string Audit::result_json(const AuditComparison& comparison) const {
-    json document{{"index", round_->index.value},
+std::string Audit::result_json(LogIndex index, const std::vector<AuditReport>& reports,
+                               const AuditComparison& comparison) {
+    json document{{"index", index.value},
                   {"equal", comparison.differences.empty()},
                   {"tables", comparison.tables},
                   {"rows", comparison.rows}};
     json compared = json::array();
     json missing = json::array();
-    for (const auto& [id, collected] : round_->members) {
-        if (collected.report.failed.empty()) {
-            compared.push_back(id.value);
+    for (const AuditReport& report : reports) {
+        if (report.failed.empty()) {
+            compared.push_back(report.node.value);
         } else {
-            missing.push_back({{"node", id.value}, {"reason", collected.report.failed}});
+            missing.push_back({{"node", report.node.value}, {"reason", report.failed}});
         }
     }
     json differences = json::array();
@@ -346,7 +337,7 @@ void Audit::tick(std::uint64_t now_ms) {
         next_wish_ms_ = now_ms + wish_interval_ms;
         if (!office) {
             if (host_.status().coordinator) (void)host_.send(host_.status().coordinator, AuditWish{wish_});
-        } else if (!round_ && (begun_ms_ == 0 || now_ms - begun_ms_ >= wished_pause_ms)) {
+        } else if (!round_ && now_ms - begun_ms_ >= wished_pause_ms) {
             spdlog::warn("an audit begins because of {}", wish_);
             start({});
         }

@@ -8,7 +8,6 @@
 #include <functional>
 #include <map>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -87,18 +86,17 @@ class Audit {
     void take(NodeId from, AuditFound found);
     void conclude();
     void give_up(Error error);
-    void release();
     void tell_verdicts();
     void fence_self();
     void forget_own();
     void on_verdict(NodeId from, const AuditVerdict& verdict);
     [[nodiscard]] AuditFound found_here(const AuditAsk& ask) const;
     [[nodiscard]] bool coordinator() const;
-    [[nodiscard]] std::string result_json(const AuditComparison& comparison) const;
+    [[nodiscard]] static std::string result_json(LogIndex index, const std::vector<AuditReport>& reports,
+                                                 const AuditComparison& comparison);
 
     AuditHost host_;
     std::uint64_t now_ms_ = 0;
-    bool holding_ = false;
     std::optional<Round> round_;
     std::optional<Own> own_;
     std::map<NodeId, Telling> telling_;

@@ -19,7 +19,7 @@ bool same(const View& a, const View& b) {
            a.table->chunks == b.table->chunks;
 }
 
-AuditDifference describe(const std::string& name, const View& one, const AuditedTable* right) {
+AuditDifference difference_of(const std::string& name, const View& one, const AuditedTable* right) {
     AuditDifference out{name, one.node, {}, 0};
     if (one.table == nullptr) {
         out.what = "is missing";
@@ -60,12 +60,18 @@ void compare_table(const std::string& name, const std::vector<View>& views, std:
     }
     for (const View& view : views) {
         if (same(view, *right)) continue;
-        result.differences.push_back(describe(name, view, right->table));
+        result.differences.push_back(difference_of(name, view, right->table));
         minority.insert(view.node);
     }
 }
 
 }  // namespace
+
+std::string describe(const AuditDifference& difference) {
+    return "table " + difference.table + (difference.node ? " of node " + to_string(difference.node) : std::string()) +
+           (difference.chunk != 0 ? ", chunk " + std::to_string(difference.chunk) : std::string()) + " " +
+           difference.what;
+}
 
 AuditComparison compare(const std::vector<AuditReport>& reports, std::size_t quorum) {
     AuditComparison result;

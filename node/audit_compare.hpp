@@ -32,6 +32,8 @@ struct AuditComparison {
     std::vector<NodeId> minority;      // ascending, each once
 };
 
+[[nodiscard]] std::string describe(const AuditDifference& difference);  // for the log
+
 // `quorum`: so many voters that agree are right.
 [[nodiscard]] AuditComparison compare(const std::vector<AuditReport>& reports, std::size_t quorum);
 

@@ -44,7 +44,7 @@ Driver::Driver(const Parts& parts, core::CoreConfig config, core::RecoveredState
       verbs_(VerbContext{[this]() -> const core::CoreStatus& { return status_; },
                          [this] {
                              auto counters = sessions_.counters();
-                             counters.foreign_writes += foreign_writes_;
+                             counters.foreign_writes = foreign_writes();
                              return counters;
                          },
                          [this](core::Input input) { core_.step(std::move(input)); },

@@ -50,7 +50,7 @@ void Driver::hold_definitions() {
 }
 
 void Driver::watch_foreign_writes() {
-    const std::uint64_t seen = foreign_writes_ + sessions_.counters().foreign_writes;
+    const std::uint64_t seen = foreign_writes();
     if (seen == foreign_writes_wished_) return;
     foreign_writes_wished_ = seen;
     audit_.wish("something that was written past ddb");

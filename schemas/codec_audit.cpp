@@ -32,10 +32,7 @@ void fields(A& a, typename A::template Ref<AuditWish> m) {
 }
 
 Status encode_into(std::string& out, const AuditMessage& message) {
-    std::string too_long;
-    std::visit([&](const auto& m) { wire::write_to(out, m, &too_long); }, message);
-    if (!too_long.empty()) return fail(ErrorCode::invalid_argument, too_long + " is longer than a message allows");
-    return ok();
+    return wire::encode_as(out, message);
 }
 
 std::string encode(const AuditMessage& message) {

@@ -96,10 +96,7 @@ constexpr std::size_t entry_bytes_typical = 192;
 
 Status encode_into(std::string& out, const PeerMessage& message) {
     out.reserve(out.size() + size_hint(message));
-    std::string too_long;
-    std::visit([&](const auto& m) { wire::write_to(out, m, &too_long); }, message);
-    if (!too_long.empty()) return fail(ErrorCode::invalid_argument, too_long + " is longer than a message allows");
-    return ok();
+    return wire::encode_as(out, message);
 }
 
 std::string encode(const PeerMessage& message) {

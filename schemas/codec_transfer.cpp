@@ -40,10 +40,7 @@ void fields(A& a, typename A::template Ref<TransferClose> m) {
 
 Status encode_into(std::string& out, const TransferMessage& message) {
     if (const auto* chunk = std::get_if<TransferChunk>(&message)) out.reserve(out.size() + chunk->bytes.size() + 128);
-    std::string too_long;
-    std::visit([&](const auto& m) { wire::write_to(out, m, &too_long); }, message);
-    if (!too_long.empty()) return fail(ErrorCode::invalid_argument, too_long + " is longer than a message allows");
-    return ok();
+    return wire::encode_as(out, message);
 }
 
 std::string encode(const TransferMessage& message) {

@@ -108,6 +108,15 @@ namespace wire {
 [[nodiscard]] bool is_transfer(MessageKind kind);
 [[nodiscard]] Result<Message> decode_transfer(MessageKind kind, std::string_view bytes);
 
+// Encodes whichever alternative it is. Error: as encode_into().
+template <class Variant>
+[[nodiscard]] Status encode_as(std::string& out, const Variant& message) {
+    std::string too_long;
+    std::visit([&](const auto& m) { write_to(out, m, &too_long); }, message);
+    if (!too_long.empty()) return fail(ErrorCode::invalid_argument, too_long + " is longer than a message allows");
+    return ok();
+}
+
 // Decodes one alternative of `Variant` and wraps it up.
 template <class Variant, class M>
 [[nodiscard]] Result<Message> decode_as(std::string_view bytes) {

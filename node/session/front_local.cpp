@@ -14,15 +14,6 @@ constexpr std::uint64_t shared_ms_max = 100;
 constexpr std::uint64_t idle_ms_max = 20;
 constexpr std::uint16_t error_deadlock = 1213;
 
-[[nodiscard]] std::string quoted_name(const std::string& name) {
-    std::string out = "`";
-    for (const char c : name) {
-        if (c == '`') out += '`';
-        out += c;
-    }
-    return out + "`";
-}
-
 void end_xa(storage::Connection& connection, const std::string& xid) {
     const std::array<std::string, 2> sql{xa_sql("END", xid), xa_sql("ROLLBACK", xid)};
     (void)connection.execute_all(sql);  // XA END fails in rollback-only transactions, ROLLBACK does not mind
@@ -56,7 +47,8 @@ StatementEnd FrontSession::read_on_executor(LocalJob& job, const storage::LocalD
         job.connection = std::move(*made);
         job.xa = {};
     } else if (job.current_database != job.database && !job.database.empty()) {
-        if (auto used = job.connection->execute("USE " + quoted_name(job.database)); !used) end.error = used.error();
+        if (auto used = job.connection->execute("USE " + storage::quoted_name(job.database)); !used)
+            end.error = used.error();
     }
     std::vector<std::string> before;
     job.xa.shared = !job.xa.xid.empty() && job.now_ms < job.xa.begun_ms + shared_ms_max;

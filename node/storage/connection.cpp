@@ -348,6 +348,15 @@ class Connection::Impl {
 Connection::Connection(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Connection::~Connection() = default;
 
+std::string quoted_name(const std::string& name) {
+    std::string out = "`";
+    for (const char c : name) {
+        if (c == '`') out += '`';
+        out += c;
+    }
+    return out + "`";
+}
+
 Result<std::unique_ptr<Connection>> Connection::open(const ConnectOptions& options) {
     MYSQL* mysql = mysql_init(nullptr);
     if (mysql == nullptr) return fail(ErrorCode::io, "database client library: out of memory");

@@ -44,6 +44,8 @@ struct OkPacket {
     bool database_changed = false;
 };
 
+[[nodiscard]] std::string quoted_name(const std::string& name);  // as an identifier: `…`
+
 class Connection {
   public:
     // Errors: sql (server's own code and state, e.g. 1045), io.

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <map>
 
+#include "node/storage/metadata.hpp"
 #include "schemas/digest.hpp"
 
 namespace ddb::storage {
@@ -23,15 +24,6 @@ constexpr const char* definitions_sql =
     "SELECT CAST(SUM(variable_value) AS CHAR) FROM information_schema.global_status WHERE variable_name REGEXP "
     "'^COM_(ALTER|CREATE|DROP|TRUNCATE|RENAME|OPTIMIZE|REPAIR)'";
 
-std::string quoted(const std::string& name) {
-    std::string out = "`";
-    for (const char c : name) {
-        out += c;
-        if (c == '`') out += c;
-    }
-    return out + "`";
-}
-
 // The next number differs between servers for good reasons: rolled back rows take numbers on the coordinator only.
 std::string without_next_number(std::string definition) {
     constexpr std::string_view word = " AUTO_INCREMENT=";
@@ -40,16 +32,6 @@ std::string without_next_number(std::string definition) {
     auto end = at + word.size();
     while (end < definition.size() && definition[end] >= '0' && definition[end] <= '9') ++end;
     return definition.erase(at, end - at);
-}
-
-std::string in_hex(const std::string& bytes) {
-    constexpr std::string_view digits = "0123456789ABCDEF";
-    std::string out = "X'";
-    for (const char c : bytes) {
-        out += digits[static_cast<unsigned char>(c) >> 4U];
-        out += digits[static_cast<unsigned char>(c) & 15U];
-    }
-    return out + "'";
 }
 
 std::uint64_t first_bytes(const Digest& digest) {
@@ -130,7 +112,7 @@ Result<std::vector<AuditedTable>> Digester::digest_all(const std::stop_token& st
     std::size_t chunks = 0;
     for (const Name& name : names_) {
         AuditedTable& table = tables.emplace_back();
-        table.name = quoted(name.database) + "." + quoted(name.table);
+        table.name = quoted_name(name.database) + "." + quoted_name(name.table);
         const Status status = digest(name, table, stop);
         if (stop.stop_requested()) return fail(ErrorCode::shutting_down, "stopped");
         // Releases what the table's metadata was locked with.
@@ -211,13 +193,17 @@ Result<std::uint64_t> Digester::digest_chunk(const std::string& sql, AuditedTabl
     return rows;
 }
 
+std::string Digester::is_table(const Name& name) const {
+    return "table_schema='" + connection_->escape(name.database) + "' AND table_name='" +
+           connection_->escape(name.table) + "'";
+}
+
 Result<std::string> Digester::columns_of(const Name& name) {
-    auto rows = connection_->rows("SELECT column_name FROM information_schema.columns WHERE table_schema='" +
-                                  connection_->escape(name.database) + "' AND table_name='" +
-                                  connection_->escape(name.table) + "' ORDER BY ordinal_position");
+    auto rows = connection_->rows("SELECT column_name FROM information_schema.columns WHERE " + is_table(name) +
+                                  " ORDER BY ordinal_position");
     if (!rows.ok()) return rows.error();
     std::string out;
-    for (const auto& row : *rows) out += (out.empty() ? "" : ",") + quoted(row.at(0).value_or(""));
+    for (const auto& row : *rows) out += (out.empty() ? "" : ",") + quoted_name(row.at(0).value_or(""));
     if (out.empty()) return Error{ErrorCode::sql, "it is gone", 1146, "42S02"};
     return out;
 }
@@ -225,16 +211,15 @@ Result<std::string> Digester::columns_of(const Name& name) {
 Result<Digester::Key> Digester::key_of(const Name& name) {
     auto rows = connection_->rows(
         "SELECT s.column_name, s.sub_part, c.data_type FROM information_schema.statistics s JOIN "
-        "information_schema.columns c USING (table_schema, table_name, column_name) WHERE s.table_schema='" +
-        connection_->escape(name.database) + "' AND s.table_name='" + connection_->escape(name.table) +
-        "' AND s.index_name='PRIMARY' ORDER BY s.seq_in_index");
+        "information_schema.columns c USING (table_schema, table_name, column_name) WHERE " +
+        is_table(name) + " AND s.index_name='PRIMARY' ORDER BY s.seq_in_index");
     if (!rows.ok()) return rows.error();
     if (rows->empty()) return fail(ErrorCode::sql, "it has no primary key");
     Key key;
     bool continued = true;
     for (const auto& row : *rows) {
         const std::string type = row.at(2).value_or("");
-        key.columns.push_back(quoted(row.at(0).value_or("")));
+        key.columns.push_back(quoted_name(row.at(0).value_or("")));
         const auto literal = literal_of(type);
         key.literals.push_back(literal.value_or(Literal::text));
         key.order += (key.order.empty() ? "" : ",") + key.columns.back();
@@ -249,7 +234,7 @@ std::string Digester::behind(const Key& key, const Connection::Row& last) const 
     const auto literal = [&](std::size_t i) {
         const std::string value = last.at(i).value_or("");
         if (key.literals[i] == Literal::number) return value;
-        return key.literals[i] == Literal::bytes ? in_hex(value) : "'" + connection_->escape(value) + "'";
+        return key.literals[i] == Literal::bytes ? to_hex_literal(value) : "'" + connection_->escape(value) + "'";
     };
     std::string out;
     for (std::size_t i = key.columns.size(); i-- > 0;) {

@@ -53,6 +53,7 @@ class Digester {
                          const std::stop_token& stop);
     [[nodiscard]] Result<std::uint64_t> digest_chunk(const std::string& sql, AuditedTable& table,
                                                      const std::stop_token& stop);
+    [[nodiscard]] std::string is_table(const Name& name) const;
     [[nodiscard]] Result<std::string> columns_of(const Name& name);
     [[nodiscard]] Result<Key> key_of(const Name& name);
     [[nodiscard]] std::string behind(const Key& key, const Connection::Row& last) const;

@@ -13,15 +13,6 @@ constexpr std::array<const char*, 7> privilege_tables = {
     "global_priv", "db", "tables_priv", "columns_priv", "procs_priv", "roles_mapping", "proxies_priv"};
 constexpr std::size_t statement_bytes = 64u << 10;
 
-std::string quoted_name(const std::string& name) {
-    std::string out = "`";
-    for (const char c : name) {
-        if (c == '`') out += '`';
-        out += c;
-    }
-    return out + "`";
-}
-
 Result<std::string> column_list(Connection& connection, const char* table) {
     auto rows = connection.rows(std::string("SELECT column_name FROM information_schema.columns WHERE "
                                             "table_schema='mysql' AND table_name='") +

@@ -17,15 +17,6 @@ constexpr milliseconds rollback_limit{20'000};
 constexpr std::size_t fold_entries_max = 500;
 constexpr milliseconds back_off_first{200};
 
-std::string quoted_name(const std::string& name) {
-    std::string out = "`";
-    for (const char c : name) {
-        if (c == '`') out += '`';
-        out += c;
-    }
-    return out + "`";
-}
-
 }  // namespace
 
 void LocalDatabase::Impl::begin_rebuild(std::uint64_t attempt) {

@@ -6,9 +6,8 @@ found by table, chunk and node; one written with a trace has the node audited wi
 coordinator's, the office is handed over first, and no client sees an error of it.
 """
 
-import threading
-
-from ddb_cluster import LONG, OK, Cluster, check, equal, main, note, wait_until
+from ddb_cluster import LONG, OK, Background, Cluster, check, equal, main, note, wait_until
+from state_transfer import wait_level
 
 TABLES = """
 CREATE DATABASE d;
@@ -41,30 +40,21 @@ DEFINITIONS = ["ALTER TABLE d.numbers ADD COLUMN extra INT DEFAULT 5", "ALTER TA
                "DROP TABLE d.other", "ALTER TABLE d.words ENGINE=InnoDB"]
 
 
-class Load:
+class Load(Background):
     """Runs the statements again and again through one node."""
 
     def __init__(self, cluster, node, *statements):
+        super().__init__()
         self.cluster, self.node, self.statements = cluster, node, statements
-        self.over, self.done, self.failed = threading.Event(), 0, []
-        self.thread = threading.Thread(target=self._run)
+        self.done, self.failed = 0, []
 
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.over.set()
-        self.thread.join()
-
-    def _run(self):
-        while not self.over.is_set():
-            for statement in self.statements:
-                answer = self.cluster.cli(self.node, statement, timeout=20)
-                if answer.code == OK:
-                    self.done += 1
-                else:
-                    self.failed.append(f"{statement}: {answer}"[:300])
+    def step(self):
+        for statement in self.statements:
+            answer = self.cluster.cli(self.node, statement, timeout=20)
+            if answer.code == OK:
+                self.done += 1
+            else:
+                self.failed.append(f"{statement}: {answer}"[:300])
 
 
 def audit(cluster, node, code=OK):
@@ -75,15 +65,10 @@ def audit(cluster, node, code=OK):
 
 def rebuilt(cluster, node):
     """The node was loaded anew and is an ordinary one again."""
-    def ready():
-        said = cluster.verb(node, "status").last
-        return (not said.get("fenced") and said.get("rebuilding") is False and said.get("applied", -1) == said.get("decided", -2)
-                and cluster.cli(node, "SELECT 1", timeout=3).code == OK)
     wait_until(lambda: "fenced, nothing more is applied" in cluster.log(node), 30, f"node {node} is fenced: {cluster.log(node)[-800:]}")
     wait_until(lambda: cluster.log(node).rfind("is up, applied index") > cluster.log(node).rfind("fenced, nothing more"), 60,
                f"node {node} is loaded anew: {cluster.log(node)[-800:]}")
-    wait_until(ready, 60, f"node {node} is back")
-    cluster.nodes[node].update(cluster.verb(node, "status").last)
+    wait_level(cluster, node)
 
 
 def equal_under_load(cluster):

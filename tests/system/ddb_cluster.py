@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -101,6 +102,29 @@ class Answer:
 
     def __str__(self):
         return f"exit {self.code}, {self.error.get('message') or self.errors.strip()[-400:] or self.text[-400:]}"
+
+
+class Background:
+    """Does step() again and again in a thread of its own while the block lasts. The thread begins with the block."""
+
+    def __init__(self):
+        self.over = threading.Event()
+        self.thread = threading.Thread(target=self._run)
+
+    def step(self):
+        raise NotImplementedError
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        self.thread.join()
+
+    def _run(self):
+        while not self.over.is_set():
+            self.step()
 
 
 class Cluster:

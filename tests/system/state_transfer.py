@@ -10,10 +10,9 @@ import os
 import random
 import re
 import signal
-import threading
 import time
 
-from ddb_cluster import LONG, OK, Cluster, check, equal, main, note, wait_until
+from ddb_cluster import LONG, OK, Background, Cluster, check, equal, main, note, wait_until
 from ledger import TABLE, Ledger
 
 KILLS = 12 if LONG else 3
@@ -63,36 +62,26 @@ DEFINITIONS = [
 TRANSACTIONS = "SELECT log_index, txn, kind, `rows` FROM ddb_meta.transactions_log ORDER BY log_index DESC LIMIT 200"
 
 
-class Writer:
+class Writer(Background):
     """Inserts rows one by one through one node, until told to stop."""
 
     made = 0
 
     def __init__(self, cluster, node):
+        super().__init__()
         Writer.made += 1
         self.name = f"w{Writer.made}"
         self.cluster, self.node = cluster, node
-        self.ledger, self.over = Ledger(), threading.Event()
+        self.ledger, self.number = Ledger(), 0
         self.slowest_s = 0.0
-        self.thread = threading.Thread(target=self._write)
 
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.over.set()
-        self.thread.join()
-
-    def _write(self):
-        number = 0
-        while not self.over.is_set():
-            begun = time.monotonic()
-            answer = self.cluster.cli(self.node, f"INSERT INTO x.w (token) VALUES ('{self.name}-{number}')", timeout=20)
-            self.ledger.record(f"{self.name}-{number}", answer)
-            self.slowest_s = max(self.slowest_s, time.monotonic() - begun)
-            number += 1
-            self.over.wait(0.05)
+    def step(self):
+        begun = time.monotonic()
+        token = f"{self.name}-{self.number}"
+        self.ledger.record(token, self.cluster.cli(self.node, f"INSERT INTO x.w (token) VALUES ('{token}')", timeout=20))
+        self.slowest_s = max(self.slowest_s, time.monotonic() - begun)
+        self.number += 1
+        self.over.wait(0.05)
 
 
 def fill(cluster, node, megabytes):
