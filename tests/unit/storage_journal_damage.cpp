@@ -123,7 +123,7 @@ TEST_CASE("writer", "[.writer]") {
     if (dir == nullptr) return;
     const int count = std::atoi(::getenv("WRITER_COUNT"));
     const auto payload = static_cast<std::size_t>(std::atoi(::getenv("WRITER_PAYLOAD")));
-    ::alarm(120);
+    ::alarm(500);
     OpenJournal journal(journal_in(dir));
     Chain chain;
     const auto recovered = journal->take_recovered();

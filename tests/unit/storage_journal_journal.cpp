@@ -1,4 +1,5 @@
 // The journal as its users see it: what was completed is there after the next open.
+#include <poll.h>
 #include <sys/stat.h>
 
 #include <catch2/catch.hpp>
@@ -185,6 +186,10 @@ TEST_CASE("only the newest payloads are loaded, and files below a drop are given
     }
     OpenJournal journal(options);
     CHECK(journal->take_recovered().entries.size() == 5);
+    // Files that a compaction held at the moment of the drop go with a later write.
+    journal.append({chain.next("one more")});
+    journal.wait_all();
+    for (int i = 0; i < 3000 && bytes_on_disk() >= 40u << 20; ++i) ::poll(nullptr, 0, 10);
     CHECK(bytes_on_disk() < 40u << 20);
 }
 
