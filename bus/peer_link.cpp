@@ -22,12 +22,11 @@ void release(void* /*data*/, void* hint) {
 
 }  // namespace
 
-PeerLink::PeerLink(void* context, std::string address, const std::optional<DialKeys>& keys, int heartbeat_interval_ms,
+PeerLink::PeerLink(void* context, std::string address, const std::optional<DialKeys>& keys,
                    std::uint64_t queue_bytes_max)
     : context_(context),
       address_(std::move(address)),
       keys_(keys),
-      heartbeat_interval_ms_(heartbeat_interval_ms),
       queue_bytes_max_(queue_bytes_max),
       waiting_bytes_(std::make_shared<std::atomic<std::uint64_t>>(0)) {}
 
@@ -35,7 +34,7 @@ Status PeerLink::dial() {
     monitor_.close();
     dealer_ = Socket(context_, ZMQ_DEALER);
     if (!dealer_) return fail(ErrorCode::io, zmq_error());
-    set_common_options(dealer_, heartbeat_interval_ms_);
+    set_common_options(dealer_);
     dealer_.set(ZMQ_IMMEDIATE, 1);  // nothing queues for a peer that is not there
     dealer_.set(ZMQ_SNDHWM, messages_max);
     dealer_.set(ZMQ_RCVHWM, 1);  // nobody answers on this socket

@@ -28,8 +28,7 @@ class PeerLink {
         std::string refused;     // the peer refused us, in words
     };
 
-    PeerLink(void* context, std::string address, const std::optional<DialKeys>& keys, int heartbeat_interval_ms,
-             std::uint64_t queue_bytes_max);
+    PeerLink(void* context, std::string address, const std::optional<DialKeys>& keys, std::uint64_t queue_bytes_max);
 
     // (Re)creates the socket. Errors: the address makes no sense.
     [[nodiscard]] Status dial();
@@ -53,7 +52,6 @@ class PeerLink {
     void* context_;
     std::string address_;
     std::optional<DialKeys> keys_;
-    int heartbeat_interval_ms_;
     std::uint64_t queue_bytes_max_;
     // Shared with the messages inside ZeroMQ, which may be released after this link and on another thread.
     std::shared_ptr<std::atomic<std::uint64_t>> waiting_bytes_;

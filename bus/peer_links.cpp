@@ -135,7 +135,7 @@ Status PeerLinks::Impl::open() {
     }
     router_ = Socket(context_, ZMQ_ROUTER);
     if (!router_) return fail(ErrorCode::io, "bus: " + zmq_error());
-    set_common_options(router_, options_.heartbeat_interval_ms);
+    set_common_options(router_);
     router_.set(ZMQ_ROUTER_MANDATORY, 1);
     router_.set(ZMQ_SNDHWM, client_messages_max);
     router_.set(ZMQ_RCVHWM, client_messages_max);
@@ -163,8 +163,7 @@ void PeerLinks::Impl::connect(NodeId peer, const std::string& address) {
     if (found != links_.end() && found->second.address() == address) return;
     disconnect(peer);
     if (zap_) zap_->know(peer);
-    auto [it, fresh] = links_.try_emplace(peer, context_, address, dial_keys_, options_.heartbeat_interval_ms,
-                                          options_.queue_bytes_max);
+    auto [it, fresh] = links_.try_emplace(peer, context_, address, dial_keys_, options_.queue_bytes_max);
     if (auto dialled = it->second.dial(); !dialled) {
         complaints_.complain("dial", address, "cannot dial node " + to_string(peer) + ": " + dialled.error().message);
         links_.erase(it);

@@ -34,7 +34,6 @@ struct LinkOptions {
     bool insecure = false;
     ChecksumKind checksum = ChecksumKind::blake2b;
     std::uint64_t queue_bytes_max = 64u << 20;  // per peer, not yet handed to ZeroMQ's io thread; beyond: overloaded
-    int heartbeat_interval_ms = 500;            // ZMTP
     // After the first housekeeping(): broken handshakes are counted but not complained about, because those of honest
     // peers that dialled before anybody served ZAP time out now.
     int settling_ms = 0;

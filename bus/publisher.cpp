@@ -42,7 +42,7 @@ Result<std::unique_ptr<Publisher>> Publisher::open(void* zmq_context, const Link
     auto impl = std::make_unique<Impl>();
     impl->socket = Socket(zmq_context, ZMQ_PUB);
     if (!impl->socket) return fail(ErrorCode::io, "publisher: " + zmq_error());
-    set_common_options(impl->socket, options.heartbeat_interval_ms);
+    set_common_options(impl->socket);
     impl->socket.set(ZMQ_SNDHWM, announcements_max);
     if (!options.insecure) {
         if (keys == nullptr) return fail(ErrorCode::invalid_argument, "the publisher needs the cluster's keys");
@@ -90,7 +90,7 @@ Result<std::unique_ptr<Subscriber>> Subscriber::open(void* zmq_context, const st
     impl->cluster = cluster;
     impl->socket = Socket(zmq_context, ZMQ_SUB);
     if (!impl->socket) return fail(ErrorCode::io, "subscriber: " + zmq_error());
-    set_common_options(impl->socket, 500);
+    set_common_options(impl->socket);
     impl->socket.set(ZMQ_RCVHWM, announcements_max);
     impl->socket.set(ZMQ_SUBSCRIBE, "", 0);
     if (keys != nullptr) {

@@ -17,7 +17,6 @@ using Clock = std::chrono::steady_clock;
 constexpr std::size_t nodes_max = 256;
 constexpr std::size_t kept_messages_max = 256;  // that arrive while a verb waits for its answer
 constexpr int send_ms_max = 10'000;
-constexpr int client_heartbeat_ms = 500;
 constexpr std::chrono::milliseconds pause_between_rounds{50};
 
 struct ContextDeleter {
@@ -122,7 +121,7 @@ Status RequestClient::Impl::connect(int timeout_ms) {
 std::string RequestClient::Impl::try_address(const std::string& address, Clock::time_point deadline) {
     dealer_ = Socket(context_, ZMQ_DEALER);
     if (!dealer_) return zmq_error();
-    set_common_options(dealer_, client_heartbeat_ms);
+    set_common_options(dealer_);
     dealer_.set(ZMQ_IMMEDIATE, 1);
     dealer_.set(ZMQ_SNDTIMEO, send_ms_max);
     if (keys_) set_curve_client(dealer_, keys_->server_public, keys_->client);

@@ -14,12 +14,14 @@ int Socket::fd() const {
     return fd;
 }
 
-void set_common_options(Socket& socket, int heartbeat_interval_ms) {
+void set_common_options(Socket& socket) {
     socket.set(ZMQ_LINGER, linger_ms);
     socket.set(ZMQ_MAXMSGSIZE, static_cast<std::int64_t>(message_bytes_max));
     socket.set(ZMQ_HANDSHAKE_IVL, handshake_ms);
-    socket.set(ZMQ_HEARTBEAT_IVL, heartbeat_interval_ms);
-    socket.set(ZMQ_HEARTBEAT_TIMEOUT, heartbeat_timeout_ms);
+    socket.set(ZMQ_TCP_MAXRT, dead_connection_ms);
+    socket.set(ZMQ_TCP_KEEPALIVE, 1);
+    socket.set(ZMQ_TCP_KEEPALIVE_IDLE, keepalive_s);
+    socket.set(ZMQ_TCP_KEEPALIVE_INTVL, keepalive_s);
     socket.set(ZMQ_RECONNECT_IVL, 20);
     socket.set(ZMQ_RECONNECT_IVL_MAX, 500);
 }

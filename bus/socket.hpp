@@ -16,9 +16,10 @@ namespace ddb::bus {
 inline constexpr const char* zap_domain = "ddb";
 inline constexpr int linger_ms = 100;
 inline constexpr int handshake_ms = 1000;
-// Only a connection on which nothing at all arrives is cut, and late: an entry of 64 MB on a slow line keeps answers to
-// heartbeats waiting. Whether a peer lives is judged by the protocol's own messages, much sooner.
-inline constexpr int heartbeat_timeout_ms = 15'000;
+// The kernel cuts a connection whose other end takes nothing, or answers no probe, for so long. ZeroMQ's own heartbeats
+// are not used, see DESIGN.md. Whether a peer lives is judged by the protocol's own messages, much sooner.
+inline constexpr int dead_connection_ms = 15'000;
+inline constexpr int keepalive_s = 5;
 
 class Socket {
   public:
@@ -54,8 +55,8 @@ class Socket {
     void* handle_ = nullptr;
 };
 
-// What every TCP socket of ours has: finite linger, size limit, short handshake, heartbeats.
-void set_common_options(Socket& socket, int heartbeat_interval_ms);
+// What every TCP socket of ours has: finite linger, size limit, short handshake, an end of dead connections.
+void set_common_options(Socket& socket);
 // Listening side: encrypted, and asks the ZAP handler about every connection.
 void set_curve_server(Socket& socket, const CurveKeyPair& server);
 void set_curve_client(Socket& socket, const Key& server_public, const CurveKeyPair& own);

@@ -119,7 +119,7 @@ Status ZapHandler::expect_refusal(void* context, const std::string& endpoint, bo
     const std::string who = with_key ? "a client with an unknown key" : "an unauthenticated client";
     Socket probe(context, ZMQ_DEALER);
     if (!probe) return fail(ErrorCode::io, zmq_error());
-    set_common_options(probe, 0);
+    set_common_options(probe);
     probe.set(ZMQ_LINGER, 0);
     if (with_key) {
         CurveKeyPair stranger;

@@ -11,6 +11,7 @@ TransferHost Driver::transfer_host() {
                         [this](LogIndex at) { return core_.snapshot(at); },
                         [this] { return why_no_donor(); },
                         [this] { return report_.applied; },
+                        [this] { return report_.applied.value + sessions_.counters().statements; },
                         [this](bool hold) {
                             held_by_transfer_ = hold;
                             hold_definitions();

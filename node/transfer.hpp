@@ -28,6 +28,7 @@ struct TransferHost {
     std::function<std::optional<Snapshot>(LogIndex)> snapshot;  // of our log
     std::function<std::string()> why_no_donor;                  // in words; empty: our database may be dumped
     std::function<LogIndex()> applied;
+    std::function<std::uint64_t()> work_done;  // entries and statements so far
     std::function<void(bool)> hold_definitions;
     std::function<bool()> definitions_held;
     std::function<void()> wake;  // any thread: let the loop call pump() soon

@@ -101,6 +101,7 @@ bool TransferDonor::advance(Serving& serving) {
         options.transfer = serving.transfer;
         options.with_root = serving.with_root;
         serving.source = std::make_unique<storage::DumpSource>(std::move(options), host_.wake);
+        serving.source->set_rate(pace_.rate());
         return true;
     }
     const auto progress = serving.source->progress();
@@ -161,6 +162,7 @@ void TransferDonor::on_close(NodeId from, const TransferClose& close) {
 
 void TransferDonor::tick(std::uint64_t now_ms) {
     now_ms_ = now_ms;
+    set_pace();
     for (auto it = serving_.begin(); it != serving_.end();) {
         Serving& serving = it->second;
         std::string reason;
@@ -177,6 +179,22 @@ void TransferDonor::tick(std::uint64_t now_ms) {
         it = !reason.empty() || !advance(serving) ? serving_.erase(it) : std::next(it);
     }
     update_holds();
+}
+
+// All dumps together cost no more than the pace allows.
+void TransferDonor::set_pace() {
+    if (serving_.empty() || now_ms_ < paced_ms_ + TransferPace::interval_ms) return;
+    const double seconds = static_cast<double>(now_ms_ - paced_ms_) / 1000;
+    const std::uint64_t work = host_.work_done();
+    const std::uint64_t before = pace_.rate();
+    const std::uint64_t rate =
+        pace_.next(idle_.read(), static_cast<double>(work - std::min(work, work_then_)) / seconds);
+    paced_ms_ = now_ms_;
+    work_then_ = work;
+    if (rate == before) return;
+    for (auto& [id, serving] : serving_) {
+        if (serving.source != nullptr) serving.source->set_rate(rate / serving_.size());
+    }
 }
 
 void TransferDonor::pump() {

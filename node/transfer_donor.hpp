@@ -11,6 +11,7 @@
 
 #include "node/storage/dump_source.hpp"
 #include "node/transfer.hpp"
+#include "node/transfer_pace.hpp"
 
 namespace ddb::node {
 
@@ -51,12 +52,17 @@ class TransferDonor {
     bool send_chunks(Serving& serving);
     void release(Serving& serving);
     void update_holds();
+    void set_pace();
 
     TransferHost& host_;
     std::map<std::uint64_t, Serving> serving_;  // by transfer
     bool holding_ = false;
     LogIndex pinned_;
     std::uint64_t now_ms_ = 0;
+    TransferPace pace_;
+    IdleMeter idle_;
+    std::uint64_t paced_ms_ = 0;
+    std::uint64_t work_then_ = 0;
     Retired retired_;
 };
 

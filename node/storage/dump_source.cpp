@@ -178,7 +178,19 @@ Status DumpSource::copy_output(int fd, const std::stop_token& stop) {
         if (!add_bytes(std::string_view(block).substr(0, static_cast<std::size_t>(got)), stop)) {
             return fail(ErrorCode::shutting_down, "stopped");
         }
+        wait_for_pace(static_cast<std::size_t>(got), stop);
     }
+}
+
+// In small steps, so that the dump program and its server never run at full speed for long.
+void DumpSource::wait_for_pace(std::size_t bytes, const std::stop_token& stop) {
+    const std::uint64_t rate = rate_;
+    const auto now = Clock::now();
+    next_read_ = std::max(next_read_, now);
+    if (rate == 0) return;
+    next_read_ += std::chrono::microseconds(bytes * 1'000'000 / rate);
+    std::unique_lock lock(mutex_);
+    (void)taken_.wait_until(lock, stop, next_read_, [] { return false; });
 }
 
 bool DumpSource::add_bytes(std::string_view bytes, const std::stop_token& stop) {

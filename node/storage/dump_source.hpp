@@ -8,6 +8,8 @@
 // Owner: one thread (the loop); `changed` is called on the dump's own thread. The destructor ends the program.
 #pragma once
 
+#include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
@@ -40,7 +42,8 @@ class DumpSource {
 
     // The chunk with this number; nothing when it is not there yet, or no more.
     [[nodiscard]] std::optional<TransferChunk> chunk(std::uint64_t number) const;
-    void acknowledge(std::uint64_t next);  // chunks below are not needed any more
+    void acknowledge(std::uint64_t next);                              // chunks below are not needed any more
+    void set_rate(std::uint64_t bytes_per_s) { rate_ = bytes_per_s; }  // 0: as fast as it goes
 
     struct Progress {
         std::uint64_t estimate_bytes = 0;  // of the whole; 0 = not known yet
@@ -53,6 +56,7 @@ class DumpSource {
     [[nodiscard]] Progress progress() const;
 
   private:
+    using Clock = std::chrono::steady_clock;
     void run(const std::stop_token& stop);
     Status dump(const std::stop_token& stop);
     Status prepare(Connection& connection, std::vector<std::string>& arguments);
@@ -60,9 +64,11 @@ class DumpSource {
     Status copy_output(int fd, const std::stop_token& stop);
     bool add_bytes(std::string_view bytes, const std::stop_token& stop);
     bool cut(bool last, const std::stop_token& stop);
+    void wait_for_pace(std::size_t bytes, const std::stop_token& stop);
 
     const Options options_;
     const Changed changed_;
+    std::atomic<std::uint64_t> rate_ = 0;
 
     mutable std::mutex mutex_;
     std::condition_variable_any taken_;
@@ -72,6 +78,7 @@ class DumpSource {
     // Of the dump's thread.
     std::string buffer_;
     std::uint64_t next_number_ = 0;
+    Clock::time_point next_read_;  // not before
 
     std::jthread thread_;  // last: uses everything above
 };

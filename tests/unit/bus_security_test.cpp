@@ -17,7 +17,7 @@ class Stranger {
   public:
     Stranger(const std::string& address, const Key* server, const CurveKeyPair& own) : context_(zmq_ctx_new()) {
         socket_ = Socket(context_, ZMQ_DEALER);
-        set_common_options(socket_, 0);
+        set_common_options(socket_);
         if (server != nullptr) set_curve_client(socket_, *server, own);
         REQUIRE(zmq_connect(socket_.get(), ("tcp://" + address).c_str()) == 0);
     }
