@@ -171,6 +171,7 @@ class Daemon {
                 for (const auto& event : links_->housekeeping()) driver_->on_link(event);
             }
             if (readable.beacon) dialler_->on_beacon_readable();
+            if (readable.gateway) driver_->on_gateway_readable();
             for (int i = 0; i < receive_burst_max; ++i) {
                 auto received = links_->receive();
                 if (!received) break;
@@ -290,28 +291,34 @@ class Daemon {
         driver_ = std::make_unique<Driver>(
             Driver::Parts{settings_, *links_, *publisher_, *journal_, *database_, mailbox_, *dialler_},
             std::move(config), std::move(recovered), address);
+        if (settings_.gateway_port != 0) {
+            const std::string bind_address = settings_.node.address == "auto" ? "0.0.0.0" : host_;
+            if (auto status = driver_->open_gateway(bind_address); !status) return status;
+        }
         spdlog::info("node {} listens on {} (boot {}), database server {} pid {}", settings_.node.id.value, address,
                      journal_->identity().boot.value, database_->initial().version, database_->server_pid());
         return ok();
     }
 
     struct Readable {
-        bool mailbox = false, beacon = false, housekeeping = false;
+        bool mailbox = false, beacon = false, gateway = false, housekeeping = false;
     };
 
     // Not zmq_poll: it asks every socket twice, with several calls of the system each, and this loop turns for almost
     // every message.
     Readable poll_once(std::uint64_t next_tick_ms) {
-        constexpr std::size_t stop = 0, mailbox = 1, beacon = 2, messages = 3;
+        constexpr std::size_t stop = 0, mailbox = 1, beacon = 2, gateway = 3, messages = 4;
         poll_fds_.clear();
-        for (const int fd : {stop_signal_.fd(), mailbox_.fd(), dialler_->fd()}) poll_fds_.push_back({fd, POLLIN, 0});
+        for (const int fd : {stop_signal_.fd(), mailbox_.fd(), dialler_->fd(), driver_->gateway_fd()}) {
+            poll_fds_.push_back({fd, POLLIN, 0});
+        }
         links_->add_poll_fds(poll_fds_);
         const std::uint64_t now_ms = monotonic_ms();
         const bool wait = next_tick_ms > now_ms && !links_->waiting();
         (void)::poll(poll_fds_.data(), poll_fds_.size(), wait ? static_cast<int>(next_tick_ms - now_ms) : 0);
         const auto readable = [](const pollfd& item) { return item.revents != 0; };
         if (readable(poll_fds_[stop])) stop_requested_ = true;
-        return {readable(poll_fds_[mailbox]), readable(poll_fds_[beacon]),
+        return {readable(poll_fds_[mailbox]), readable(poll_fds_[beacon]), readable(poll_fds_[gateway]),
                 std::any_of(poll_fds_.begin() + messages + 1, poll_fds_.end(), readable)};
     }
 

@@ -61,6 +61,7 @@ Driver::Driver(const Parts& parts, core::CoreConfig config, core::RecoveredState
     report_.durable_applied = initial.applied;
     report_.server_up = !database_void_;
     report_.format_description = initial.format_description;
+    server_version_ = initial.version;
     cluster_recorded_ = !parts_.database.metadata_cluster().empty();
     view_.self = config_.id;
     sessions_.on_applied(initial.applied);
@@ -69,6 +70,24 @@ Driver::Driver(const Parts& parts, core::CoreConfig config, core::RecoveredState
 }
 
 Driver::~Driver() = default;
+
+Status Driver::open_gateway(const std::string& bind_address) {
+    MysqlFront::Parts parts;
+    parts.to_sessions = [this](const std::string& route, SessionMessage message) {
+        on_session_message(session::Origin{{}, route}, std::move(message));
+    };
+    parts.client_gone = [this](const std::string& route) { sessions_.on_client_gone(session::Origin{{}, route}); };
+    parts.server_version = [this] { return report_.server_up ? server_version_ : std::string(); };
+    parts.service = [this] { return parts_.database.service(); };
+    parts.post = [this](AccountHashes answer) { parts_.mailbox.post_always(LoopEvent{std::move(answer)}); };
+    gateway::GatewayOptions options;
+    options.address = bind_address;
+    options.port = parts_.settings.gateway_port;
+    auto front = MysqlFront::open(std::move(parts), options);
+    if (!front) return front.error();
+    front_ = std::move(*front);
+    return ok();
+}
 
 Hello Driver::hello() const {
     Hello hello;
@@ -89,6 +108,7 @@ void Driver::on_received(bus::Received received) {
         if (const auto* hello = std::get_if<Hello>(peer_message)) parts_.dialler.learn(hello->voter, hello->address);
         core_.step(core::MessageReceived{received.from, std::move(*peer_message)});
     } else if (auto* message = std::get_if<SessionMessage>(&received.message)) {
+        if (MysqlFront::owns(received.client)) return;  // a client of the bus that gives itself such a name
         on_session_message(session::Origin{received.peer, std::move(received.client)}, std::move(*message));
     } else if (auto* transfer = std::get_if<TransferMessage>(&received.message)) {
         transfer_.on_message(received.peer, std::move(*transfer));
@@ -132,6 +152,9 @@ void Driver::on_event(LoopEvent event) {
                        wake_posted_.store(false);
                        sessions_.pump(now_ms_);
                    },
+                   [&](AccountHashes& answer) {
+                       if (front_) front_->on_account(answer);
+                   },
                    [&](TransferWaiting&) {
                        transfer_posted_.store(false);
                        transfer_.pump();
@@ -143,6 +166,7 @@ void Driver::on_database(storage::DatabaseEvent event) {
     std::visit(
         Overloaded{[&](storage::ServerUp& up) {
                        if (database_void_) return;
+                       server_version_ = up.version;
                        spdlog::info("database server {} is up, applied index {}", up.version, up.applied.value);
                        report_.server_up = true;
                        report_.applied = up.applied;
@@ -209,6 +233,7 @@ void Driver::tick(std::uint64_t now_ms) {
     }
     core_.step(core::Tick{});
     sessions_.tick(now_ms);
+    if (front_) front_->tick(now_ms);
     transfer_.tick(now_ms);
     verbs_.tick(now_ms);
     advance_quiesce();
@@ -298,6 +323,7 @@ void Driver::flush() {
     // An effect may lead to another input (a read that is answered at once starts no wait), so a few rounds; what is
     // left then is taken in the next round of the loop.
     for (int round = 0; round < effect_rounds_max; ++round) {
+        if (front_) front_->flush();
         report_if_changed();
         core::Effects effects = core_.take_effects();
         if (!effects.journal && effects.now.empty()) return;
@@ -405,7 +431,9 @@ void Driver::carry_out(core::Effect effect) {
 // --- session::SessionHost --------------------------------------------------------------------------------------------
 
 Status Driver::send(const session::Origin& to, const SessionMessage& message) {
-    return to.peer ? parts_.links.send(to.peer, message) : parts_.links.send(to.client, message);
+    if (to.peer) return parts_.links.send(to.peer, message);
+    if (front_ && MysqlFront::owns(to.client)) return front_->deliver(to.client, message);
+    return parts_.links.send(to.client, message);
 }
 
 void Driver::ask_read_index(ReadToken token) {

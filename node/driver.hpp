@@ -19,6 +19,7 @@
 #include "node/audit.hpp"
 #include "node/core/core.hpp"
 #include "node/dialler.hpp"
+#include "node/mysql_front.hpp"
 #include "node/session/session_engine.hpp"
 #include "node/storage/journal.hpp"
 #include "node/storage/local_database.hpp"
@@ -31,7 +32,8 @@ namespace ddb::node {
 struct SessionsWaiting {};
 // Chunks of a state transfer were cut or taken.
 struct TransferWaiting {};
-using LoopEvent = std::variant<core::JournalCompleted, storage::DatabaseEvent, SessionsWaiting, TransferWaiting>;
+using LoopEvent =
+    std::variant<core::JournalCompleted, storage::DatabaseEvent, SessionsWaiting, TransferWaiting, AccountHashes>;
 using LoopMailbox = bus::Mailbox<LoopEvent>;
 
 class Driver final : public session::SessionHost {
@@ -52,6 +54,10 @@ class Driver final : public session::SessionHost {
     void on_link(bus::PeerLinks::LinkEvent event);
     void on_event(LoopEvent event);
     void tick(std::uint64_t now_ms);  // every 10 ms
+    // Lets MySQL clients in. Errors: the port cannot be used.
+    Status open_gateway(const std::string& bind_address);
+    [[nodiscard]] int gateway_fd() const { return front_ ? front_->fd() : -1; }
+    void on_gateway_readable() { front_->on_ready(); }
     // Carries out everything the core wants done; call once per round of the loop.
     void flush();
 
@@ -99,6 +105,8 @@ class Driver final : public session::SessionHost {
     core::LocalReport report_;
     bool report_dirty_ = true;
     std::atomic<bool> wake_posted_{false};  // before sessions_: its executors wake us to the very end
+    std::unique_ptr<MysqlFront> front_;     // and so does what it answers its clients
+    std::string server_version_;
     session::SessionEngine sessions_;
     std::atomic<bool> transfer_posted_{false};
     Transfer transfer_;  // behind what it calls

@@ -1,4 +1,6 @@
 // ddb-node: command line of the daemon.
+#include <malloc.h>
+
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <string>
@@ -19,9 +21,19 @@ int report(const ddb::Error& error, int exit_code) {
 constexpr int exit_usage = 2;
 constexpr int exit_failed = 1;
 
+// Entries and results of megabytes come and go: what is freed goes back to the system at once, and threads do not each
+// keep a heap of their own.
+void set_up_memory() {
+    constexpr int mapped_bytes_min = 1 << 20, kept_bytes_max = 8 << 20, heaps_max = 4;
+    mallopt(M_MMAP_THRESHOLD, mapped_bytes_min);
+    mallopt(M_TRIM_THRESHOLD, kept_bytes_max);
+    mallopt(M_ARENA_MAX, heaps_max);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
+    set_up_memory();
     CLI::App app{"ddb-node: keeps this host's database server consistent with the cluster", "ddb-node"};
     app.set_version_flag("--version", std::string(ddb::node::version));
     std::string config_file;

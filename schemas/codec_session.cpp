@@ -7,7 +7,7 @@ template <class A>
 void fields(A& a, typename A::template Ref<OpenSession> m) {
     a.record("open_session", field("session", m.session), field("user", m.user),
              field("password", m.password, wire::password_bytes_max), field("database", m.database),
-             field("client", m.client));
+             field("client", m.client), field("found_rows", m.found_rows));
 }
 template <class A>
 void fields(A& a, typename A::template Ref<SessionOpened> m) {
@@ -21,13 +21,14 @@ void fields(A& a, typename A::template Ref<Execute> m) {
     a.record("execute", field("session", m.session), field("request", m.request),
              field("sql", m.sql, statement_bytes_max), field("consistency", m.consistency),
              field("write_concern", m.write_concern), field("timeout_ms", m.timeout_ms), field("seen", m.seen),
-             field("retry", m.retry), field("credit_bytes", m.credit_bytes));
+             field("retry", m.retry), field("credit_bytes", m.credit_bytes), field("describe", m.describe));
 }
 template <class A>
 void fields(A& a, typename A::template Ref<Column> m) {
     a.record("column", field("name", m.name), field("table", m.table), field("database", m.database),
              field("type", m.type), field("charset", m.charset), field("flags", m.flags), field("length", m.length),
-             field("decimals", m.decimals));
+             field("decimals", m.decimals), field("original_name", m.original_name),
+             field("original_table", m.original_table));
 }
 template <class A>
 void fields(A& a, typename A::template Ref<ResultHeader> m) {

@@ -32,7 +32,8 @@ struct OpenSession {
     std::string user;
     std::string password;  // only ever on CURVE-encrypted sockets; never logged
     std::string database;
-    std::string client;  // program name and version, for the log
+    std::string client;       // program name and version, for the log
+    bool found_rows = false;  // affected rows count those that were found, not those that changed
 };
 struct SessionOpened {
     SessionId session;
@@ -51,10 +52,11 @@ struct Execute {
     std::string sql;  // one statement, any bytes
     Consistency consistency = Consistency::strong;
     WriteConcern write_concern = WriteConcern::majority;
-    std::uint32_t timeout_ms = 10'000;
+    std::uint32_t timeout_ms = 10'000;  // 0: it may run as long as it wants, and wait the node's own limit to begin
     LogIndex seen;       // newest index this client knows: what `session` reads wait for, and the floor of a retry
     bool retry = false;  // the request may have been executed before: look for its outcome first
     std::uint32_t credit_bytes = result_credit_bytes_default;
+    bool describe = false;  // do not run it: answer with the columns it would have
 };
 
 struct Column {
@@ -66,6 +68,8 @@ struct Column {
     std::uint16_t flags = 0;
     std::uint32_t length = 0;
     std::uint8_t decimals = 0;
+    std::string original_name;  // without aliases; empty: an expression
+    std::string original_table;
 };
 
 struct ResultHeader {

@@ -18,6 +18,12 @@ void BackSession::dispatch() {
     ++parts_.counters.statements;
     const Classified& statement = active_->statement;
     const StatementKind kind = statement.kind;
+    if (active_->execute.describe && kind != StatementKind::refused) {
+        StatementJob job = make_job();
+        job.describe = true;
+        start_job(run_plain, std::move(job), &BackSession::described);
+        return;
+    }
     if (!lost_reason_.empty() && kind != StatementKind::refused) {
         const std::string reason = std::exchange(lost_reason_, {});
         if (kind != StatementKind::rollback) {

@@ -30,9 +30,10 @@ bool BackSession::quiet() const {
 void BackSession::open() {
     busy_ = true;
     parts_.pool.run(Task([parts = &parts_, serial = serial_, open = open_] {
-        auto connection = parts->database.connect(open.user, open.password, open.database);
+        auto connection = parts->database.connect(open.user, open.password, open.database, open.found_rows);
         if (!connection && connection.error().mysql_code == unknown_database) {
-            connection = parts->database.connect(open.user, open.password, "");  // dropped since the client chose it
+            connection = parts->database.connect(open.user, open.password, "",
+                                                 open.found_rows);  // dropped since the client chose it
         }
         std::optional<Error> error;
         JobReport report;

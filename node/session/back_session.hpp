@@ -124,6 +124,7 @@ class BackSession {
     void alone_done(JobReport report);
     void inside_done(JobReport report);
     void outside_done(JobReport report);
+    void described(JobReport report);
     void definition_done(JobReport report);
     void commit_then(std::function<void()> after, bool clients_request);
     void commit_prepared(JobReport report);

@@ -404,6 +404,11 @@ void BackSession::outside_done(JobReport report) {
     finish_report(report);
 }
 
+void BackSession::described(JobReport report) {
+    connection_ = std::move(report.connection);
+    if (!inside_error_ends_here(report)) finish_report(report);
+}
+
 // --- definitions -----------------------------------------------------------------------------------------------------
 
 void BackSession::run_as_definition() {

@@ -15,6 +15,7 @@ constexpr std::size_t replay_statements_max = 64;
 constexpr std::size_t replay_bytes_max = 64u << 10;
 constexpr std::uint64_t resend_ms_first = 1000;
 constexpr std::uint64_t retry_gap_ms = 10;
+constexpr std::uint64_t begin_again_ms_max = 10'000;  // as begin_ms_max, when a coordinator was lost
 
 [[nodiscard]] Error transaction_lost_error() {
     return Error{ErrorCode::sql, "transaction rolled back: the coordinator changed", 1213, "40001"};
@@ -91,6 +92,7 @@ bool FrontSession::open_back() {
 
 void FrontSession::retry_later(std::uint64_t after_ms) {
     active_->step = Step::waiting;
+    if (active_->begin_until_ms != 0) active_->begin_until_ms = parts_.now_ms + begin_again_ms_max;
     active_->not_before_ms = parts_.now_ms + after_ms;
 }
 
@@ -236,6 +238,7 @@ void FrontSession::learn_state(const ResultEnd& end) {
     back_autocommit_ = (end.status_flags & status_autocommit) != 0;
     database_ = end.database;
     seen_ = std::max(seen_, end.index);
+    if (active_->execute.describe) return;
     last_was_local_ = false;
     next_on_back_ = false;
     if (end.error) return;

@@ -32,6 +32,7 @@ struct FrontSession::LocalJob {
     RequestNumber request;
     std::uint64_t now_ms = 0;
     bool plain = false;  // diagnostics of the previous statement: no transaction around them
+    bool describe = false;
     std::shared_ptr<CreditStream> stream;
 };
 
@@ -39,7 +40,7 @@ struct FrontSession::LocalJob {
 StatementEnd FrontSession::read_on_executor(LocalJob& job, const storage::LocalDatabase& database) {
     StatementEnd end;
     if (!job.connection) {
-        auto made = database.connect(job.open.user, job.open.password, job.database);
+        auto made = database.connect(job.open.user, job.open.password, job.database, job.open.found_rows);
         if (!made) {
             end.error = made.error();
             return end;
@@ -59,7 +60,8 @@ StatementEnd FrontSession::read_on_executor(LocalJob& job, const storage::LocalD
                       {"SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ ONLY", xa_sql("START", job.xa.xid)});
     }
     if (!end.error) {
-        end = run_statement(*job.connection, {job.sql, before}, job.open.session, job.request, *job.stream);
+        end = run_statement(*job.connection, {job.sql, before, {}, job.describe}, job.open.session, job.request,
+                            *job.stream);
     }
     const bool unread = end.error && end.error->code != ErrorCode::sql;
     if (unread || job.connection->broken() || job.connection->ahead_failed()) {
@@ -75,6 +77,7 @@ StatementEnd FrontSession::read_on_executor(LocalJob& job, const storage::LocalD
 
 bool FrontSession::may_read_here() const {
     if (parts_.fenced || !parts_.server_up) return false;
+    if (active_->execute.describe) return !stateful_ && not_replayable_.empty();
     const Classified& statement = active_->statement;
     if (statement.kind == StatementKind::diagnostics) return last_was_local_ && (local_ != nullptr || local_busy_);
     const bool plain_session = !in_transaction_ && back_autocommit_ && !stateful_ && !next_on_back_;
@@ -82,7 +85,7 @@ bool FrontSession::may_read_here() const {
 }
 
 void FrontSession::read_locally() {
-    if (active_->statement.kind == StatementKind::diagnostics) {
+    if (active_->statement.kind == StatementKind::diagnostics && !active_->execute.describe) {
         run_locally();
         return;
     }
@@ -138,7 +141,8 @@ void FrontSession::run_locally() {
     job.now_ms = parts_.now_ms;
     job.sql = active_->execute.sql;
     job.request = active_->execute.request;
-    job.plain = active_->statement.kind == StatementKind::diagnostics;
+    job.describe = active_->execute.describe;
+    job.plain = job.describe || active_->statement.kind == StatementKind::diagnostics;
     job.stream = active_->stream;
     local_database_ = database_;
     parts_.pool.run(Task([parts = &parts_, serial = serial_, job = std::move(job)]() mutable {
@@ -169,6 +173,11 @@ void FrontSession::local_done(LocalReport report) {
             forward();
             return;
         }
+        // What the session has made on the coordinator, temporary tables above all, is not known here.
+        if (active_->execute.describe && error->code == ErrorCode::sql && back_node_) {
+            forward();
+            return;
+        }
         // Lost; or what an earlier read in the same XA holds and a definition waits for makes a circle.
         const bool in_the_way = error->mysql_code == error_deadlock && report.xa.shared;
         if ((error->code == ErrorCode::io || in_the_way) && !active_->local_retried) {
@@ -186,7 +195,7 @@ void FrontSession::end_local(const StatementEnd& ended) {
     if (ended.had_rows) end.outcome.affected_rows = 0;
     end.error = ended.error;
     if (end.error) end.outcome = Outcome{0, 0, 0, end.error->mysql_code, {}};
-    last_was_local_ = true;
+    if (!active_->execute.describe) last_was_local_ = true;
     finish(std::move(end));
 }
 

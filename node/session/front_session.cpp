@@ -11,6 +11,7 @@ constexpr std::uint64_t opening_ms_max = 3000;
 // After the deadline of a request that runs elsewhere: time for its cancellation to come to a definite end.
 constexpr std::uint64_t cancel_grace_ms = 1500;
 constexpr std::uint64_t timeout_ms_max = 24ULL * 3600 * 1000;
+constexpr std::uint64_t begin_ms_max = 10'000;  // of a request without a limit of its own, to find somebody to run it
 
 // Refusals that an account or database made a moment ago may explain: this server may not have applied it yet.
 [[nodiscard]] bool may_be_behind(const Error& error) {
@@ -41,7 +42,7 @@ void FrontSession::open() {
 void FrontSession::connect(bool last_try) {
     opening_wait_id_ = 0;
     parts_.pool.run(Task([parts = &parts_, id = open_.session, serial = serial_, open = open_, last_try] {
-        auto connection = parts->database.connect(open.user, open.password, open.database);
+        auto connection = parts->database.connect(open.user, open.password, open.database, open.found_rows);
         std::optional<Error> error;
         if (!connection) error = connection.error();
         parts->post(Task([parts, id, serial, last_try, error = std::move(error),
@@ -117,7 +118,10 @@ void FrontSession::advance() {
 void FrontSession::begin(Execute execute) {
     active_.emplace();
     active_->statement = classify(execute.sql);
-    active_->deadline_ms = parts_.now_ms + std::min<std::uint64_t>(execute.timeout_ms, timeout_ms_max);
+    active_->deadline_ms =
+        parts_.now_ms +
+        (execute.timeout_ms == 0 ? timeout_ms_max : std::min<std::uint64_t>(execute.timeout_ms, timeout_ms_max));
+    if (execute.timeout_ms == 0) active_->begin_until_ms = parts_.now_ms + begin_ms_max;
     active_->in_transaction = in_transaction_;
     active_->execute = std::move(execute);
     if (answer_without_work()) return;
@@ -143,6 +147,7 @@ bool FrontSession::answer_without_work() {
         finish_error(Error{ErrorCode::invalid_argument, statement.refusal, 1235, "42000"});
         return true;
     }
+    if (active_->execute.describe) return false;
     if (transaction_lost_) {
         transaction_lost_ = false;
         if (kind == StatementKind::rollback) {
@@ -226,7 +231,9 @@ Error FrontSession::no_quorum() const {
         return fail(ErrorCode::no_quorum, "no quorum: " + reason + "; nothing was done");
     }
     return fail(ErrorCode::timeout,
-                "timed out after " + std::to_string(active_->execute.timeout_ms) + " ms before anything was done");
+                "timed out after " +
+                    std::to_string(active_->begin_until_ms != 0 ? begin_ms_max : active_->execute.timeout_ms) +
+                    " ms before anything was done");
 }
 
 Error FrontSession::unknown_outcome() const {
@@ -236,7 +243,8 @@ Error FrontSession::unknown_outcome() const {
 }
 
 void FrontSession::at_deadline() {
-    const bool reads = active_->statement.kind == StatementKind::read && active_->statement.local;
+    const bool reads =
+        active_->execute.describe || (active_->statement.kind == StatementKind::read && active_->statement.local);
     switch (active_->step) {
         case Step::barrier:
             finish_error(no_quorum());
@@ -300,7 +308,9 @@ void FrontSession::tick() {
         connect(true);
     }
     if (!active_) return;
-    if (parts_.now_ms >= active_->deadline_ms) {
+    const bool waits = active_->step == Step::barrier || active_->step == Step::waiting;
+    const bool begins_late = waits && active_->begin_until_ms != 0 && parts_.now_ms >= active_->begin_until_ms;
+    if (parts_.now_ms >= active_->deadline_ms || begins_late) {
         at_deadline();
         return;
     }

@@ -46,7 +46,8 @@ class FrontSession {
         Classified statement;
         Step step = Step::waiting;
         std::uint64_t deadline_ms = 0;
-        std::uint64_t give_up_ms = 0;  // after a cancel: the latest moment for a definite answer; 0 = not cancelled
+        std::uint64_t begin_until_ms = 0;  // without a deadline of its own: somebody must run it by then; 0 = none
+        std::uint64_t give_up_ms = 0;      // after a cancel: the latest moment for a definite answer; 0 = not cancelled
         std::uint64_t resend_ms = 0;
         std::uint64_t not_before_ms = 0;  // of the next attempt
         std::uint64_t wait_id = 0;

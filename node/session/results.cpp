@@ -92,6 +92,14 @@ namespace {
 StatementEnd run_statement(storage::Connection& connection, const StatementText& text, SessionId session,
                            RequestNumber request, ResultSink& sink) {
     StatementEnd end;
+    if (text.describe) {
+        auto described = connection.describe(text.sql);
+        end.had_rows = described.ok() && !connection.columns().empty();
+        if (end.had_rows) described = sink.take(ResultHeader{session, request, connection.columns()}, 0);
+        if (!described) end.error = described.error();
+        end.ok = connection.ok_packet();
+        return end;
+    }
     if (auto started = connection.start(text.sql, text.before, text.behind); !started) {
         end.error = started.error();
         return end;

@@ -72,6 +72,7 @@ struct StatementText {
     std::string_view sql;
     std::span<const std::string> before = {};  // as in Connection::start()
     std::span<const std::string> behind = {};  // the caller reads its replies with finish_behind()
+    bool describe = false;                     // the columns it would have, nothing else; alone
 };
 
 // Sends the statement and feeds every result into `sink`; blocking. Results but the last are closed

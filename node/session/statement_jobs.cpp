@@ -119,7 +119,8 @@ std::string xa_sql(const char* verb, const std::string& xid) {
 JobReport run_plain(ConnectionPtr connection, const StatementJob& job) {
     JobReport report;
     report.connection = std::move(connection);
-    report.end = run_statement(*report.connection, {job.sql}, job.session, job.request, *job.stream);
+    report.end =
+        run_statement(*report.connection, {job.sql, {}, {}, job.describe}, job.session, job.request, *job.stream);
     drop_if_unusable(report);
     return report;
 }

@@ -24,6 +24,7 @@ struct StatementJob {
     std::shared_ptr<CreditStream> stream;
     std::uint64_t kept_bytes_max = 0;
     bool check_first = false;    // XA START must have succeeded before the statement is sent, not just stand in front
+    bool describe = false;       // of run_plain: do not run it
     bool begin = false;          // of run_in_transaction: XA START goes ahead
     bool read_only = false;      // the transaction is
     bool snapshot = false;       // and its read view opens with it

@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <spawn.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -135,6 +136,7 @@ Result<ChildProcess> ChildProcess::spawn(const Options& options) {
     const int rc = ::posix_spawn(&pid, options.program.c_str(), &settings.actions, &settings.attributes,
                                  pointers(arguments).data(), pointers(environment).data());
     if (rc != 0) return fail(ErrorCode::io, "cannot start " + options.program + ": " + std::strerror(rc));
+    if (options.nice > 0) (void)::setpriority(PRIO_PROCESS, static_cast<id_t>(pid), options.nice);
     // Not reaped yet, so the number still names our child even if it has ended already.
     const int pidfd = open_pidfd(pid);
     if (pidfd < 0) {

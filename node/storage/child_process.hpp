@@ -13,6 +13,9 @@
 
 namespace ddb::storage {
 
+// Of programs that move a whole database: whoever serves comes first.
+inline constexpr int transfer_nice = 10;
+
 class ChildProcess {
   public:
     struct Options {
@@ -23,6 +26,7 @@ class ChildProcess {
         int input_fd = -1;                   // standard input; -1: /dev/null
         // NAME=value, on top of the minimal environment: readable by this user's processes only, unlike arguments.
         std::vector<std::string> environment = {};
+        int nice = 0;  // of the child, added to ours
     };
     [[nodiscard]] static Result<ChildProcess> spawn(const Options& options);
 

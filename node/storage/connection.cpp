@@ -13,6 +13,8 @@
 #include <deque>
 #include <utility>
 
+#include "node/storage/native_password.hpp"
+
 namespace ddb::storage {
 namespace {
 
@@ -207,8 +209,13 @@ class Connection::Impl {
         }
         result_ = mysql_use_result(mysql_);
         if (result_ == nullptr) return fail_now();
-        const unsigned count = mysql_num_fields(result_);
-        const MYSQL_FIELD* fields = mysql_fetch_fields(result_);
+        take_columns(result_);
+        return ok();
+    }
+
+    void take_columns(MYSQL_RES* result) {
+        const unsigned count = mysql_num_fields(result);
+        const MYSQL_FIELD* fields = mysql_fetch_fields(result);
         columns_.reserve(count);
         for (unsigned i = 0; i < count; ++i) {
             const MYSQL_FIELD& field = fields[i];
@@ -221,8 +228,24 @@ class Connection::Impl {
             column.flags = static_cast<std::uint16_t>(field.flags);
             column.length = static_cast<std::uint32_t>(std::min<unsigned long>(field.length, UINT32_MAX));
             column.decimals = static_cast<std::uint8_t>(field.decimals);
+            column.original_name.assign(field.org_name != nullptr ? field.org_name : "", field.org_name_length);
+            column.original_table.assign(field.org_table != nullptr ? field.org_table : "", field.org_table_length);
             columns_.push_back(std::move(column));
         }
+    }
+
+    // What the server tells about a statement without running it.
+    Status describe(std::string_view sql) {
+        columns_.clear();
+        ok_ = OkPacket{};
+        const std::unique_ptr<MYSQL_STMT, my_bool (*)(MYSQL_STMT*)> statement(mysql_stmt_init(mysql_),
+                                                                              mysql_stmt_close);
+        if (statement == nullptr) return fail(ErrorCode::io, "database client library: out of memory");
+        if (mysql_stmt_prepare(statement.get(), sql.data(), sql.size()) != 0) return fail_now();
+        const std::unique_ptr<MYSQL_RES, void (*)(MYSQL_RES*)> fields(mysql_stmt_result_metadata(statement.get()),
+                                                                      mysql_free_result);
+        if (fields != nullptr) take_columns(fields.get());
+        ok_.status_flags = static_cast<std::uint16_t>(mysql_->server_status);
         return ok();
     }
 
@@ -358,6 +381,7 @@ std::string quoted_name(const std::string& name) {
 }
 
 Result<std::unique_ptr<Connection>> Connection::open(const ConnectOptions& options) {
+    install_sha1_login();
     MYSQL* mysql = mysql_init(nullptr);
     if (mysql == nullptr) return fail(ErrorCode::io, "database client library: out of memory");
     auto impl = std::make_unique<Impl>(mysql);
@@ -382,7 +406,7 @@ Result<std::unique_ptr<Connection>> Connection::open(const ConnectOptions& optio
     const char* const database = options.database.empty() ? nullptr : options.database.c_str();
     if (mysql_real_connect(mysql, host, options.user.c_str(), options.password.c_str(), database,
                            local ? 0u : options.endpoint.port, local ? options.endpoint.socket.c_str() : nullptr,
-                           CLIENT_MULTI_RESULTS) == nullptr) {
+                           CLIENT_MULTI_RESULTS | (options.found_rows ? CLIENT_FOUND_ROWS : 0ul)) == nullptr) {
         return impl->fail_now();
     }
     return std::unique_ptr<Connection>(new Connection(std::move(impl)));
@@ -447,6 +471,11 @@ Status Connection::start(std::string_view sql, std::span<const std::string> befo
     }
     if (impl_->broken_) return fail(ErrorCode::io, "database server: connection is lost");
     return impl_->read_header();
+}
+
+Status Connection::describe(std::string_view sql) {
+    if (auto status = impl_->make_ready(); !status.ok()) return status;
+    return impl_->describe(sql);
 }
 
 Result<OkPacket> Connection::finish_behind() {

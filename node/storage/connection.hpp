@@ -25,8 +25,9 @@ struct Endpoint {
 struct ConnectOptions {
     Endpoint endpoint;
     std::string user;
-    std::string password;
+    std::string password;  // or password_from_sha1() of native_password.hpp
     std::string database;
+    bool found_rows = false;  // affected rows count those that were found, not those that changed
     int connect_timeout_ms = 5000;
     int read_timeout_ms = 0;  // 0: none (a statement may wait for a lock)
     std::string program_name = "ddb";
@@ -72,6 +73,8 @@ class Connection {
     // same round trip, and run by the server whatever becomes of `sql`; finish_behind() reads the replies.
     [[nodiscard]] Status start(std::string_view sql, std::span<const std::string> before = {},
                                std::span<const std::string> behind = {});
+    // Does not run `sql`: columns() are those it would have. Errors as those of PREPARE.
+    [[nodiscard]] Status describe(std::string_view sql);
     // What `sql` left unread is dropped. As execute_all(): the first error wins, else the last OK packet.
     [[nodiscard]] Result<OkPacket> finish_behind();
     // True when the last start() failed in `before`: `sql` ran all the same, without what should have stood in front of

@@ -74,6 +74,7 @@ Status DumpLoad::load(const std::stop_token& stop) {
     if (!pipe.ok() || said.fd() < 0) return fail(ErrorCode::io, std::string("pipe: ") + std::strerror(errno));
     ChildProcess::Options child_options;
     child_options.program = program;
+    child_options.nice = transfer_nice;
     child_options.arguments = client_arguments(options_.service);
     child_options.input_fd = pipe.reader();
     child_options.output_fd = -1;

@@ -68,6 +68,7 @@ Status DumpSource::dump(const std::stop_token& stop) {
     if (!pipe.ok() || errors.fd() < 0) return fail(ErrorCode::io, std::string("pipe: ") + std::strerror(errno));
     ChildProcess::Options child_options;
     child_options.program = program;
+    child_options.nice = transfer_nice;
     child_options.arguments = std::move(arguments);
     child_options.output_fd = pipe.writer();
     child_options.error_fd = errors.fd();

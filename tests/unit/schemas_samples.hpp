@@ -128,12 +128,12 @@ inline std::vector<SessionMessage> session_messages() {
     ResultEnd plain;
     plain.session = session();
     return {
-        OpenSession{session(), "root", "secret", "db", "test 1.0"},
+        OpenSession{session(), "root", "secret", "db", "test 1.0", true},
         SessionOpened{session(), false, error, NodeId{1}, NodeId{2}, "127.0.0.2:6000", "10.11", 77},
         Execute{session(), RequestNumber{3}, std::string("SELECT '\0\xFF'", 11), Consistency::local, WriteConcern::all,
-                5000, LogIndex{9}, true, 1},
+                5000, LogIndex{9}, true, 1, true},
         ResultHeader{
-            session(), RequestNumber{3}, {{"a", "t", "db", 3, 63, 1, 11, 0}, {"b", "", "", 253, 45, 0, 1024, 31}}},
+            session(), RequestNumber{3}, {{"a", "t", "db", 3, 63, 1, 11, 0, "x", "u"}, {"b", "", "", 253, 45, 0, 1024, 31, "", ""}}},
         ResultRows{session(), RequestNumber{3}, 2, std::string("\x01\x31\xFB\x02hi", 6)},
         end,
         plain,

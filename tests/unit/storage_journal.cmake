@@ -2,6 +2,7 @@ add_executable(storage_journal_test
   ${CMAKE_CURRENT_LIST_DIR}/storage_journal_main.cpp
   ${CMAKE_CURRENT_LIST_DIR}/storage_journal_connection.cpp
   ${CMAKE_CURRENT_LIST_DIR}/storage_journal_server.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/storage_journal_login.cpp
   ${CMAKE_CURRENT_LIST_DIR}/storage_journal_journal.cpp
   ${CMAKE_CURRENT_LIST_DIR}/storage_journal_damage.cpp
   ${CMAKE_CURRENT_LIST_DIR}/storage_journal_check.cpp

@@ -1,0 +1,266 @@
+// Commands of a client that has logged in.
+#include <algorithm>
+#include <utility>
+
+#include "node/gateway/conversation.hpp"
+#include "node/gateway/multi_statement.hpp"
+#include "node/gateway/prepared_statement.hpp"
+#include "node/gateway/statements.hpp"
+
+namespace ddb::gateway {
+namespace {
+
+// https://mariadb.com/kb/en/2-text-protocol/ and /3-binary-protocol-prepared-statements/
+enum Command : std::uint8_t {
+    com_quit = 0x01,
+    com_init_db = 0x02,
+    com_query = 0x03,
+    com_field_list = 0x04,
+    com_statistics = 0x09,
+    com_process_kill = 0x0c,
+    com_ping = 0x0e,
+    com_change_user = 0x11,
+    com_stmt_prepare = 0x16,
+    com_stmt_execute = 0x17,
+    com_stmt_send_long_data = 0x18,
+    com_stmt_close = 0x19,
+    com_stmt_reset = 0x1a,
+    com_set_option = 0x1b,
+    com_reset_connection = 0x1f,
+};
+constexpr std::uint64_t last_prepared = 0xFFFFFFFF;
+constexpr std::uint16_t status_no_backslash_escapes = 0x0200;
+
+std::string quoted(std::string_view name) {
+    std::string out = "`";
+    for (const char c : name) out += c == '`' ? std::string("``") : std::string(1, c);
+    return out + "`";
+}
+
+Error malformed() {
+    return Error{ErrorCode::invalid_argument, "Malformed communication packet", 1835, "HY000"};
+}
+
+}  // namespace
+
+void Conversation::on_command(std::string_view payload) {
+    if (payload.empty()) return refuse(malformed());
+    const auto command = static_cast<std::uint8_t>(payload.front());
+    payload.remove_prefix(1);
+    switch (command) {
+        case com_quit:
+            state_ = State::closing;
+            return;
+        case com_init_db:
+            return execute(Answer::ok_only, "USE " + quoted(payload));
+        case com_query:
+            return on_query(payload);
+        case com_field_list:
+            return on_field_list(payload);
+        case com_statistics:
+            return put("Uptime: " + std::to_string((now_ms_ - begun_ms_) / 1000) +
+                       "  Threads: 1  Questions: " + std::to_string(request_.value) + "  Slow queries: 0");
+        case com_process_kill: {
+            const auto id = FieldReader(payload).integer(4);
+            if (!id) return put_error(malformed());
+            return execute(Answer::ok_only, "KILL " + std::to_string(*id));
+        }
+        case com_ping:
+            return put_ok();
+        case com_change_user:
+            return on_change_user(payload);
+        case com_stmt_prepare:
+            return on_prepare(payload);
+        case com_stmt_execute:
+            return on_execute(payload);
+        case com_stmt_send_long_data:
+            return on_long_data(payload);
+        case com_stmt_close:
+            return on_close_statement(payload);
+        case com_stmt_reset:
+            return on_reset_statement(payload);
+        case com_set_option:
+            return on_set_option(payload);
+        case com_reset_connection:
+            return on_reset_connection();
+        default:
+            return put_error(Error{ErrorCode::invalid_argument, "Unknown command", 1047, "08S01"});
+    }
+}
+
+void Conversation::execute(Answer answer, std::string sql) {
+    running_.emplace();
+    running_->answer = answer;
+    state_ = State::running;
+    execute_now(std::move(sql));
+}
+
+void Conversation::execute_now(std::string sql) {
+    request_ = RequestNumber{request_.value + 1};
+    Execute execute;
+    execute.session = session_;
+    execute.request = request_;
+    execute.sql = std::move(sql);
+    execute.timeout_ms = 0;  // drivers set their own limits
+    execute.seen = seen_;
+    execute.describe = running_->answer == Answer::describe;
+    running_->call = is_call(execute.sql);
+    host_.send(std::move(execute));
+}
+
+void Conversation::on_query(std::string_view sql) {
+    if (is_empty_statement(sql)) {
+        return put_error(Error{ErrorCode::sql, "Query was empty", 1065, "42000"});
+    }
+    if (!multi_statements_) return execute(Answer::text, std::string(sql));
+    auto statements = split_statements(sql);
+    std::string first = std::move(statements.front());
+    statements.pop_front();
+    running_.emplace();
+    running_->statements = std::move(statements);
+    state_ = State::running;
+    execute_now(std::move(first));
+}
+
+void Conversation::on_field_list(std::string_view payload) {
+    const auto table = FieldReader(payload).zero_terminated();
+    if (!table) return put_error(malformed());
+    execute(Answer::field_list, "SELECT * FROM " + quoted(*table) + " LIMIT 0");
+}
+
+void Conversation::on_change_user(std::string_view payload) {
+    auto change = decode_change_user(payload, capabilities_);
+    if (!change) return refuse(change.error());
+    host_.send(CloseSession{session_});
+    prepared_.clear();
+    prepared_bytes_ = 0;
+    reauthenticating_ = true;
+    credentials_.user = std::move(change->user);
+    credentials_.database = std::move(change->database);
+    token_ = std::move(change->auth);
+    const bool other_plugin = !change->plugin.empty() && change->plugin != native_plugin;
+    if (other_plugin || (!token_.empty() && token_.size() != scramble_bytes)) {
+        state_ = State::switching;
+        challenge_ = host_.new_challenge();
+        return put(encode_auth_switch(native_plugin, challenge_));
+    }
+    check_account();
+}
+
+void Conversation::on_reset_connection() {
+    host_.send(CloseSession{session_});
+    prepared_.clear();
+    prepared_bytes_ = 0;
+    credentials_.database = database_;
+    open_session();
+}
+
+void Conversation::on_set_option(std::string_view payload) {
+    const auto option = FieldReader(payload).integer(2);
+    if (!option || *option > 1) return put_error(Error{ErrorCode::invalid_argument, "Unknown option", 1047, "08S01"});
+    multi_statements_ = *option == 0;
+    put(encode_eof(status_flags_, 0));
+}
+
+// --- prepared statements ---------------------------------------------------------------------------------------------
+
+void Conversation::on_prepare(std::string_view sql) {
+    if (is_empty_statement(sql)) {
+        return put_error(Error{ErrorCode::sql, "Query was empty", 1065, "42000"});
+    }
+    if (prepared_.size() >= limits_.statements_prepared_max ||
+        prepared_bytes_ + sql.size() > limits_.prepared_bytes_max) {
+        return put_error(Error{ErrorCode::overloaded,
+                               "Can't create more than max_prepared_stmt_count statements (current value: " +
+                                   std::to_string(limits_.statements_prepared_max) + ")",
+                               1461, "42000"});
+    }
+    auto placeholders = find_placeholders(sql);
+    if (!placeholders) return put_error(placeholders.error());
+    while (next_statement_ == 0 || next_statement_ == last_prepared || prepared_.contains(next_statement_)) {
+        ++next_statement_;
+    }
+    const std::uint32_t id = next_statement_++;
+    auto statement = std::make_unique<PreparedStatement>();
+    statement->sql = sql;
+    statement->placeholders = std::move(*placeholders);
+    statement->bytes = sql.size();
+    prepared_bytes_ += sql.size();
+    prepared_[id] = std::move(statement);
+    running_.emplace();
+    running_->answer = Answer::describe;
+    running_->described = id;
+    state_ = State::running;
+    execute_now(std::string(sql));
+}
+
+PreparedStatement* Conversation::find_statement(std::optional<std::uint64_t> id, std::string_view command) {
+    if (id && *id == last_prepared) id = last_prepared_;
+    const auto found = id ? prepared_.find(static_cast<std::uint32_t>(*id)) : prepared_.end();
+    if (found != prepared_.end()) return found->second.get();
+    put_error(Error{
+        ErrorCode::invalid_argument,
+        "Unknown prepared statement handler (" + std::to_string(id.value_or(0)) + ") given to " + std::string(command),
+        1243, "HY000"});
+    return nullptr;
+}
+
+void Conversation::on_execute(std::string_view payload) {
+    FieldReader fields(payload);
+    PreparedStatement* statement = find_statement(fields.integer(4), "mysqld_stmt_execute");
+    if (statement == nullptr) return;
+    // Cursors are declined: the rows come at once, which a server may choose as well. The count is always 1.
+    if (!fields.integer(1) || !fields.integer(4)) return put_error(malformed());
+    auto parameters =
+        decode_parameters(fields.rest(), statement->placeholders.size(), statement->types, statement->long_data);
+    for (const auto& [number, bytes] : statement->long_data) {
+        statement->bytes -= bytes.size();
+        prepared_bytes_ -= bytes.size();
+    }
+    statement->long_data.clear();
+    if (!parameters) return put_error(parameters.error());
+    auto sql = gateway::bind(statement->sql, statement->placeholders, *parameters,
+                             (status_flags_ & status_no_backslash_escapes) != 0);
+    if (!sql) return put_error(sql.error());
+    execute(Answer::binary, std::move(*sql));
+}
+
+// Has no answer; what is wrong with it shows at the execution.
+void Conversation::on_long_data(std::string_view payload) {
+    FieldReader fields(payload);
+    const auto id = fields.integer(4);
+    const auto number = fields.integer(2);
+    const auto found = id ? prepared_.find(static_cast<std::uint32_t>(*id)) : prepared_.end();
+    if (!number || found == prepared_.end()) return;
+    PreparedStatement& statement = *found->second;
+    const std::size_t size = fields.rest().size();
+    if (*number >= statement.placeholders.size() || prepared_bytes_ + size > limits_.prepared_bytes_max) {
+        return refuse(
+            Error{ErrorCode::overloaded, "parameter " + std::to_string(*number) + " is too long", 1153, "08S01"});
+    }
+    statement.long_data[static_cast<std::uint16_t>(*number)] += fields.rest();
+    statement.bytes += size;
+    prepared_bytes_ += size;
+}
+
+// Has no answer either.
+void Conversation::on_close_statement(std::string_view payload) {
+    const auto id = FieldReader(payload).integer(4);
+    const auto found = id ? prepared_.find(static_cast<std::uint32_t>(*id)) : prepared_.end();
+    if (found == prepared_.end()) return;
+    prepared_bytes_ -= found->second->bytes;
+    prepared_.erase(found);
+}
+
+void Conversation::on_reset_statement(std::string_view payload) {
+    PreparedStatement* statement = find_statement(FieldReader(payload).integer(4), "mysqld_stmt_reset");
+    if (statement == nullptr) return;
+    for (const auto& [number, bytes] : statement->long_data) {
+        statement->bytes -= bytes.size();
+        prepared_bytes_ -= bytes.size();
+    }
+    statement->long_data.clear();
+    put_ok();
+}
+
+}  // namespace ddb::gateway

@@ -1,0 +1,316 @@
+#include "node/gateway/conversation.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "node/gateway/prepared_statement.hpp"
+#include "node/storage/native_password.hpp"
+
+namespace ddb::gateway {
+namespace {
+
+constexpr std::size_t login_packet_bytes_max = 128u << 10;
+constexpr std::uint32_t account_asks_max = 3;  // an account made a moment ago may not have been applied here yet
+constexpr std::uint64_t account_again_ms = 300;
+constexpr std::uint64_t login_ms_max = 10'000;
+
+constexpr std::uint32_t offered_capabilities =
+    capability::found_rows | capability::long_flag | capability::connect_with_db | capability::no_schema |
+    capability::odbc | capability::ignore_space | capability::protocol_41 | capability::interactive |
+    capability::ignore_sigpipe | capability::transactions | capability::reserved | capability::secure_connection |
+    capability::multi_statements | capability::multi_results | capability::ps_multi_results | capability::plugin_auth |
+    capability::connect_attrs | capability::plugin_auth_lenenc | capability::session_track | capability::deprecate_eof |
+    capability::long_password;
+
+// Of the collation ids clients send at login; what is utf8 in any form needs nothing.
+std::string charset_of(std::uint8_t collation) {
+    switch (collation) {
+        case 8:
+        case 5:
+        case 15:
+        case 31:
+        case 47:
+        case 48:
+        case 49:
+        case 94:
+            return "latin1";
+        case 11:
+        case 65:
+            return "ascii";
+        case 63:
+            return "binary";
+        case 9:
+        case 2:
+        case 21:
+        case 27:
+        case 77:
+            return "latin2";
+        case 51:
+        case 50:
+        case 52:
+        case 14:
+        case 23:
+            return "cp1251";
+        case 13:
+        case 88:
+            return "sjis";
+        case 28:
+        case 87:
+            return "gbk";
+        case 1:
+        case 84:
+            return "big5";
+        default:
+            return "";
+    }
+}
+
+}  // namespace
+
+Error mysql_error_of(Error error) {
+    const auto is = [&](std::uint16_t code, const char* state) {
+        error.mysql_code = code;
+        error.sqlstate = state;
+    };
+    if (error.mysql_code != 0) {
+        if (error.sqlstate.size() != 5) error.sqlstate = "HY000";
+        return error;
+    }
+    switch (error.code) {
+        case ErrorCode::no_quorum:
+        case ErrorCode::not_coordinator:
+        case ErrorCode::shutting_down:
+            is(1047, "08S01");  // what clients of a cluster already take for "this node cannot, now"
+            break;
+        case ErrorCode::timeout:
+            is(1969, "70100");
+            break;
+        case ErrorCode::unknown_outcome:
+            is(1180, "HY000");
+            break;
+        case ErrorCode::overloaded:
+            is(1041, "HY000");
+            break;
+        case ErrorCode::refused:
+            is(1045, "28000");
+            break;
+        default:
+            is(1105, "HY000");
+    }
+    return error;
+}
+
+Conversation::Conversation(ConversationHost& host, ConversationLimits limits, std::uint32_t connection_id,
+                           const std::string& server_version)
+    : host_(host), limits_(limits), reader_(login_packet_bytes_max), offered_(offered_capabilities) {
+    challenge_ = host_.new_challenge();
+    ServerGreeting greeting;
+    // Clients know MariaDB by this prefix, and by it alone that dates and types are MariaDB's.
+    greeting.version = server_version.find("MariaDB") != std::string::npos && !server_version.starts_with("5.5.5-")
+                           ? "5.5.5-" + server_version
+                           : server_version;
+    greeting.connection_id = connection_id;
+    greeting.scramble = challenge_;
+    greeting.capabilities = offered_;
+    put(encode_greeting(greeting));
+}
+
+Conversation::~Conversation() = default;
+
+// --- input -----------------------------------------------------------------------------------------------------------
+
+void Conversation::on_bytes(std::string_view bytes) {
+    reader_.feed(bytes);
+    next_payloads();
+}
+
+// A command is taken only when the one before is answered: clients of this protocol do not send ahead, and what one
+// does all the same waits in the reader.
+void Conversation::next_payloads() {
+    while (state_ == State::greeting || state_ == State::switching || state_ == State::idle) {
+        if (reader_.between_payloads()) reader_.expect(state_ == State::idle ? std::uint8_t{0} : writer_.sequence());
+        auto payload = reader_.next();
+        if (!payload) {
+            writer_.set_sequence(reader_.next_sequence());
+            put_error(payload.error());
+            state_ = State::closing;
+            return;
+        }
+        if (!*payload) return;
+        writer_.set_sequence(reader_.next_sequence());
+        on_payload(std::move(**payload));
+    }
+}
+
+void Conversation::on_payload(std::string payload) {
+    switch (state_) {
+        case State::greeting:
+            on_hello(payload);
+            break;
+        case State::switching:
+            on_switched(payload);
+            break;
+        case State::idle:
+            on_command(payload);
+            break;
+        default:
+            break;
+    }
+}
+
+// --- login -----------------------------------------------------------------------------------------------------------
+
+void Conversation::on_hello(std::string_view payload) {
+    auto hello = decode_hello(payload, offered_);
+    if (!hello) return refuse(hello.error());
+    if (hello->ssl_request) {
+        return refuse(Error{ErrorCode::refused, "TLS is not available on this port", 1043, "08S01"});
+    }
+    capabilities_ = hello->capabilities & offered_;
+    multi_statements_ = (capabilities_ & capability::multi_statements) != 0;
+    credentials_ = {std::move(hello->user), "", std::move(hello->database), "", charset_of(hello->charset)};
+    const auto program = hello->attributes.find("program_name");
+    const auto client = hello->attributes.find("_client_name");
+    credentials_.program = program != hello->attributes.end()  ? program->second
+                           : client != hello->attributes.end() ? client->second
+                                                               : "mysql client";
+    token_ = std::move(hello->auth);
+    const bool other_plugin = !hello->plugin.empty() && hello->plugin != native_plugin;
+    if (other_plugin || (!token_.empty() && token_.size() != scramble_bytes)) {
+        state_ = State::switching;
+        challenge_ = host_.new_challenge();
+        return put(encode_auth_switch(native_plugin, challenge_));
+    }
+    check_account();
+}
+
+void Conversation::on_switched(std::string_view payload) {
+    token_ = payload;
+    check_account();
+}
+
+void Conversation::check_account() {
+    state_ = State::checking;
+    account_asks_ = 0;
+    account_again_ms_ = 0;
+    if (token_.empty()) return log_in("");  // no password: the server itself will tell whether it needs one
+    ++account_asks_;
+    account_asked_ = true;
+    host_.ask_account(credentials_.user);
+}
+
+void Conversation::on_account(const Result<std::vector<std::string>>& hashes) {
+    if (state_ != State::checking || !std::exchange(account_asked_, false)) return;
+    if (!hashes) return refuse(mysql_error_of(hashes.error()));
+    for (const std::string& kept : *hashes) {
+        if (auto hash = storage::recover_sha1(token_, challenge_, kept)) {
+            return log_in(storage::password_from_sha1(*hash));
+        }
+    }
+    if (account_asks_ < account_asks_max) {
+        account_again_ms_ = now_ms_ + account_again_ms;
+        return;
+    }
+    refuse(Error{ErrorCode::refused,
+                 "Access denied for user '" + credentials_.user + "'@'" + host_.peer_name() + "' (using password: YES)",
+                 1045, "28000"});
+}
+
+void Conversation::log_in(std::string password) {
+    token_.clear();
+    credentials_.password = std::move(password);
+    open_session();
+}
+
+void Conversation::open_session() {
+    state_ = State::opening;
+    session_ = host_.new_session();
+    request_ = {};
+    database_ = credentials_.database;
+    status_flags_ = status_autocommit;
+    OpenSession open;
+    open.session = session_;
+    open.user = credentials_.user;
+    open.password = credentials_.password;
+    open.database = credentials_.database;
+    open.client = credentials_.program;
+    open.found_rows = (capabilities_ & capability::found_rows) != 0;
+    host_.send(std::move(open));
+}
+
+void Conversation::on_opened(const SessionOpened& opened) {
+    if (state_ != State::opening || opened.session != session_) return;
+    if (!opened.accepted) return refuse(mysql_error_of(opened.error));
+    reader_.set_limit(limits_.packet_bytes_max);
+    if (!credentials_.charset.empty()) return execute(Answer::ok_only, "SET NAMES " + credentials_.charset);
+    put_ok();
+    finish();
+}
+
+void Conversation::refuse(const Error& error) {
+    put_error(error);
+    state_ = State::closing;
+}
+
+void Conversation::tick(std::uint64_t now_ms) {
+    now_ms_ = now_ms;
+    if (begun_ms_ == 0) begun_ms_ = now_ms;
+    const bool logging_in = state_ == State::greeting || state_ == State::switching || state_ == State::checking;
+    if (logging_in && !reauthenticating_ && now_ms > begun_ms_ + login_ms_max) {
+        return refuse(Error{ErrorCode::timeout, "the login took longer than 10 s", 1159, "08S01"});
+    }
+    if (state_ == State::checking && account_again_ms_ != 0 && now_ms >= account_again_ms_) {
+        account_again_ms_ = 0;
+        ++account_asks_;
+        account_asked_ = true;
+        host_.ask_account(credentials_.user);
+    }
+}
+
+void Conversation::shut_down(const Error& error) {
+    if (state_ == State::closing) return;
+    if (state_ == State::idle || state_ == State::opening || state_ == State::checking) {
+        put_error(mysql_error_of(error));
+    }
+    state_ = State::closing;
+}
+
+// --- output ----------------------------------------------------------------------------------------------------------
+
+void Conversation::put(std::string_view payload) {
+    writer_.append(output_, payload);
+}
+
+void Conversation::put_ok() {
+    OkAnswer ok;
+    ok.status_flags = status_flags_;
+    put(encode_ok(ok, capabilities_));
+}
+
+void Conversation::put_error(const Error& error) {
+    put(encode_error(mysql_error_of(error)));
+}
+
+// The command is answered; what the client sent meanwhile comes next, by the owner's next call.
+void Conversation::finish() {
+    running_.reset();
+    reauthenticating_ = false;
+    state_ = State::idle;
+}
+
+void Conversation::on_session(SessionMessage message) {
+    if (state_ == State::closing) return;
+    if (auto* opened = std::get_if<SessionOpened>(&message)) {
+        on_opened(*opened);
+    } else if (auto* header = std::get_if<ResultHeader>(&message)) {
+        if (running_ && header->session == session_ && header->request == request_)
+            on_result_header(std::move(*header));
+    } else if (auto* rows = std::get_if<ResultRows>(&message)) {
+        if (running_ && rows->session == session_ && rows->request == request_) on_result_rows(*rows);
+    } else if (auto* end = std::get_if<ResultEnd>(&message)) {
+        if (running_ && end->session == session_ && end->request == request_) on_result_end(std::move(*end));
+    }
+    if (state_ == State::idle) next_payloads();
+}
+
+}  // namespace ddb::gateway

@@ -1,0 +1,167 @@
+// One MySQL client's conversation: packets in, session messages out, and back. Knows neither sockets nor how SQL is
+// routed: it is a front end of the session engine like the bus is. Owner: the loop thread.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "node/gateway/handshake.hpp"
+#include "node/gateway/packets.hpp"
+#include "node/gateway/replies.hpp"
+#include "schemas/session_messages.hpp"
+
+namespace ddb::gateway {
+
+struct ConversationLimits {
+    std::size_t packet_bytes_max = statement_bytes_max + 1;  // of a command
+    std::size_t statements_prepared_max = 16'382;            // as max_prepared_stmt_count of a server
+    std::size_t prepared_bytes_max = 64u << 20;              // texts and long data of one client
+    std::size_t output_bytes_high = 4u << 20;                // no credit for more rows above
+};
+
+// What a conversation wants from its surroundings.
+class ConversationHost {
+  public:
+    virtual ~ConversationHost() = default;
+    virtual void send(SessionMessage message) = 0;            // to the session engine
+    virtual void ask_account(const std::string& user) = 0;    // answered by on_account
+    [[nodiscard]] virtual SessionId new_session() = 0;        // never used before
+    [[nodiscard]] virtual std::string new_challenge() = 0;    // scramble_bytes bytes, none of them 0
+    [[nodiscard]] virtual std::string peer_name() const = 0;  // address of the client, for messages
+};
+
+struct PreparedStatement;
+
+class Conversation {
+  public:
+    Conversation(ConversationHost& host, ConversationLimits limits, std::uint32_t connection_id,
+                 const std::string& server_version);
+    ~Conversation();
+    Conversation(const Conversation&) = delete;
+    Conversation& operator=(const Conversation&) = delete;
+
+    void on_bytes(std::string_view bytes);
+    // Kept hashes of every account with that name; an error when they cannot be read now.
+    void on_account(const Result<std::vector<std::string>>& hashes);
+    void on_session(SessionMessage message);
+    void on_output_drained();  // everything given so far left: more rows may come
+    void tick(std::uint64_t now_ms);
+    void shut_down(const Error& error);  // says so to the client, then ends
+
+    // What is to be sent; the owner takes it.
+    [[nodiscard]] std::string& output() { return output_; }
+    // Ends once the output is sent.
+    [[nodiscard]] bool closing() const { return state_ == State::closing; }
+    [[nodiscard]] bool logged_in() const { return state_ == State::idle || state_ == State::running; }
+    // While a command runs, what the client sends ahead would only wait here: the owner stops reading.
+    [[nodiscard]] bool wants_input() const {
+        const bool listens = state_ == State::greeting || state_ == State::switching || state_ == State::idle;
+        return listens || (state_ != State::closing && reader_.buffered() == 0);
+    }
+    [[nodiscard]] const SessionId& session() const { return session_; }
+
+  private:
+    enum class State : std::uint8_t { greeting, switching, checking, opening, idle, running, closing };
+    // What a command that runs is for, as far as its answers differ.
+    enum class Answer : std::uint8_t { text, binary, ok_only, field_list, describe };
+    struct Running {
+        Answer answer = Answer::text;
+        std::deque<std::string> statements;  // of a multi-statement command: those behind the one that runs
+        std::vector<Column> columns;         // of the result that comes in
+        bool in_result = false;
+        bool call = false;            // another result always follows one with rows
+        std::uint32_t described = 0;  // prepared statement
+        bool answered = false;
+    };
+    struct Credentials {
+        std::string user;
+        std::string password;  // as OpenSession wants it
+        std::string database;
+        std::string program;
+        std::string charset;  // to set first; empty: utf8mb4
+    };
+
+    // conversation.cpp
+    void next_payloads();
+    void on_payload(std::string payload);
+    void on_hello(std::string_view payload);
+    void on_switched(std::string_view payload);
+    void check_account();
+    void log_in(std::string password);
+    void open_session();
+    void on_opened(const SessionOpened& opened);
+    void refuse(const Error& error);
+    void put(std::string_view payload);
+    void put_ok();
+    void put_error(const Error& error);
+    void put_end_of_columns(bool more);
+    void finish();
+
+    // commands.cpp
+    void on_command(std::string_view payload);
+    void on_query(std::string_view sql);
+    void on_field_list(std::string_view payload);
+    void on_change_user(std::string_view payload);
+    void on_reset_connection();
+    void on_set_option(std::string_view payload);
+    void on_prepare(std::string_view sql);
+    void on_execute(std::string_view payload);
+    void on_long_data(std::string_view payload);
+    void on_close_statement(std::string_view payload);
+    void on_reset_statement(std::string_view payload);
+    [[nodiscard]] PreparedStatement* find_statement(std::optional<std::uint64_t> id, std::string_view command);
+    void execute(Answer answer, std::string sql);
+    void execute_now(std::string sql);
+
+    // results.cpp
+    void on_result_header(ResultHeader header);
+    void on_result_rows(const ResultRows& rows);
+    void on_result_end(ResultEnd end);
+    void answer_describe(const ResultEnd& end);
+    void end_field_list(const ResultEnd& end);
+    void break_result(const Error& error);
+
+    ConversationHost& host_;
+    const ConversationLimits limits_;
+    PacketReader reader_;
+    PacketWriter writer_;
+    std::string output_;
+    State state_ = State::greeting;
+    std::uint32_t offered_ = 0;
+    std::uint32_t capabilities_ = 0;
+    std::string challenge_;
+    std::string token_;  // the client's answer to it
+    Credentials credentials_;
+    bool reauthenticating_ = false;  // COM_CHANGE_USER
+    bool account_asked_ = false;
+    std::uint32_t account_asks_ = 0;
+    std::uint64_t account_again_ms_ = 0;  // 0: no further question waits
+    std::uint64_t now_ms_ = 0;
+    std::uint64_t begun_ms_ = 0;
+
+    SessionId session_;
+    RequestNumber request_;
+    LogIndex seen_;
+    std::string database_;
+    bool multi_statements_ = false;
+    std::uint16_t status_flags_ = status_autocommit;
+    std::optional<Running> running_;
+    std::uint32_t credit_owed_ = 0;  // rows' bytes taken and not yet acknowledged
+
+    std::map<std::uint32_t, std::unique_ptr<PreparedStatement>> prepared_;
+    std::uint32_t next_statement_ = 1;
+    std::size_t prepared_bytes_ = 0;
+    std::uint32_t last_prepared_ = 0;  // what -1 names (MariaDB)
+};
+
+// The MySQL error that a client is shown for what ddb says in its own terms.
+[[nodiscard]] Error mysql_error_of(Error error);
+
+}  // namespace ddb::gateway

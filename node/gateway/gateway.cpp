@@ -1,0 +1,360 @@
+#include "node/gateway/gateway.hpp"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sodium.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <deque>
+#include <utility>
+#include <vector>
+
+namespace ddb::gateway {
+namespace {
+
+constexpr int events_max = 64;
+constexpr int accepts_max = 32;                 // in one round
+constexpr std::size_t read_bytes = 64u << 10;   // at once, of one client
+constexpr std::uint64_t closing_ms_max = 5000;  // for the last answer to leave
+constexpr int keepalive_idle_s = 60, keepalive_interval_s = 10;
+constexpr std::uint64_t listener_token = 0;
+
+class Descriptor {
+  public:
+    explicit Descriptor(int fd = -1) : fd_(fd) {}
+    ~Descriptor() {
+        if (fd_ >= 0) ::close(fd_);
+    }
+    Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+    Descriptor& operator=(Descriptor&& other) noexcept {
+        std::swap(fd_, other.fd_);
+        return *this;
+    }
+    [[nodiscard]] int get() const { return fd_; }
+
+  private:
+    int fd_;
+};
+
+void set_option(int fd, int level, int option, int value) {
+    (void)::setsockopt(fd, level, option, &value, sizeof value);
+}
+
+}  // namespace
+
+class Gateway::Impl {
+  public:
+    Impl(GatewayHost& host, GatewayOptions options) : host_(host), options_(std::move(options)) {}
+
+    // One client.
+    class Client final : public ConversationHost {
+      public:
+        Client(Impl& gateway, std::uint64_t id, Descriptor socket, std::string peer)
+            : gateway_(gateway), id_(id), socket_(std::move(socket)), peer_(std::move(peer)) {}
+
+        // Not at once: the engine may answer in the same call, and a long command would nest as deep as it is long.
+        void send(SessionMessage message) override { gateway_.outgoing_.emplace_back(route(), std::move(message)); }
+        void ask_account(const std::string& user) override { gateway_.host_.ask_account(id_, user); }
+        [[nodiscard]] SessionId new_session() override {
+            SessionId session;
+            ::randombytes_buf(session.bytes.data(), session.bytes.size());
+            return session;
+        }
+        [[nodiscard]] std::string new_challenge() override {
+            std::string out;
+            while (out.size() < scramble_bytes) out.push_back(static_cast<char>(1 + ::randombytes_uniform(127)));
+            return out;
+        }
+        [[nodiscard]] std::string peer_name() const override { return peer_; }
+        [[nodiscard]] std::string route() const { return std::string(route_prefix) + std::to_string(id_); }
+
+        Impl& gateway_;
+        const std::uint64_t id_;
+        Descriptor socket_;
+        const std::string peer_;
+        std::unique_ptr<Conversation> conversation_;
+        std::string sending_;  // taken from the conversation; sent up to sent_
+        std::size_t sent_ = 0;
+        std::uint32_t watched_ = 0;
+        std::uint64_t closing_since_ms_ = 0;
+        bool dirty_ = false;
+        bool gone_ = false;
+    };
+
+    Status open();
+    void on_ready();
+    void accept_all();
+    void accept_one(Descriptor socket, const sockaddr_storage& address);
+    void read_from(Client& client);
+    void write_to(Client& client);
+    void watch(Client& client);
+    void settle(Client& client);
+    void mark(Client& client);
+    void flush();
+    void remove_gone();
+    void tick(std::uint64_t now_ms);
+
+    GatewayHost& host_;
+    const GatewayOptions options_;
+    Descriptor epoll_;
+    Descriptor listener_;
+    std::map<std::uint64_t, std::unique_ptr<Client>> clients_;
+    std::deque<std::pair<std::string, SessionMessage>> outgoing_;
+    std::vector<std::uint64_t> dirty_;  // clients with new output
+    std::uint64_t next_id_ = 1;
+    std::uint64_t now_ms_ = 0;
+    std::string block_;
+    bool any_gone_ = false;
+};
+
+Status Gateway::Impl::open() {
+    const auto failed = [&](const std::string& what) {
+        return fail(ErrorCode::io, "gateway.port: " + what + " " + options_.address + ":" +
+                                       std::to_string(options_.port) + ": " + std::strerror(errno) +
+                                       "; choose another gateway.port, or 0 for none");
+    };
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(options_.port);
+    const std::string host = options_.address == "*" ? "0.0.0.0" : options_.address;
+    errno = EINVAL;
+    if (::inet_pton(AF_INET, host.c_str(), &address.sin_addr) != 1) return failed("no IPv4 address:");
+    listener_ = Descriptor(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+    if (listener_.get() < 0) return failed("no socket for");
+    set_option(listener_.get(), SOL_SOCKET, SO_REUSEADDR, 1);
+    if (::bind(listener_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
+        ::listen(listener_.get(), SOMAXCONN) != 0) {
+        return failed("cannot listen on");
+    }
+    epoll_ = Descriptor(::epoll_create1(EPOLL_CLOEXEC));
+    if (epoll_.get() < 0) return failed("no epoll for");
+    epoll_event event{};
+    event.events = EPOLLIN;
+    event.data.u64 = listener_token;
+    if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, listener_.get(), &event) != 0) return failed("cannot watch");
+    block_.resize(read_bytes);
+    return ok();
+}
+
+void Gateway::Impl::on_ready() {
+    std::array<epoll_event, events_max> events{};
+    const int count = ::epoll_wait(epoll_.get(), events.data(), events_max, 0);
+    for (int i = 0; i < count; ++i) {
+        const epoll_event& event = events[static_cast<std::size_t>(i)];
+        if (event.data.u64 == listener_token) {
+            accept_all();
+            continue;
+        }
+        const auto found = clients_.find(event.data.u64);
+        if (found == clients_.end() || found->second->gone_) continue;
+        Client& client = *found->second;
+        if ((event.events & EPOLLOUT) != 0) write_to(client);
+        if ((event.events & (EPOLLIN | EPOLLHUP | EPOLLERR | EPOLLRDHUP)) != 0) read_from(client);
+        settle(client);
+    }
+    flush();
+    remove_gone();
+}
+
+void Gateway::Impl::mark(Client& client) {
+    if (std::exchange(client.dirty_, true)) return;
+    dirty_.push_back(client.id_);
+}
+
+void Gateway::Impl::flush() {
+    while (!outgoing_.empty() || !dirty_.empty()) {
+        while (!outgoing_.empty()) {
+            auto [route, message] = std::move(outgoing_.front());
+            outgoing_.pop_front();
+            host_.on_client_message(route, std::move(message));
+        }
+        for (const std::uint64_t id : std::exchange(dirty_, {})) {
+            const auto found = clients_.find(id);
+            if (found == clients_.end() || found->second->gone_) continue;
+            found->second->dirty_ = false;
+            write_to(*found->second);
+            settle(*found->second);
+        }
+    }
+}
+
+void Gateway::Impl::accept_all() {
+    for (int i = 0; i < accepts_max; ++i) {
+        sockaddr_storage address{};
+        socklen_t length = sizeof address;
+        Descriptor socket(
+            ::accept4(listener_.get(), reinterpret_cast<sockaddr*>(&address), &length, SOCK_NONBLOCK | SOCK_CLOEXEC));
+        if (socket.get() < 0) return;  // none left; out of descriptors: they wait in the backlog
+        accept_one(std::move(socket), address);
+    }
+}
+
+void Gateway::Impl::accept_one(Descriptor socket, const sockaddr_storage& address) {
+    set_option(socket.get(), IPPROTO_TCP, TCP_NODELAY, 1);
+    set_option(socket.get(), SOL_SOCKET, SO_KEEPALIVE, 1);
+    set_option(socket.get(), IPPROTO_TCP, TCP_KEEPIDLE, keepalive_idle_s);
+    set_option(socket.get(), IPPROTO_TCP, TCP_KEEPINTVL, keepalive_interval_s);
+    const std::string version = host_.server_version();
+    Error refusal;
+    if (clients_.size() >= options_.connections_max) {
+        refusal = Error{ErrorCode::overloaded, "Too many connections", 1040, "08004"};
+    } else if (version.empty()) {
+        refusal =
+            Error{ErrorCode::no_quorum, "this node's database server is not running; use another node", 1047, "08S01"};
+    }
+    if (!refusal.message.empty()) {
+        std::string out;
+        PacketWriter().append(out, encode_error(refusal));
+        (void)::send(socket.get(), out.data(), out.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+        return;
+    }
+    char text[INET_ADDRSTRLEN] = {};
+    (void)::inet_ntop(AF_INET, &reinterpret_cast<const sockaddr_in&>(address).sin_addr, text, sizeof text);
+    const std::uint64_t id = next_id_++;
+    auto client = std::make_unique<Client>(*this, id, std::move(socket), text);
+    client->conversation_ =
+        std::make_unique<Conversation>(*client, options_.limits, static_cast<std::uint32_t>(id), version);
+    client->conversation_->tick(now_ms_);
+    Client& made = *client;
+    clients_[id] = std::move(client);
+    epoll_event event{};
+    event.events = made.watched_ = EPOLLIN;
+    event.data.u64 = id;
+    if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, made.socket_.get(), &event) != 0) {
+        made.gone_ = any_gone_ = true;
+        return;
+    }
+    write_to(made);
+    settle(made);
+}
+
+void Gateway::Impl::read_from(Client& client) {
+    const ssize_t got = ::recv(client.socket_.get(), block_.data(), block_.size(), 0);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
+    if (got <= 0) {
+        client.gone_ = any_gone_ = true;
+        return;
+    }
+    if (client.conversation_->closing()) return;  // what it still says does not matter
+    client.conversation_->on_bytes(std::string_view(block_).substr(0, static_cast<std::size_t>(got)));
+    write_to(client);
+}
+
+void Gateway::Impl::write_to(Client& client) {
+    while (!client.gone_) {
+        if (client.sent_ == client.sending_.size()) {
+            client.sending_.clear();
+            client.sent_ = 0;
+            std::swap(client.sending_, client.conversation_->output());
+            if (client.sending_.empty()) break;
+        }
+        const ssize_t sent = ::send(client.socket_.get(), client.sending_.data() + client.sent_,
+                                    client.sending_.size() - client.sent_, MSG_NOSIGNAL);
+        if (sent < 0 && errno == EINTR) continue;
+        if (sent < 0 && errno == EAGAIN) return;
+        if (sent < 0) {
+            client.gone_ = any_gone_ = true;
+            return;
+        }
+        client.sent_ += static_cast<std::size_t>(sent);
+    }
+    if (!client.gone_) client.conversation_->on_output_drained();
+}
+
+// Which events the client is waited for, and whether it has come to its end.
+void Gateway::Impl::settle(Client& client) {
+    if (client.gone_) return;
+    const bool unsent = client.sent_ < client.sending_.size() || !client.conversation_->output().empty();
+    if (client.conversation_->closing()) {
+        if (!unsent) {
+            client.gone_ = any_gone_ = true;
+            return;
+        }
+        if (client.closing_since_ms_ == 0) client.closing_since_ms_ = now_ms_;
+    }
+    const bool reads = client.conversation_->wants_input() || client.conversation_->closing();
+    const std::uint32_t wanted = (reads ? EPOLLIN : 0u) | (unsent ? EPOLLOUT : 0u) | EPOLLRDHUP;
+    if (wanted == client.watched_) return;
+    epoll_event event{};
+    event.events = client.watched_ = wanted;
+    event.data.u64 = client.id_;
+    (void)::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, client.socket_.get(), &event);
+}
+
+void Gateway::Impl::remove_gone() {
+    if (!std::exchange(any_gone_, false)) return;
+    std::vector<std::string> routes;
+    for (auto it = clients_.begin(); it != clients_.end();) {
+        if (!it->second->gone_) {
+            ++it;
+            continue;
+        }
+        routes.push_back(it->second->route());
+        it = clients_.erase(it);
+    }
+    for (const auto& route : routes) host_.on_client_gone(route);
+}
+
+void Gateway::Impl::tick(std::uint64_t now_ms) {
+    now_ms_ = now_ms;
+    for (auto& [id, client] : clients_) {
+        client->conversation_->tick(now_ms);
+        write_to(*client);
+        settle(*client);
+        if (client->closing_since_ms_ != 0 && now_ms > client->closing_since_ms_ + closing_ms_max) {
+            client->gone_ = any_gone_ = true;
+        }
+    }
+    flush();
+    remove_gone();
+}
+
+Gateway::Gateway(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Gateway::~Gateway() = default;
+
+Result<std::unique_ptr<Gateway>> Gateway::listen(GatewayHost& host, const GatewayOptions& options) {
+    auto impl = std::make_unique<Impl>(host, options);
+    if (auto status = impl->open(); !status) return status.error();
+    return std::unique_ptr<Gateway>(new Gateway(std::move(impl)));
+}
+
+int Gateway::fd() const {
+    return impl_->epoll_.get();
+}
+void Gateway::on_ready() {
+    impl_->on_ready();
+}
+void Gateway::flush() {
+    impl_->flush();
+}
+void Gateway::tick(std::uint64_t now_ms) {
+    impl_->tick(now_ms);
+}
+std::size_t Gateway::connections() const {
+    return impl_->clients_.size();
+}
+
+Status Gateway::deliver(const std::string& route, SessionMessage message) {
+    const auto gone = [] { return fail(ErrorCode::not_found, "the MySQL client is gone"); };
+    const std::uint64_t id = std::strtoull(route.c_str() + route_prefix.size(), nullptr, 10);
+    const auto found = impl_->clients_.find(id);
+    if (found == impl_->clients_.end() || found->second->gone_) return gone();
+    found->second->conversation_->on_session(std::move(message));
+    impl_->mark(*found->second);
+    return ok();
+}
+
+void Gateway::on_account(std::uint64_t token, const Result<std::vector<std::string>>& hashes) {
+    const auto found = impl_->clients_.find(token);
+    if (found == impl_->clients_.end() || found->second->gone_) return;
+    found->second->conversation_->on_account(hashes);
+    impl_->mark(*found->second);
+}
+
+}  // namespace ddb::gateway

@@ -1,0 +1,70 @@
+#include "node/gateway/multi_statement.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include "node/session/sql_scan.hpp"
+
+namespace ddb::gateway {
+namespace {
+
+using session::SqlScanner;
+using session::Token;
+
+bool has_body(std::string_view sql) {
+    constexpr std::size_t head = 40;  // OR REPLACE, DEFINER = …, IF NOT EXISTS
+    constexpr std::array<std::string_view, 5> kinds{"PROCEDURE", "FUNCTION", "TRIGGER", "EVENT", "PACKAGE"};
+    const auto tokens = session::scan(sql, head);
+    if (tokens.size() < 2) return false;
+    if (tokens[0].is("BEGIN")) return tokens[1].is("NOT");
+    if (tokens[0].is("IF") || tokens[0].is("WHILE") || tokens[0].is("LOOP") || tokens[0].is("REPEAT") ||
+        tokens[0].is("FOR") || tokens[0].is("CASE")) {
+        return true;
+    }
+    if (!tokens[0].is("CREATE") && !tokens[0].is("ALTER")) return false;
+    for (std::size_t i = 1; i < tokens.size(); ++i) {
+        if (tokens[i].symbol('(') || tokens[i].symbol(';') || tokens[i].is("TABLE") || tokens[i].is("VIEW"))
+            return false;
+        if (std::any_of(kinds.begin(), kinds.end(), [&](std::string_view kind) { return tokens[i].is(kind); }))
+            return true;
+    }
+    return false;
+}
+
+}  // namespace
+
+bool is_empty_statement(std::string_view sql) {
+    SqlScanner scanner(sql);
+    for (;;) {
+        const Token token = scanner.next();
+        if (token.kind == Token::Kind::end) return true;
+        if (!token.symbol(';')) return false;
+    }
+}
+
+bool is_call(std::string_view sql) {
+    return SqlScanner(sql).next().is("CALL");
+}
+
+std::deque<std::string> split_statements(std::string_view sql) {
+    std::deque<std::string> out;
+    if (sql.find(';') == std::string_view::npos) return {std::string(sql)};
+    while (!sql.empty()) {
+        std::size_t end = sql.size();
+        if (!has_body(sql)) {
+            SqlScanner scanner(sql);
+            for (Token token = scanner.next(); token.kind != Token::Kind::end; token = scanner.next()) {
+                if (!token.symbol(';') || token.versioned) continue;
+                end = token.offset;
+                break;
+            }
+        }
+        const std::string_view statement = sql.substr(0, end);
+        if (!is_empty_statement(statement)) out.emplace_back(statement);
+        sql.remove_prefix(std::min(sql.size(), end + 1));
+    }
+    if (out.empty()) out.emplace_back(sql);
+    return out;
+}
+
+}  // namespace ddb::gateway

@@ -1,0 +1,19 @@
+// Several statements in one command. Plain functions.
+#pragma once
+
+#include <deque>
+#include <string>
+#include <string_view>
+
+namespace ddb::gateway {
+
+// Nothing but space, comments and semicolons.
+[[nodiscard]] bool is_empty_statement(std::string_view sql);
+
+[[nodiscard]] bool is_call(std::string_view sql);
+
+// At least one; empty ones are left out. A statement with a body of its own (routines, triggers, events) takes the rest
+// of the text: where the body ends only the server's grammar knows.
+[[nodiscard]] std::deque<std::string> split_statements(std::string_view sql);
+
+}  // namespace ddb::gateway

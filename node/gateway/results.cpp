@@ -1,0 +1,150 @@
+// What the session engine answers, as the client's protocol has it.
+#include <algorithm>
+#include <utility>
+
+#include "node/gateway/conversation.hpp"
+#include "node/gateway/prepared_statement.hpp"
+#include "node/gateway/statements.hpp"
+
+namespace ddb::gateway {
+namespace {
+
+constexpr std::uint16_t of_a_result = status_more_results | status_cursor_exists | status_last_row_sent;
+
+Column parameter_column() {
+    Column column;
+    column.name = "?";
+    column.type = 253;  // VAR_STRING: a server does not know more either
+    column.charset = 63;
+    column.flags = 128;
+    return column;
+}
+
+}  // namespace
+
+// A client of prepared statements learns here, and only here, that more results follow.
+void Conversation::put_end_of_columns(bool more) {
+    if ((capabilities_ & capability::deprecate_eof) != 0) return;
+    put(encode_eof(static_cast<std::uint16_t>(status_flags_ | (more ? status_more_results : 0)), 0));
+}
+
+void Conversation::on_result_header(ResultHeader header) {
+    running_->columns = std::move(header.columns);
+    running_->in_result = true;
+    if (running_->answer != Answer::text && running_->answer != Answer::binary) return;
+    running_->answered = true;
+    put(encode_column_count(running_->columns.size()));
+    for (const Column& column : running_->columns) put(encode_column(column));
+    put_end_of_columns(running_->call || !running_->statements.empty());
+}
+
+void Conversation::on_result_rows(const ResultRows& rows) {
+    credit_owed_ += static_cast<std::uint32_t>(rows.rows.size());
+    if (running_->answer == Answer::text || running_->answer == Answer::binary) {
+        RowCutter cutter(rows.rows, running_->columns.size());
+        for (;;) {
+            auto row = cutter.next();
+            if (!row) return break_result(row.error());
+            if (!*row) break;
+            if (running_->answer == Answer::text) {
+                put(**row);
+                continue;
+            }
+            auto binary = binary_row(**row, running_->columns);
+            if (!binary) return break_result(binary.error());
+            put(*binary);
+        }
+    }
+    if (output_.size() < limits_.output_bytes_high) on_output_drained();
+}
+
+void Conversation::on_output_drained() {
+    if (credit_owed_ == 0 || !running_) return;
+    host_.send(Credit{session_, request_, std::exchange(credit_owed_, 0)});
+}
+
+// A result that cannot go on: the client gets the error in place of its end.
+void Conversation::break_result(const Error& error) {
+    host_.send(Cancel{session_, request_});
+    request_ = RequestNumber{request_.value + 1};  // what still comes of it belongs to nobody
+    put_error(error);
+    finish();
+}
+
+void Conversation::on_result_end(ResultEnd end) {
+    seen_ = std::max(seen_, end.index);
+    // Only the last one knows them.
+    if (!end.more) status_flags_ = static_cast<std::uint16_t>(end.status_flags & ~of_a_result);
+    credit_owed_ = 0;
+    OkAnswer ok;
+    if (!end.database.empty() && end.database != database_) {
+        database_ = end.database;
+        ok.new_database = database_;
+    }
+    if (running_->answer == Answer::describe) return answer_describe(end);
+    if (end.error) {
+        put_error(*end.error);
+        if (!logged_in()) {
+            state_ = State::closing;
+            return;
+        }
+        return finish();
+    }
+    if (running_->answer == Answer::field_list) return end_field_list(end);
+    const bool more = end.more || !running_->statements.empty();
+    ok.status_flags = static_cast<std::uint16_t>(status_flags_ | (more ? status_more_results : 0));
+    ok.warnings = end.outcome.warnings;
+    const bool rows = std::exchange(running_->in_result, false);
+    if (!rows) {
+        ok.affected_rows = end.outcome.affected_rows;
+        ok.last_insert_id = end.outcome.last_insert_id;
+        ok.info = end.outcome.info;
+        put(encode_ok(ok, capabilities_));
+    } else if ((capabilities_ & capability::deprecate_eof) != 0) {
+        put(encode_ok(ok, capabilities_, 0xFE));
+    } else {
+        put(encode_eof(ok.status_flags, ok.warnings));
+    }
+    if (end.more) return;
+    if (running_->statements.empty()) return finish();
+    std::string next = std::move(running_->statements.front());
+    running_->statements.pop_front();
+    execute_now(std::move(next));
+}
+
+void Conversation::end_field_list(const ResultEnd& end) {
+    if (end.more) return;
+    for (const Column& column : running_->columns) put(encode_column(column, true));
+    put(encode_eof(status_flags_, 0));
+    finish();
+}
+
+// COM_STMT_PREPARE_OK: https://mariadb.com/kb/en/com_stmt_prepare/
+void Conversation::answer_describe(const ResultEnd& end) {
+    const auto found = prepared_.find(running_->described);
+    if (end.error) {
+        if (found != prepared_.end()) {
+            prepared_bytes_ -= found->second->bytes;
+            prepared_.erase(found);
+        }
+        put_error(*end.error);
+        return finish();
+    }
+    last_prepared_ = running_->described;
+    const std::size_t parameters = found->second->placeholders.size();
+    std::string payload(1, '\0');
+    put_int(payload, running_->described, 4);
+    put_int(payload, running_->columns.size(), 2);
+    put_int(payload, parameters, 2);
+    put_int(payload, 0, 1);
+    put_int(payload, end.outcome.warnings, 2);
+    put(payload);
+    const std::string parameter = encode_column(parameter_column());
+    for (std::size_t i = 0; i < parameters; ++i) put(parameter);
+    if (parameters > 0) put_end_of_columns(false);
+    for (const Column& column : running_->columns) put(encode_column(column));
+    if (!running_->columns.empty()) put_end_of_columns(false);
+    finish();
+}
+
+}  // namespace ddb::gateway

@@ -1,0 +1,183 @@
+#!/usr/bin/env python3
+"""MySQL clients on every node: what they are told is compared with a plain server's answers, line by line; logins, the
+dump of a database and its return, bytes that are no protocol, and a coordinator that is killed under open sessions.
+"""
+
+import difflib
+import os
+import random
+import socket
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tools", "lib"))
+
+from ddb_cluster import BIN, SLOW, Cluster, check, equal, main, need, note, wait_until  # noqa: E402
+import servers  # noqa: E402
+
+USER, PASSWORD = "app", "it's \\ secret"
+# So that what a client sees of columns and defaults is the same on the plain server.
+PLAIN = {"innodb-force-primary-key": "ON", "innodb-flush-log-at-trx-commit": "2"}
+
+
+def account(name=USER, password=PASSWORD):
+    quoted = password.replace("\\", "\\\\").replace("'", "\\'")
+    return [f"CREATE USER {name}@'%' IDENTIFIED BY '{quoted}'", f"GRANT ALL ON *.* TO {name}@'%'"]
+
+
+def mariadb(cluster, node, *statements, user=USER, password=PASSWORD, text=None, database=None):
+    """The command-line client on that node's listener: (exit code, output, errors)."""
+    words = [need("mariadb"), "--no-defaults", "-h", cluster.nodes[node]["address"], "-P", str(cluster.port + 2), "-u", user, "-NB"]
+    for statement in statements:
+        words += ["-e", statement]
+    result = subprocess.run(words + ([database] if database else []), input=text or "", capture_output=True, text=True,
+                            env=dict(os.environ, MYSQL_PWD=password), timeout=60 * SLOW, check=False)
+    return result.returncode, result.stdout.strip(), result.stderr.strip()
+
+
+def good(cluster, node, *statements, **options):
+    code, out, errors = mariadb(cluster, node, *statements, **options)
+    check(code == 0, f"node {node}: {statements or 'a script'}: {errors}")
+    return out
+
+
+def probe(host, port):
+    result = subprocess.run([os.path.join(BIN, "gateway_probe"), host, str(port), USER, PASSWORD], capture_output=True,
+                            text=True, errors="replace", timeout=120 * SLOW, check=False)
+    check(result.returncode == 0, f"gateway_probe on {host}:{port}: exit {result.returncode}: {result.stdout[-300:]}")
+    return result.stdout.splitlines()
+
+
+def same_as_a_plain_server():
+    with Cluster() as cluster:
+        for statement in account():
+            cluster.sql(1, statement)
+        port, = servers.free_ports(1)
+        plain = servers.Server(os.path.join(cluster.base, "plain"), dict(PLAIN, port=str(port), **{"bind-address": "127.0.0.1"}))
+        plain.install()
+        plain.start()
+        try:
+            plain.wait_for("SELECT 1", "1", 60)
+            plain.sql(";".join(account()))
+            expected = probe("127.0.0.1", port)
+        finally:
+            plain.stop()
+        check(len(expected) > 300, f"the plain server answers the probe: {len(expected)} lines")
+        for node in cluster.nodes:
+            found = probe(cluster.nodes[node]["address"], cluster.port + 2)
+            lines = [line for line in difflib.unified_diff(expected, found, "plain server", f"node {node}", lineterm="", n=1)]
+            check(not lines, "\n".join([f"node {node} answers otherwise:", *lines[:40]]))
+            note(f"node {node}: {len(found)} lines as on a plain server")
+
+
+def logins():
+    with Cluster() as cluster:
+        coordinator = cluster.coordinator()
+        one, other = coordinator, cluster.others(coordinator)[0]
+        for statement in account():
+            cluster.sql(one, statement)
+        equal(good(cluster, other, "SELECT 1 + 1"), "2", "a new account on another node")
+        for password in ("", "wrong"):
+            code, _, errors = mariadb(cluster, other, "SELECT 1", password=password)
+            check(code != 0 and "1045" in errors and PASSWORD not in errors, f"password '{password}': {errors}")
+        code, _, errors = mariadb(cluster, one, "SELECT 1", user="ddb")
+        check(code != 0 and "1045" in errors, f"the node's own account: {errors}")
+        code, _, errors = mariadb(cluster, one, "SELECT 1", database="nowhere")
+        check(code != 0 and "1049" in errors, f"a database that is not there: {errors}")
+        good(cluster, one, f"ALTER USER {USER}@'%' IDENTIFIED BY 'another'")
+        equal(good(cluster, other, "SELECT 2", password="another"), "2", "a changed password on another node")
+        for node in cluster.nodes:
+            check("another" not in cluster.log(node) and "secret" not in cluster.log(node), f"no password in the log of node {node}")
+
+
+def dump_and_return():
+    with Cluster() as cluster:
+        node = cluster.others(cluster.coordinator())[0]
+        for statement in account():
+            cluster.sql(node, statement)
+        good(cluster, node, "CREATE DATABASE a; CREATE TABLE a.t (id INT PRIMARY KEY, v LONGBLOB); "
+             "INSERT INTO a.t SELECT seq, REPEAT(CHAR(seq), 20000) FROM a.seq_1_to_200; CREATE DATABASE b")
+        dump = subprocess.run([need("mariadb-dump"), "--no-defaults", "-h", cluster.nodes[node]["address"], "-P",
+                               str(cluster.port + 2), "-u", USER, "--single-transaction", "--routines", "--hex-blob", "a"],
+                              capture_output=True, text=True, env=dict(os.environ, MYSQL_PWD=PASSWORD), timeout=60 * SLOW, check=False)
+        equal(dump.returncode, 0, f"mariadb-dump: {dump.stderr}")
+        good(cluster, node, text=dump.stdout, database="b")
+        sums = good(cluster, node, "CHECKSUM TABLE a.t, b.t").split()
+        equal(sums[1], sums[3], "checksums of the table and of its copy")
+
+
+def nonsense():
+    with Cluster() as cluster:
+        for statement in account():
+            cluster.sql(1, statement)
+        where = (cluster.nodes[1]["address"], cluster.port + 2)
+        chance = random.Random(5)
+        for _ in range(200):
+            with socket.create_connection(where, timeout=5) as client:
+                client.settimeout(5)
+                client.recv(200)
+                payload = chance.randbytes(chance.randrange(1, 300))
+                if chance.random() < 0.5:
+                    payload = len(payload).to_bytes(3, "little") + b"\x01" + payload
+                try:
+                    client.sendall(payload)
+                    if chance.random() < 0.3:
+                        client.recv(200)
+                except OSError:
+                    pass
+        with socket.create_connection(where, timeout=5) as client:
+            client.settimeout(20)
+            client.recv(200)
+            client.sendall(b"\xff\xff\xff\x01" + b"x" * 1000)  # 16 MB are announced
+            check(b"#08S01" in client.recv(500), "a login of 16 MB is refused at once")
+        idle = [socket.create_connection(where, timeout=5) for _ in range(50)]
+        equal(good(cluster, 1, "SELECT 3"), "3", "the node serves meanwhile")
+        for client in idle:
+            client.settimeout(20 * SLOW)
+            client.recv(200)
+            check(b"08S01" in client.recv(200), "a client that says nothing is let go")
+            client.close()
+
+
+def coordinator_killed():
+    import pymysql  # only here: the other tests do without
+
+    with Cluster() as cluster:
+        first = cluster.coordinator()
+        node = cluster.others(first)[0]
+        for statement in account():
+            cluster.sql(node, statement)
+
+        def connect():
+            return pymysql.connect(host=cluster.nodes[node]["address"], port=cluster.port + 2, user=USER, password=PASSWORD,
+                                   read_timeout=30 * SLOW, write_timeout=30 * SLOW)
+        idle, busy = connect(), connect()
+        with idle.cursor() as cursor:
+            cursor.execute("CREATE DATABASE k")
+            cursor.execute("CREATE TABLE k.t (id INT PRIMARY KEY)")
+            cursor.execute("SET @mine = 5, sql_mode = 'ANSI_QUOTES'")
+            idle.commit()
+        with busy.cursor() as cursor:
+            cursor.execute("INSERT INTO k.t VALUES (1)")  # the driver has switched autocommit off
+        cluster.kill(first, with_mysql=True)
+        with idle.cursor() as cursor:
+            cursor.execute('INSERT INTO k.t VALUES (2)')
+            idle.commit()
+            cursor.execute('SELECT @mine, "id" FROM k.t')
+            equal(cursor.fetchall(), ((5, 2),), "an idle session goes on as it was")
+        with busy.cursor() as cursor:
+            try:
+                cursor.execute("INSERT INTO k.t VALUES (3)")
+                check(False, "an open transaction does not go on")
+            except pymysql.err.OperationalError as error:
+                equal(error.args[0], 1213, "an open transaction is told")
+            busy.rollback()
+            cursor.execute("INSERT INTO k.t VALUES (4)")
+            busy.commit()
+        cluster.start(first)
+        wait_until(lambda: cluster.verb(first, "health").last.get("healthy"), 30, "healthy")
+        equal(cluster.same("SELECT GROUP_CONCAT(id ORDER BY id) FROM k.t"), [["2,4"]], "rows on every server")
+
+
+if __name__ == "__main__":
+    main(same_as_a_plain_server, logins, dump_and_return, nonsense, coordinator_killed)

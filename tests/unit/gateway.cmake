@@ -1,0 +1,8 @@
+add_executable(gateway_test
+  ${CMAKE_CURRENT_LIST_DIR}/gateway_binary_rows_test.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/gateway_conversation_test.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/gateway_statements_test.cpp
+)
+target_link_libraries(gateway_test PRIVATE ddb_gateway Catch2::Catch2)
+add_test(NAME gateway_unit COMMAND gateway_test)
+set_tests_properties(gateway_unit PROPERTIES TIMEOUT 120)

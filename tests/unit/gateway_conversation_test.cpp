@@ -1,0 +1,289 @@
+// One MySQL client's conversation, with the session engine played by the test.
+#define CATCH_CONFIG_MAIN
+#include <catch2/catch.hpp>
+#include <random>
+
+#include "node/gateway/conversation.hpp"
+#include "node/gateway/multi_statement.hpp"
+#include "node/storage/native_password.hpp"
+
+using namespace ddb;
+using namespace ddb::gateway;
+
+namespace {
+
+const std::string challenge = "abcdefghijABCDEFGHIJ";
+const std::string sha1_of_secret = "\xe5\xe9\xfa\x1b\xa3\x1e\xcd\x1a\xe8\x4f\x75\xca\xaa\x47\x4f\x3a\x66\x3f\x05\xf4";
+const std::string kept_hash = *storage::kept_hash_of("*14E65567ABDB5135D0CFD9A70B3032C179A49EE7");
+
+class Engine final : public ConversationHost {
+  public:
+    void send(SessionMessage message) override { sent.push_back(std::move(message)); }
+    void ask_account(const std::string& user) override { asked.push_back(user); }
+    [[nodiscard]] SessionId new_session() override {
+        SessionId session;
+        session.bytes[0] = ++sessions;
+        return session;
+    }
+    [[nodiscard]] std::string new_challenge() override { return challenge; }
+    [[nodiscard]] std::string peer_name() const override { return "192.0.2.1"; }
+
+    template <class T>
+    [[nodiscard]] const T& last() const {
+        REQUIRE_FALSE(sent.empty());
+        REQUIRE(std::holds_alternative<T>(sent.back()));
+        return std::get<T>(sent.back());
+    }
+
+    std::vector<SessionMessage> sent;
+    std::vector<std::string> asked;
+    std::uint8_t sessions = 0;
+};
+
+class Client {
+  public:
+    explicit Client(ConversationLimits limits = {}) : conversation(engine, limits, 7, "10.11.1-MariaDB") {
+        conversation.tick(1000);
+        greeting = take();
+    }
+    // Everything sent since the last call, as payloads.
+    std::vector<std::string> take_all() {
+        PacketReader reader(1u << 26);
+        std::string& out = conversation.output();
+        std::vector<std::string> payloads;
+        if (out.empty()) return payloads;
+        reader.expect(static_cast<std::uint8_t>(out[3]));
+        reader.feed(out);
+        out.clear();
+        for (auto payload = reader.next(); payload.ok() && *payload; payload = reader.next()) {
+            payloads.push_back(**payload);
+            sequence = reader.next_sequence();
+        }
+        return payloads;
+    }
+    std::string take() {
+        auto all = take_all();
+        REQUIRE(all.size() == 1);
+        return all.front();
+    }
+    void give(std::string_view payload) {
+        std::string out;
+        PacketWriter writer;
+        writer.set_sequence(sequence);
+        writer.append(out, payload);
+        conversation.on_bytes(out);
+    }
+    void command(std::string_view payload) {
+        sequence = 0;
+        give(payload);
+    }
+    void hello(const std::string& token, std::uint32_t more = 0) {
+        std::string out;
+        put_int(out,
+                capability::protocol_41 | capability::secure_connection | capability::plugin_auth |
+                    capability::connect_with_db | capability::session_track | more,
+                4);
+        put_int(out, 1u << 24, 4);
+        put_int(out, 45, 1);
+        out.append(23, '\0');
+        out += std::string("user") + '\0';
+        out.push_back(static_cast<char>(token.size()));
+        out += token + "db" + '\0' + std::string(native_plugin) + '\0';
+        give(out);
+    }
+    void log_in(std::uint32_t more = 0) {
+        hello("", more);
+        SessionOpened opened;
+        opened.session = engine.last<OpenSession>().session;
+        opened.accepted = true;
+        conversation.on_session(opened);
+        REQUIRE(take()[0] == '\0');
+    }
+    [[nodiscard]] ResultEnd end_of_last() {
+        const auto& execute = engine.last<Execute>();
+        ResultEnd end;
+        end.session = execute.session;
+        end.request = execute.request;
+        end.status_flags = 2;
+        end.database = "db";
+        return end;
+    }
+
+    Engine engine;
+    Conversation conversation;
+    std::string greeting;
+    std::uint8_t sequence = 0;
+};
+
+std::uint16_t error_code(const std::string& payload) {
+    REQUIRE(payload.size() > 3);
+    REQUIRE(payload[0] == '\xff');
+    return static_cast<std::uint16_t>(static_cast<unsigned char>(payload[1]) | static_cast<unsigned char>(payload[2])
+                                                                                   << 8);
+}
+
+}  // namespace
+
+TEST_CASE("a client proves its password and the session opens with SHA1 of it") {
+    Client client;
+    CHECK(client.greeting.find("5.5.5-10.11.1-MariaDB") == 1);
+    client.hello(storage::native_token(sha1_of_secret, challenge));
+    REQUIRE(client.engine.asked == std::vector<std::string>{"user"});
+    CHECK(client.engine.sent.empty());
+    client.conversation.on_account(std::vector<std::string>{std::string(20, 'x'), kept_hash});
+    const auto& open = client.engine.last<OpenSession>();
+    CHECK(open.user == "user");
+    CHECK(open.database == "db");
+    CHECK(storage::sha1_in_password(open.password) == sha1_of_secret);
+    CHECK_FALSE(client.conversation.logged_in());
+    SessionOpened opened;
+    opened.session = open.session;
+    opened.accepted = true;
+    client.conversation.on_session(opened);
+    CHECK(client.take()[0] == '\0');
+    CHECK(client.conversation.logged_in());
+}
+
+TEST_CASE("a wrong password is asked for again a few times, then refused") {
+    Client client;
+    client.hello(storage::native_token(std::string(20, 'x'), challenge));
+    for (std::uint64_t now = 1000; now <= 2000; now += 100) {
+        client.conversation.on_account(std::vector<std::string>{kept_hash});
+        client.conversation.tick(now);
+    }
+    CHECK(client.engine.asked.size() == 3);
+    CHECK(error_code(client.take()) == 1045);
+    CHECK(client.conversation.closing());
+    CHECK(client.engine.sent.empty());
+}
+
+TEST_CASE("another login method is asked to change, TLS and nonsense are refused") {
+    {
+        Client client;
+        client.hello(std::string(32, 'x'));
+        CHECK(client.take().find("mysql_native_password") == 1);
+        client.give(storage::native_token(sha1_of_secret, challenge));
+        client.conversation.on_account(std::vector<std::string>{kept_hash});
+        CHECK(std::holds_alternative<OpenSession>(client.engine.sent.back()));
+    }
+    {
+        Client client;
+        client.give("nonsense");
+        CHECK(error_code(client.take()) == 1043);
+        CHECK(client.conversation.closing());
+    }
+    {
+        Client client;
+        client.conversation.tick(20'000);
+        CHECK(error_code(client.take()) == 1159);
+        CHECK(client.conversation.closing());
+    }
+}
+
+TEST_CASE("a query is answered with what the engine says, rows only as far as they are taken") {
+    ConversationLimits limits;
+    limits.output_bytes_high = 10;
+    Client client(limits);
+    client.log_in();
+    client.command("\x03SELECT 1");
+    const auto execute = client.engine.last<Execute>();
+    CHECK(execute.sql == "SELECT 1");
+    CHECK(execute.timeout_ms == 0);
+    Column column;
+    column.name = "1";
+    client.conversation.on_session(ResultHeader{execute.session, execute.request, {column}});
+    client.conversation.on_session(ResultRows{execute.session, execute.request, 2, std::string("\x01") + "1\xfb"});
+    CHECK(std::holds_alternative<Execute>(client.engine.sent.back()));  // too much waits: no credit yet
+    auto answer = client.take_all();
+    REQUIRE(answer.size() == 5);  // count, column, end of columns, two rows
+    CHECK(answer[3] ==
+          "\x01"
+          "1");
+    CHECK(answer[4] == "\xfb");
+    client.conversation.on_output_drained();
+    CHECK(client.engine.last<Credit>().bytes == 3);
+    ResultEnd last;
+    last.session = execute.session;
+    last.request = execute.request;
+    last.status_flags = 2;
+    client.conversation.on_session(last);
+    CHECK(client.take()[0] == '\xfe');
+    // An answer to something older changes nothing.
+    client.conversation.on_session(last);
+    CHECK(client.take_all().empty());
+}
+
+TEST_CASE("several statements run one after the other, and stop at the first error") {
+    Client client;
+    client.log_in(capability::multi_statements);
+    client.command(
+        "\x03"
+        "DO 1; DO ';' ;; DO 3");
+    CHECK(client.engine.last<Execute>().sql == "DO 1");
+    client.conversation.on_session(client.end_of_last());
+    CHECK(client.engine.last<Execute>().sql == " DO ';' ");
+    auto failed = client.end_of_last();
+    failed.error = Error{ErrorCode::no_quorum, "no quorum", 0, ""};
+    client.conversation.on_session(failed);
+    const auto answers = client.take_all();
+    REQUIRE(answers.size() == 2);
+    CHECK((static_cast<unsigned char>(answers[0][3]) & status_more_results) != 0);
+    CHECK(error_code(answers[1]) == 1047);
+    client.command("\x0e");
+    CHECK(client.take()[0] == '\0');
+}
+
+TEST_CASE("commands that are not known, not there or too early") {
+    Client client;
+    client.log_in();
+    client.command("\x1d");
+    CHECK(error_code(client.take()) == 1047);
+    client.command("\x03 -- nothing");
+    CHECK(error_code(client.take()) == 1065);
+    client.command(std::string("\x17\x05\0\0\0\0\1\0\0\0", 10));
+    CHECK(error_code(client.take()) == 1243);
+    // What is sent ahead waits for the answer before it.
+    client.command(
+        "\x03"
+        "DO 1");
+    client.command(
+        "\x03"
+        "DO 2");
+    CHECK(client.engine.last<Execute>().sql == "DO 1");
+    CHECK_FALSE(client.conversation.wants_input());
+    client.conversation.on_session(client.end_of_last());
+    CHECK(client.engine.last<Execute>().sql == "DO 2");
+}
+
+TEST_CASE("whatever bytes arrive, a conversation answers or ends") {
+    std::mt19937_64 random(7);
+    for (int round = 0; round < 3000; ++round) {
+        Client client;
+        if (round % 2 == 0) client.log_in();
+        for (int i = 0; i < 20 && !client.conversation.closing(); ++i) {
+            std::string payload(random() % 40, '\0');
+            for (char& c : payload) c = static_cast<char>(random());
+            constexpr std::string_view commands("\x02\x03\x04\x0e\x11\x16\x17\x18\x19\x1a\x1b\x1f", 12);
+            if (!payload.empty() && random() % 4 != 0) payload[0] = commands[random() % commands.size()];
+            client.command(payload);
+            if (!client.engine.sent.empty() && std::holds_alternative<Execute>(client.engine.sent.back())) {
+                client.conversation.on_session(client.end_of_last());
+            }
+            client.conversation.output().clear();
+        }
+    }
+}
+
+TEST_CASE("statements in one text") {
+    const auto split = [](std::string_view sql) {
+        const auto parts = split_statements(sql);
+        return std::vector<std::string>(parts.begin(), parts.end());
+    };
+    CHECK(split("SELECT 1") == std::vector<std::string>{"SELECT 1"});
+    CHECK(split("SELECT ';'; -- ; \n SELECT `;`;") == std::vector<std::string>{"SELECT ';'", " -- ; \n SELECT `;`"});
+    CHECK(split("CREATE PROCEDURE p() BEGIN SELECT 1; SELECT 2; END").size() == 1);
+    CHECK(split("DO 1; CREATE TRIGGER t BEFORE INSERT ON a FOR EACH ROW BEGIN SET @a=1; END").size() == 2);
+    CHECK(split("CREATE TABLE `PROCEDURE` (a INT); DO 1").size() == 2);
+    CHECK(is_empty_statement(" /* x */ ; # y"));
+    CHECK(is_call("/* x */ call p()"));
+}
