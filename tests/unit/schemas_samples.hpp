@@ -132,8 +132,9 @@ inline std::vector<SessionMessage> session_messages() {
         SessionOpened{session(), false, error, NodeId{1}, NodeId{2}, "127.0.0.2:6000", "10.11", 77},
         Execute{session(), RequestNumber{3}, std::string("SELECT '\0\xFF'", 11), Consistency::local, WriteConcern::all,
                 5000, LogIndex{9}, true, 1, true},
-        ResultHeader{
-            session(), RequestNumber{3}, {{"a", "t", "db", 3, 63, 1, 11, 0, "x", "u"}, {"b", "", "", 253, 45, 0, 1024, 31, "", ""}}},
+        ResultHeader{session(),
+                     RequestNumber{3},
+                     {{"a", "t", "db", 3, 63, 1, 11, 0, "x", "u"}, {"b", "", "", 253, 45, 0, 1024, 31, "", ""}}},
         ResultRows{session(), RequestNumber{3}, 2, std::string("\x01\x31\xFB\x02hi", 6)},
         end,
         plain,
