@@ -175,7 +175,7 @@ void Conversation::on_prepare(std::string_view sql) {
                                    std::to_string(limits_.statements_prepared_max) + ")",
                                1461, "42000"});
     }
-    auto placeholders = find_placeholders(sql);
+    auto placeholders = find_placeholders(sql, (status_flags_ & status_no_backslash_escapes) != 0);
     if (!placeholders) return put_error(placeholders.error());
     while (next_statement_ == 0 || next_statement_ == last_prepared || prepared_.contains(next_statement_)) {
         ++next_statement_;

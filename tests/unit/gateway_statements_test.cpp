@@ -406,6 +406,7 @@ TEST_CASE("a LIMIT gets integers, whatever the driver binds") {
     CHECK(bound("limit 5, ?", {one}) == "limit 5,  1 ");
     CHECK(bound("offset ? rows fetch next ? rows only", {one, one}) == "offset  1  rows fetch next  1  rows only");
     CHECK(bound("limit rows examined ?", {one}) == "limit rows examined  1 ");
+    CHECK(bound("first ?, next ?", {one, one}) == "first  '1' , next  '1' ");
     CHECK(bound("(select 1 limit ?), ?", {one, one}) == "(select 1 limit  1 ),  '1' ");
     CHECK(bound("`limit` ?, 'limit' ?", {one, one}) == "`limit`  '1' , 'limit'  '1' ");
     CHECK(bound("t.limit = ? and examined = ?", {one, one}) == "t.limit =  '1'  and examined =  '1' ");
