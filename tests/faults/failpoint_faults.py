@@ -86,7 +86,8 @@ def definition_steps(run):
         note(f"   the client was told: exit {answer.code} {answer.errors.strip()[-150:]}")
         wait_for_the_crash(run, node, point)
         after_the_crash(run, node)
-    run.cluster.settle()
+    for node in run.cluster.nodes:  # the load goes on: they are never all level at one moment
+        run.catch_up(node)
     for name, code in told.items():
         present = {node: name in run.cluster.tables(node, "faults") for node in run.cluster.nodes}
         check(len(set(present.values())) == 1, f"{name}: on some nodes only: {present}")

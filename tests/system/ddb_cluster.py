@@ -10,6 +10,7 @@ import sys
 import tempfile
 import threading
 import time
+import traceback
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BIN = os.environ.get("DDB_BIN") or os.path.join(ROOT, "build", "bin")
@@ -38,14 +39,14 @@ def note(text):
 
 
 def wait_until(condition, deadline_s, what):
-    """Polls a condition on other processes; returns its first true value."""
+    """Polls a condition on other processes; returns its first true value. `what` may be a function, asked at the end."""
     end = time.monotonic() + deadline_s * SLOW
     while True:
         value = condition()
         if value:
             return value
         if time.monotonic() > end:
-            raise Failure(f"not within {deadline_s * SLOW:.0f} s: {what}")
+            raise Failure(f"not within {deadline_s * SLOW:.0f} s: {what() if callable(what) else what}")
         time.sleep(0.05)
 
 
@@ -273,13 +274,13 @@ class Cluster:
         return status.get("applied", -1), status.get("decided", -2)
 
     def settle(self, nodes=None, deadline_s=60):
-        """Waits until the nodes have applied all that is decided, and the same."""
+        """Waits until the nodes have applied all that is decided, and the same. For a cluster that is not being written to."""
         nodes = nodes or list(self.nodes)
 
         def level():
             found = {self.applied(node) for node in nodes}
             return len(found) == 1 and len(set(next(iter(found)))) == 1
-        wait_until(level, deadline_s, f"nodes {nodes} level: {[self.applied(node) for node in nodes]}")
+        wait_until(level, deadline_s, lambda: f"nodes {nodes} level: {[self.applied(node) for node in nodes]}")
 
     def tables(self, node, database):
         return [row[0] for row in self.mysql(node, "SELECT TABLE_NAME FROM information_schema.TABLES WHERE "
@@ -334,8 +335,10 @@ def main(*tests):
         try:
             test()
             print(f"  passed ({time.monotonic() - begin:.1f} s)", flush=True)
-        except (Failure, subprocess.TimeoutExpired, FileNotFoundError, AssertionError, KeyError) as error:
+        except Exception as error:  # pylint: disable=broad-except
             failed.append(test.__name__)
+            if not isinstance(error, (Failure, subprocess.TimeoutExpired)):
+                traceback.print_exc(file=sys.stdout)  # a fault of the test's own, or an answer it did not expect
             print(f"  FAILED: {type(error).__name__}: {error}\n  repeat with: python3 {os.path.relpath(sys.argv[0], ROOT)} "
                   f"{test.__name__}   (DDB_KEEP=1 keeps the cluster's files)", flush=True)
     sys.exit(1 if failed or not chosen else 0)

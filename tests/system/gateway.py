@@ -103,6 +103,7 @@ def dump_and_return():
         equal(dump.returncode, 0, f"mariadb-dump: {dump.stderr}")
         good(cluster, node, text=dump.stdout, database="b")
         sums = good(cluster, node, "CHECKSUM TABLE a.t, b.t").split()
+        equal(len(sums), 4, f"words of CHECKSUM: {sums}")
         equal(sums[1], sums[3], "checksums of the table and of its copy")
 
 

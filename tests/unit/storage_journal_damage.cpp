@@ -31,11 +31,13 @@ class WriterProcess {
         int confirmed[2], errors[2];
         REQUIRE(::pipe2(confirmed, O_CLOEXEC) == 0);
         REQUIRE(::pipe2(errors, O_CLOEXEC) == 0);
+        // The writing ends get numbers of their own first: a pipe may already have one of those they are to have in the
+        // writer, and then the first dup2 would close the other's source.
+        const int confirm_from = out_of_the_way(confirmed[1]), errors_from = out_of_the_way(errors[1]);
         posix_spawn_file_actions_t actions;
         ::posix_spawn_file_actions_init(&actions);
-        ::posix_spawn_file_actions_adddup2(&actions, confirmed[1], 10);  // 3 may be one of the pipes' own numbers
-        ::posix_spawn_file_actions_adddup2(&actions, errors[1], 2);
-        ::posix_spawn_file_actions_adddup2(&actions, 10, confirm_fd);
+        ::posix_spawn_file_actions_adddup2(&actions, confirm_from, confirm_fd);
+        ::posix_spawn_file_actions_adddup2(&actions, errors_from, 2);
         std::string environment[] = {"WRITER_DIR=" + dir, "WRITER_COUNT=" + std::to_string(count),
                                      "WRITER_PAYLOAD=" + std::to_string(payload)};
         char* environment_pointers[] = {environment[0].data(), environment[1].data(), environment[2].data(), nullptr};
@@ -44,8 +46,8 @@ class WriterProcess {
         char* arguments[] = {program, test_case, nullptr};
         REQUIRE(::posix_spawn(&pid_, program, &actions, nullptr, arguments, environment_pointers) == 0);
         ::posix_spawn_file_actions_destroy(&actions);
-        ::close(confirmed[1]);
-        ::close(errors[1]);
+        ::close(confirm_from);
+        ::close(errors_from);
         confirmed_ = confirmed[0];
         errors_ = errors[0];
     }
@@ -72,6 +74,13 @@ class WriterProcess {
     }
 
   private:
+    static int out_of_the_way(int fd) {
+        const int moved = ::fcntl(fd, F_DUPFD_CLOEXEC, confirm_fd + 1);
+        REQUIRE(moved > confirm_fd);
+        ::close(fd);
+        return moved;
+    }
+
     pid_t pid_ = -1;
     int confirmed_ = -1;
     int errors_ = -1;
