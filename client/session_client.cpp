@@ -117,6 +117,7 @@ Status SessionClient::send_statement(Pending& pending) {
 SessionClient::Ended SessionClient::attempt(Pending& pending, ResultListener& listener) {
     pending.held.clear();
     pending.held_bytes = 0;
+    pending.rows = {};
     pending.end = {};
     if (!open_ || !link_->connected() || !send_statement(pending)) return Ended::lost;
 
@@ -161,6 +162,7 @@ SessionClient::Ended SessionClient::take(Pending& pending, SessionMessage&& mess
     const auto ours = [&](const auto& m) { return m.session == session_ && m.request == pending.request; };
     if (auto* end = std::get_if<ResultEnd>(&message)) {
         if (!ours(*end)) return Ended::going_on;
+        if (auto lost = pending.rows.end(*end)) end->error = std::move(lost);
         if (!end->more || end->error) {
             pending.end = std::move(*end);
             if (!pending.end.error || pending.delivered) return Ended::done;
@@ -171,8 +173,10 @@ SessionClient::Ended SessionClient::take(Pending& pending, SessionMessage&& mess
         }
     } else if (auto* header = std::get_if<ResultHeader>(&message)) {
         if (!ours(*header)) return Ended::going_on;
+        pending.rows.begin(*header);
     } else if (auto* rows = std::get_if<ResultRows>(&message)) {
         if (!ours(*rows)) return Ended::going_on;
+        pending.rows.add(*rows);
         pending.held_bytes += rows->rows.size();
     } else {
         handle_aside(message);

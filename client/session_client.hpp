@@ -14,6 +14,7 @@
 #include "client/link.hpp"
 #include "schemas/ids.hpp"
 #include "schemas/result.hpp"
+#include "schemas/row_count.hpp"
 #include "schemas/session_messages.hpp"
 
 namespace ddb::client {
@@ -96,6 +97,7 @@ class SessionClient {
         bool quiet = false;                // a repeated setting: no listener, no notices
         std::vector<SessionMessage> held;  // the start of the result, kept so that it can be thrown away
         std::size_t held_bytes = 0;
+        RowCount rows;
         ResultEnd end;
     };
 

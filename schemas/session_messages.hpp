@@ -102,6 +102,8 @@ struct ResultEnd {
     std::uint16_t members = 0;
     std::string database;     // default database after the statement
     bool redirected = false;  // executed on the coordinator for a client of another node
+    // Of the result with columns that ends here, so that its reader can tell whether it has seen all; none: no columns.
+    std::optional<std::uint64_t> rows;
 };
 
 struct Credit {

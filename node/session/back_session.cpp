@@ -265,6 +265,7 @@ void BackSession::finish_error(Error error) {
 void BackSession::finish_report(const JobReport& report) {
     ResultEnd end = make_end();
     end.outcome = outcome_of(report.end);
+    end.rows = rows_of(report.end);
     end.status_flags = report.end.ok.status_flags;
     end.error = report.end.error;
     if (end.error) end.outcome = Outcome{0, 0, 0, end.error->mysql_code, {}};

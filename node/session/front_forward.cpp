@@ -182,23 +182,19 @@ void FrontSession::on_back_opened(const SessionOpened& opened) {
 
 void FrontSession::relay(SessionMessage message) {
     if (auto* end = std::get_if<ResultEnd>(&message)) {
-        const bool counted = active_->in_result && !end->error;
-        if (counted && end->outcome.affected_rows != active_->rows) {
-            // A link broke and was made again in between: better an error than a result with a hole.
-            end->error = fail(ErrorCode::io, "rows of this result were lost between the nodes");
+        if (auto lost = active_->rows.end(*end)) {
+            end->error = std::move(lost);
+            active_->answer_started = true;
         }
-        if (active_->in_result) end->outcome.affected_rows = 0;
-        active_->in_result = false;
         if (!end->more) {
             on_back_end(std::move(*end));
             return;
         }
         end->redirected = end->node != parts_.view.self;
-    } else if (std::holds_alternative<ResultHeader>(message)) {
-        active_->in_result = true;
-        active_->rows = 0;
+    } else if (const auto* header = std::get_if<ResultHeader>(&message)) {
+        active_->rows.begin(*header);
     } else if (const auto* rows = std::get_if<ResultRows>(&message)) {
-        active_->rows += rows->row_count;
+        active_->rows.add(*rows);
     } else {
         return;
     }

@@ -92,7 +92,9 @@ void FrontSession::on_execute(Execute execute) {
     if (closed_) return;
     const auto same = [&](const Execute& other) { return other.request == execute.request; };
     if ((active_ && same(active_->execute)) || std::any_of(queue_.begin(), queue_.end(), same)) return;
-    if (last_end_ && last_end_->request == execute.request) {  // its answer was lost
+    // Its answer was lost. Rows are read again where that changes nothing.
+    const bool read_again = last_end_ && last_end_->rows && last_was_local_;
+    if (last_end_ && last_end_->request == execute.request && !read_again) {
         send(*last_end_);
         return;
     }

@@ -14,6 +14,7 @@
 #include "node/session/engine_parts.hpp"
 #include "node/session/results.hpp"
 #include "node/session/statement_jobs.hpp"
+#include "schemas/row_count.hpp"
 
 namespace ddb::session {
 
@@ -59,8 +60,7 @@ class FrontSession {
         Epoch avoid_epoch;  // its coordinator could not tell: only another one can
         std::uint64_t resend_gap_ms = 0;
         std::optional<Error> unknown;  // what a coordinator said before it lost its office
-        std::uint64_t rows = 0;        // relayed, of the current result
-        bool in_result = false;
+        RowCount rows;                 // relayed, of the current result
         std::shared_ptr<CreditStream> stream;
     };
     // The read-only XA on the local connection; reads that follow each other closely share it.

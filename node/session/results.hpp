@@ -76,12 +76,13 @@ struct StatementText {
 };
 
 // Sends the statement and feeds every result into `sink`; blocking. Results but the last are closed
-// with a ResultEnd that says `more`; the last one's end is the caller's. For a result with columns, ResultEnd's
-// affected_rows carries the number of rows, so that a forwarding node can tell whether it has seen all of them.
+// with a ResultEnd that says `more`; the last one's end is the caller's.
 [[nodiscard]] StatementEnd run_statement(storage::Connection& connection, const StatementText& text, SessionId session,
                                          RequestNumber request, ResultSink& sink);
 
 [[nodiscard]] Outcome outcome_of(const StatementEnd& end);
+// ResultEnd::rows
+[[nodiscard]] std::optional<std::uint64_t> rows_of(const StatementEnd& end);
 [[nodiscard]] std::size_t size_of_rows(const SessionMessage& message);
 
 }  // namespace ddb::session

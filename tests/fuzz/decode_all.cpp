@@ -4,6 +4,10 @@
 
 #include "bus/envelope.hpp"
 #include "config/settings.hpp"
+#include "node/gateway/handshake.hpp"
+#include "node/gateway/packets.hpp"
+#include "node/gateway/replies.hpp"
+#include "node/gateway/statements.hpp"
 #include "schemas/codec.hpp"
 #include "tests/unit/schemas_samples.hpp"
 
@@ -20,9 +24,13 @@ enum class Decoder : std::uint8_t {
     envelope_sealed,
     settings,
     names,
-    snapshot
+    snapshot,
+    packets,
+    login,
+    parameters,
+    rows
 };
-constexpr std::uint8_t decoder_count = 9;
+constexpr std::uint8_t decoder_count = 13;
 
 const bus::Key key{};
 
@@ -71,6 +79,48 @@ void parse_names(const std::string& text) {
     if (parse_request_name(text, session, request)) DDB_ASSERT(!request_name(session, request).empty());
 }
 
+// Payloads of a client; the limit is met by what a fuzzer can send.
+void read_packets(std::string_view bytes) {
+    constexpr std::size_t limit = 200;
+    gateway::PacketReader reader(limit);
+    reader.feed(bytes);
+    for (;;) {
+        const auto payload = reader.next();
+        if (!payload) return DDB_ASSERT(payload.error().mysql_code != 0);
+        if (!*payload) return;
+        DDB_ASSERT((*payload)->size() <= limit);
+    }
+}
+
+void read_login(std::uint8_t choice, std::string_view bytes) {
+    const std::uint32_t capabilities = ~0u << (choice % 32);
+    if (const auto hello = gateway::decode_hello(bytes, capabilities); !hello)
+        DDB_ASSERT(hello.error().mysql_code == 1043);
+    (void)gateway::decode_change_user(bytes, capabilities);
+}
+
+void read_parameters(std::uint8_t count, std::string_view bytes) {
+    std::vector<std::uint16_t> types;
+    const std::size_t cut = bytes.size() / 2;
+    const std::string_view sql = bytes.substr(0, cut);
+    const auto placeholders = gateway::find_placeholders(sql, count % 2 != 0);
+    const std::size_t wanted = placeholders ? placeholders->size() : count;
+    const auto parameters = gateway::decode_parameters(bytes.substr(cut), wanted, types, {});
+    if (!parameters) return DDB_ASSERT(!parameters.error().message.empty());
+    DDB_ASSERT(parameters->size() == wanted);
+    if (placeholders) (void)gateway::bind(sql, *placeholders, *parameters, count % 2 != 0);
+}
+
+// Rows that another node sent, for columns of some types.
+void read_rows(std::uint8_t choice, std::string_view bytes) {
+    std::vector<Column> columns(1 + choice % 3u);
+    for (std::size_t i = 0; i < columns.size(); ++i) columns[i].type = static_cast<std::uint8_t>(choice + i);
+    gateway::RowCutter cutter(bytes, columns.size());
+    for (auto row = cutter.next(); row.ok() && *row; row = cutter.next()) {
+        if (const auto binary = gateway::binary_row(**row, columns)) DDB_ASSERT(binary->front() == 0);
+    }
+}
+
 [[nodiscard]] std::string seed(Decoder decoder, unsigned second, const std::string& body) {
     return std::string{static_cast<char>(decoder), static_cast<char>(second)} + body;
 }
@@ -106,6 +156,14 @@ void decode_all(const std::uint8_t* data, std::size_t size) {
                 const auto again = decode_snapshot(encode_snapshot(s));
                 return again.ok() && *again == s;
             });
+        case Decoder::packets:
+            return read_packets(body);
+        case Decoder::login:
+            return read_login(data[1], body);
+        case Decoder::parameters:
+            return read_parameters(data[1], body);
+        case Decoder::rows:
+            return read_rows(data[1], body);
     }
 }
 
@@ -130,6 +188,15 @@ std::vector<std::string> seeds() {
              R"({"cluster": {"name": "x", "expect": 3}, "node": {"id": 1, "address": "127.0.0.1", "port": 6000},
 "discovery": {"peers": ["a:1"], "multicast": "239.1.1.1"}, "mysql": {"mode": "external"}, "log": {"level": "info"}} // end)"));
     all.push_back(seed(Decoder::names, 0, to_string(TxnId{Epoch{1}, 2})));
+    std::string packets;
+    gateway::PacketWriter().append(packets, "\3SELECT 1");
+    all.push_back(seed(Decoder::packets, 0, packets));
+    all.push_back(seed(Decoder::login, 0,
+                       std::string("\x05\xa6\xff\x01\0\0\0\1\x2d", 9) + std::string(23, '\0') +
+                           std::string("app\0\2abshop\0mysql_native_password\0\4\1n\1v", 43)));
+    all.push_back(seed(Decoder::parameters, 0, std::string("SELECT ?, ?\0\1\3\0\xfd\0\7\0\0\0\1x", 23)));
+    all.push_back(seed(Decoder::rows, 253, "\1a\1b\1c\0012\0013\0014"));
+    all.push_back(seed(Decoder::rows, 10, std::string("\n2026-11-28\n2026-11-28\n2026-11-28")));
     all.push_back(seed(Decoder::names, 0, request_name(samples::session(), RequestNumber{3})));
     return all;
 }

@@ -7,9 +7,13 @@ A block whose first line is `# not run here: REASON` is left out: it concerns ot
 import os
 import re
 import subprocess
+import sys
 import tempfile
 
-from ddb_cluster import BIN, ROOT, SLOW, check, main, note, path
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tools", "lib"))
+
+from layout import choose_port  # noqa: E402
+from ddb_cluster import BIN, ROOT, SLOW, check, main, note, path  # noqa: E402
 
 
 def blocks():
@@ -27,8 +31,11 @@ def commands():
         note(block.strip().replace("\n", "\n  "))
     script = "set -euo pipefail\n" + "\n".join(chosen)
     with tempfile.TemporaryDirectory(prefix="ddb-system.", dir="/tmp") as home:
-        # The README speaks of build/bin and of a directory of the reader's choice.
-        env = dict(os.environ, XDG_CONFIG_HOME=os.path.join(home, "config"), PATH=path(), DDB_BIN=BIN, TMPDIR=home)
+        # The README speaks of build/bin, of a directory of the reader's choice, and of the usual port if that is free.
+        port = choose_port(["127.0.0.1", "127.0.0.2", "127.0.0.3"], 0)
+        script = script.replace("-P 6002", f"-P {port + 2}")
+        env = dict(os.environ, XDG_CONFIG_HOME=os.path.join(home, "config"), PATH=path(), DDB_BIN=BIN, TMPDIR=home,
+                   DDB_TEST_PORT=str(port))
         try:
             result = subprocess.run(["bash", "-c", script], cwd=ROOT, env=env, stdin=subprocess.DEVNULL, capture_output=True,
                                     text=True, timeout=300 * SLOW, check=False)

@@ -101,6 +101,7 @@ class ScriptedNode {
             rows.session = execute.session;
             rows.request = execute.request;
             reply(rows);
+            end.rows = 2;
         } else if (execute.sql.starts_with("insert")) {
             end.txn = TxnId{Epoch{7}, 12};
             end.outcome.affected_rows = 1;

@@ -20,6 +20,7 @@ namespace {
 // Nodes as a script: each message sent goes to `on_message`, which answers, stays silent, or loses the connection.
 struct FakeCluster {
     std::deque<SessionMessage> inbox;
+    std::optional<std::uint64_t> row_count;  // of the result that the next answer ends
     std::vector<SessionMessage> sent;
     bool up = true;  // connect() succeeds
     bool connected = false;
@@ -39,6 +40,7 @@ struct FakeCluster {
     void lose() {
         connected = false;
         inbox.clear();
+        row_count.reset();
     }
     void answer(const Execute& to, std::optional<Error> error = std::nullopt, TxnId txn = {}, std::uint16_t flags = 2) {
         ResultEnd end;
@@ -50,6 +52,7 @@ struct FakeCluster {
         end.node = NodeId{1};
         end.coordinator = NodeId{3};
         end.index = LogIndex{100 + to.request.value};
+        end.rows = std::exchange(row_count, std::nullopt);
         inbox.push_back(end);
     }
     void rows(const Execute& to, const std::vector<Cells>& cells) {
@@ -57,6 +60,7 @@ struct FakeCluster {
         ResultRows bytes = chunk(cells);
         bytes.session = to.session;
         bytes.request = to.request;
+        row_count = cells.size();
         inbox.push_back(header);
         inbox.push_back(bytes);
     }
@@ -288,6 +292,19 @@ TEST_CASE_METHOD(Fixture, "a large result that breaks off is an error, and credi
     CHECK(listener.ends == 1);
 }
 
+TEST_CASE_METHOD(Fixture, "an answer whose rows were lost on the way is no empty result") {
+    open();
+    cluster.on_execute = [](FakeCluster& c, const Execute& e) {
+        c.rows(e, {{"a"}, {"b"}});
+        c.inbox.clear();
+        c.answer(e);
+    };
+    const auto error = run("select 1");
+    REQUIRE(error);
+    CHECK(error->code == ErrorCode::io);
+    CHECK(error->message.find("lost on the way") != std::string::npos);
+}
+
 TEST_CASE_METHOD(Fixture, "credit goes back as rows are taken") {
     open();
     cluster.on_execute = [](FakeCluster& c, const Execute& e) {
@@ -298,6 +315,7 @@ TEST_CASE_METHOD(Fixture, "credit goes back as rows are taken") {
             if (i == 0) c.inbox.push_back(ResultHeader{e.session, e.request, {column("v", 253)}});
             c.inbox.push_back(bytes);
         }
+        c.row_count = 10;
         c.answer(e);
     };
     CHECK(!run("select 1"));

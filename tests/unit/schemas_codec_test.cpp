@@ -55,6 +55,7 @@ TEST_CASE("fields survive, not just bytes") {
     CHECK(e.error->mysql_code == 1062);
     CHECK(e.error->sqlstate == "23000");
     CHECK(e.redirected);
+    CHECK(e.rows == 12);
     CHECK(e.database == "db");
 }
 

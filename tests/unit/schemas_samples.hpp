@@ -125,6 +125,7 @@ inline std::vector<SessionMessage> session_messages() {
     end.members = 3;
     end.database = "db";
     end.redirected = true;
+    end.rows = 12;
     ResultEnd plain;
     plain.session = session();
     return {
