@@ -458,6 +458,10 @@ bool Driver::applied_everywhere(LogIndex index) {
                        [&](const core::PeerStatus& peer) { return !peer.reachable || peer.applied >= index; });
 }
 
+session::NodeTable Driver::show(session::DdbView view) {
+    return verbs_.table(view);
+}
+
 void Driver::log(int level, const std::string& text) {
     spdlog::log(static_cast<spdlog::level::level_enum>(level), "{}", text);
 }

@@ -71,6 +71,7 @@ class Driver final : public session::SessionHost {
     void propose(const core::Propose& proposal) override;
     std::uint16_t holders(LogIndex index) override;
     [[nodiscard]] bool applied_everywhere(LogIndex index) override;
+    [[nodiscard]] session::NodeTable show(session::DdbView view) override;
     void log(int level, const std::string& text) override;
     void wake() override;
 

@@ -73,6 +73,11 @@ json newcomers_json(const core::CoreStatus& status) {
     return list;
 }
 
+std::optional<std::string> cell(const json& value) {
+    if (value.is_null()) return std::nullopt;
+    return value.is_string() ? value.get<std::string>() : value.dump();
+}
+
 bool planned(const std::string& verb) {
     return verb == "snapshot" || verb == "trace";
 }
@@ -332,6 +337,23 @@ std::string Verbs::nodes_json() const {
     }
     if (!self_done) describe_self();
     return json{{"nodes", nodes}, {"seen_by", context_.self.value}}.dump();
+}
+
+session::NodeTable Verbs::table(session::DdbView view) const {
+    session::NodeTable table;
+    if (view == session::DdbView::status) {
+        table.columns = {"Variable_name", "Value"};
+        const json document = json::parse(status_json());
+        for (const auto& [name, value] : document.items()) table.rows.push_back({name, cell(value)});
+        return table;
+    }
+    table.columns = {"id", "address", "port", "role", "state", "epoch", "last", "applied", "lag"};
+    const json document = json::parse(nodes_json());
+    for (const json& node : document["nodes"]) {
+        auto& row = table.rows.emplace_back();
+        for (const std::string& column : table.columns) row.push_back(cell(node[column]));
+    }
+    return table;
 }
 
 std::string Verbs::health_json() const {

@@ -49,6 +49,8 @@ class Verbs {
     void on_command(const core::CommandAnswer& answer);
     void on_audit(std::uint64_t token, const Result<std::string>& result);
     void tick(std::uint64_t now_ms);  // deadlines
+    // SHOW DDB STATUS (a row for each key of `status`) and NODES (a row for each node), as this node sees it.
+    [[nodiscard]] session::NodeTable table(session::DdbView view) const;
 
     // Tokens of core questions with this bit are ours, the others the session engine's.
     static constexpr std::uint64_t token_bit = 1ULL << 63;

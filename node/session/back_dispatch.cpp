@@ -35,6 +35,10 @@ void BackSession::dispatch() {
         case StatementKind::refused:
             finish_error(Error{ErrorCode::invalid_argument, statement.refusal, 1235, "42000"});
             return;
+        case StatementKind::ddb_set:
+        case StatementKind::ddb_show:
+            finish_error(fail(ErrorCode::invalid_argument, "the node that a client talks to answers this itself"));
+            return;
         case StatementKind::empty:
             finish_ok();
             return;

@@ -135,9 +135,23 @@ constexpr std::string_view per_node =
     return out;
 }
 
+// `tokens` behind SHOW DDB.
+[[nodiscard]] Classified classify_show_ddb(Tokens tokens) {
+    constexpr std::array<std::pair<std::string_view, DdbView>, 3> views{
+        {{"STATUS", DdbView::status}, {"NODES", DdbView::nodes}, {"TRANSACTIONS", DdbView::transactions}}};
+    for (const auto& [name, view] : views) {
+        if (!token_at(tokens, 0).is(name) || tokens.size() != 1) continue;
+        Classified out = of(StatementKind::ddb_show);
+        out.view = view;
+        return out;
+    }
+    return refuse("SHOW DDB is followed by STATUS, NODES or TRANSACTIONS");
+}
+
 [[nodiscard]] Classified classify_show(std::string_view sql, Tokens tokens) {
     const Token second = token_at(tokens, 1);
     const bool counted = second.is("COUNT") && (head_has(tokens, "WARNINGS") || head_has(tokens, "ERRORS"));
+    if (second.is("DDB")) return classify_show_ddb(tokens.subspan(2));
     if (second.is("WARNINGS") || second.is("ERRORS") || counted) return of(StatementKind::diagnostics);
     return classify_read(sql);
 }

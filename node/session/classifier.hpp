@@ -10,6 +10,8 @@
 #include <string>
 #include <string_view>
 
+#include "schemas/session_messages.hpp"
+
 namespace ddb::session {
 
 enum class StatementKind : std::uint8_t {
@@ -32,8 +34,12 @@ enum class StatementKind : std::uint8_t {
     account,  // as ddl, and secret
     lock_tables,
     unlock_tables,
+    ddb_set,   // SET ddb_…: read level and write concern of the session; no server knows them
+    ddb_show,  // SHOW DDB …
     refused,
 };
+
+enum class DdbView : std::uint8_t { status, nodes, transactions };
 
 struct Classified {
     StatementKind kind = StatementKind::dml;
@@ -50,6 +56,9 @@ struct Classified {
     std::optional<bool> autocommit;                 // of set
     std::optional<bool> read_only_default;          // SET [SESSION] TRANSACTION READ ONLY | WRITE
     std::optional<bool> each_statement_reads_anew;  // READ COMMITTED or less (true), more (false)
+    std::optional<Consistency> read_consistency;    // of ddb_set
+    std::optional<WriteConcern> write_concern;      // of ddb_set
+    DdbView view = DdbView::status;                 // of ddb_show
     std::string refusal;                            // of refused: the reason and the way out
 };
 

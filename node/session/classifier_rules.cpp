@@ -131,6 +131,34 @@ void read_transaction_words(Tokens tokens, Classified& out) {
     }
 }
 
+// The word or string that an assignment gives; empty when it is anything else.
+[[nodiscard]] std::string_view single_value(const Assignment& assignment) {
+    if (assignment.value.size() != 1) return {};
+    const Token& token = assignment.value[0];
+    const bool named = token.kind == Token::Kind::word || token.kind == Token::Kind::string;
+    return named ? token.text : std::string_view{};
+}
+
+// SET ddb_…; a reason when it is refused.
+[[nodiscard]] std::string take_own(const Assignment& assignment, Classified& out) {
+    if (assignment.global) return "SET GLOBAL ddb_… is refused: these belong to a session; use SET SESSION";
+    const std::string_view value = single_value(assignment);
+    const bool standard = equals_ignoring_case(value, "DEFAULT");
+    if (equals_ignoring_case(assignment.name, "DDB_READ_CONSISTENCY")) {
+        if (standard || equals_ignoring_case(value, "STRONG")) out.read_consistency = Consistency::strong;
+        if (equals_ignoring_case(value, "SESSION")) out.read_consistency = Consistency::session;
+        if (equals_ignoring_case(value, "LOCAL")) out.read_consistency = Consistency::local;
+        return out.read_consistency ? "" : "ddb_read_consistency is 'strong', 'session' or 'local'";
+    }
+    if (equals_ignoring_case(assignment.name, "DDB_WRITE_CONCERN")) {
+        if (standard || equals_ignoring_case(value, "MAJORITY")) out.write_concern = WriteConcern::majority;
+        if (equals_ignoring_case(value, "ALL")) out.write_concern = WriteConcern::all;
+        return out.write_concern ? "" : "ddb_write_concern is 'majority' or 'all'";
+    }
+    return "unknown variable '" + std::string(assignment.name) +
+           "': ddb has ddb_read_consistency and ddb_write_concern";
+}
+
 // Effects of one assignment on the session; a reason when it is refused.
 [[nodiscard]] std::string take_effect(const Assignment& assignment, Classified& out) {
     if (pinned(assignment)) {
@@ -214,16 +242,24 @@ Classified classify_set(Tokens tokens) {
         out.secret = true;
         return out;
     }
+    bool own = false;
+    bool others = false;
     for (std::size_t i = 0; i < tokens.size();) {
         if (token_at(tokens, i).is("NAMES") || token_at(tokens, i).is("CHARACTER") ||
             token_at(tokens, i).is("CHARSET") || token_at(tokens, i).is("ROLE")) {
             out.session_state = true;  // no "=": the rest of the item is words
         }
         const Assignment assignment = take_assignment(tokens, i);
-        std::string reason = take_effect(assignment, out);
+        const bool of_ddb = !assignment.user_variable && starts_with_ignoring_case(assignment.name, "DDB_");
+        (of_ddb ? own : others) = true;
+        std::string reason = of_ddb ? take_own(assignment, out) : take_effect(assignment, out);
         if (!reason.empty()) return refuse(std::move(reason));
         if (!assignment.user_variable && !assignment.global) out.session_state = true;
     }
+    if (!own) return out;
+    if (others) return refuse("SET ddb_… stands alone: no server knows it; set other variables in another statement");
+    out.kind = StatementKind::ddb_set;
+    out.session_state = false;
     return out;
 }
 

@@ -126,7 +126,7 @@ void FrontSession::begin(Execute execute) {
     if (execute.timeout_ms == 0) active_->begin_until_ms = parts_.now_ms + begin_ms_max;
     active_->in_transaction = in_transaction_;
     active_->execute = std::move(execute);
-    if (answer_without_work()) return;
+    if (answer_of_ddb() || answer_without_work()) return;
     if (may_read_here()) {
         read_locally();
     } else {

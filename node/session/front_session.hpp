@@ -103,6 +103,10 @@ class FrontSession {
     void cancel_local();
     [[nodiscard]] std::function<void(SessionMessage)> deliver() const;
 
+    // front_ddb.cpp
+    [[nodiscard]] bool answer_of_ddb();
+    void answer_table(const NodeTable& table);
+
     // front_forward.cpp
     void forward();
     [[nodiscard]] bool open_back();
@@ -122,6 +126,8 @@ class FrontSession {
     bool closed_ = false;
     std::string database_;
     LogIndex seen_;
+    std::optional<Consistency> read_consistency_;  // by SET; what the client says with a request otherwise
+    std::optional<WriteConcern> write_concern_;
     std::deque<Execute> queue_;
     std::optional<Active> active_;
     RequestNumber last_request_;

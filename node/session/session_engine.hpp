@@ -9,9 +9,12 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "node/core/io.hpp"
+#include "node/session/classifier.hpp"
 #include "node/storage/local_database.hpp"
 #include "schemas/ids.hpp"
 #include "schemas/result.hpp"
@@ -36,6 +39,12 @@ struct SessionLimits {
     std::string service_user = "ddb";  // the node's own account: nobody may log in as it
 };
 
+// What the node tells of itself and of the others, as a result.
+struct NodeTable {
+    std::vector<std::string> columns;
+    std::vector<std::vector<std::optional<std::string>>> rows;  // each as long as `columns`
+};
+
 // What the engine asks of the node. All calls are made on the loop thread, but wake().
 class SessionHost {
   public:
@@ -47,6 +56,7 @@ class SessionHost {
     virtual void propose(const core::Propose& proposal) = 0;        // answered by on_accepted / on_refused / on_unknown
     virtual std::uint16_t holders(LogIndex index) = 0;              // voters that hold it durably
     [[nodiscard]] virtual bool applied_everywhere(LogIndex index) = 0;  // by every live member: write concern `all`
+    [[nodiscard]] virtual NodeTable show(DdbView view) = 0;             // status or nodes
     virtual void log(int level, const std::string& text) = 0;  // spdlog level; never with SQL of secret statements
     virtual void wake() = 0;                                   // any thread: let the loop call pump() soon
 };

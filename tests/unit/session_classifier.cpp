@@ -5,6 +5,7 @@
 #include "node/session/classifier.hpp"
 #include "node/session/sql_scan.hpp"
 
+using namespace ddb;
 using namespace ddb::session;
 using Kind = StatementKind;
 
@@ -300,5 +301,23 @@ TEST_CASE("random bytes are classified without harm") {
             sql += alphabet[(state >> 33) % (sizeof alphabet - 1)];
         }
         (void)classify(sql);
+    }
+}
+
+TEST_CASE("statements of ddb's own") {
+    const auto both = classify("SET @@session.ddb_read_consistency = local, DDB_WRITE_CONCERN = 'ALL'");
+    CHECK(both.kind == StatementKind::ddb_set);
+    CHECK(both.read_consistency == Consistency::local);
+    CHECK(both.write_concern == WriteConcern::all);
+    CHECK_FALSE(both.session_state);
+    CHECK(classify("SET ddb_read_consistency = session").read_consistency == Consistency::session);
+    CHECK(classify("SET @ddb_x = 1").kind == StatementKind::set);
+    CHECK(classify("SHOW DDB NODES").view == DdbView::nodes);
+    CHECK(classify("SHOW DDB TRANSACTIONS").kind == StatementKind::ddb_show);
+    for (const char* sql :
+         {"SET ddb_read_consistency =", "SET ddb_read_consistency = 1", "SET ddb_write_concern = (SELECT 1)",
+          "SET ddb_ = 1", "SHOW DDB", "SHOW DDB STATUS WHERE 1"}) {
+        INFO(sql);
+        CHECK(classify(sql).kind == StatementKind::refused);
     }
 }

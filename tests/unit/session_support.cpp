@@ -353,4 +353,17 @@ void Client::credit(RequestNumber request, std::uint32_t bytes) {
     node.engine->on_message(Origin{{}, name}, Credit{session, request, bytes}, bench.now_ms());
 }
 
+Bench& bench() {
+    static Bench instance;
+    return instance;
+}
+
+Client fresh(const char* table) {
+    Client client(bench(), *bench().node);
+    client.good("CREATE DATABASE IF NOT EXISTS d");
+    client.good("USE d");
+    client.good(std::string("CREATE TABLE ") + table + " (id INT PRIMARY KEY, v INT) ENGINE=InnoDB");
+    return client;
+}
+
 }  // namespace ddb::session::test

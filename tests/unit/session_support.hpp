@@ -33,6 +33,10 @@ class TestNode final : public SessionHost {
     void propose(const core::Propose& proposal) override;
     std::uint16_t holders(LogIndex) override { return 1; }
     [[nodiscard]] bool applied_everywhere(LogIndex) override { return true; }
+    [[nodiscard]] NodeTable show(DdbView view) override {
+        if (view == DdbView::nodes) return {{"id", "lag"}, {{"1", "0"}, {"2", std::nullopt}}};
+        return {{"Variable_name", "Value"}, {{"role", std::string(300, 'x')}}};
+    }
     void log(int level, const std::string& text) override;
     void wake() override;
 
@@ -128,5 +132,10 @@ class Client {
     std::uint32_t credit_bytes = result_credit_bytes_default;
     RequestNumber last;
 };
+
+// Starting a server takes a second: one for all cases, each with a table of its own.
+[[nodiscard]] Bench& bench();
+// A client of the coordinator, with database d in use and this table (id, v) made.
+[[nodiscard]] Client fresh(const char* table);
 
 }  // namespace ddb::session::test
