@@ -81,6 +81,7 @@ Status Driver::open_gateway(const std::string& bind_address) {
     parts.service = [this] { return parts_.database.service(); };
     parts.post = [this](AccountHashes answer) { parts_.mailbox.post_always(LoopEvent{std::move(answer)}); };
     gateway::GatewayOptions options;
+    options.node = config_.id;
     options.address = bind_address;
     options.port = parts_.settings.gateway_port;
     auto front = MysqlFront::open(std::move(parts), options);

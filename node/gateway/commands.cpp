@@ -63,6 +63,7 @@ void Conversation::on_command(std::string_view payload) {
         case com_process_kill: {
             const auto id = FieldReader(payload).integer(4);
             if (!id) return put_error(malformed());
+            if (is_ours(*id)) return on_kill({*id, false});
             return execute(Answer::ok_only, "KILL " + std::to_string(*id));
         }
         case com_ping:
@@ -112,6 +113,7 @@ void Conversation::on_query(std::string_view sql) {
     if (is_empty_statement(sql)) {
         return put_error(Error{ErrorCode::sql, "Query was empty", 1065, "42000"});
     }
+    if (const auto kill = parse_kill(sql); kill && is_ours(kill->connection_id)) return on_kill(*kill);
     if (!multi_statements_) return execute(Answer::text, std::string(sql));
     auto statements = split_statements(sql);
     std::string first = std::move(statements.front());
@@ -120,6 +122,15 @@ void Conversation::on_query(std::string_view sql) {
     running_->statements = std::move(statements);
     state_ = State::running;
     execute_now(std::move(first));
+}
+
+void Conversation::on_kill(const KillRequest& request) {
+    if (request.connection_id == connection_id_) {
+        if (!request.query_only) return refuse(Error{ErrorCode::sql, "Connection was killed", 1927, "70100"});
+        return put_error(Error{ErrorCode::sql, "Query execution was interrupted", 1317, "70100"});
+    }
+    if (const Status status = host_.kill(request, credentials_.user); !status) return put_error(status.error());
+    put_ok();
 }
 
 void Conversation::on_field_list(std::string_view payload) {

@@ -102,7 +102,11 @@ Error mysql_error_of(Error error) {
 
 Conversation::Conversation(ConversationHost& host, ConversationLimits limits, std::uint32_t connection_id,
                            const std::string& server_version)
-    : host_(host), limits_(limits), reader_(login_packet_bytes_max), offered_(offered_capabilities) {
+    : host_(host),
+      limits_(limits),
+      connection_id_(connection_id),
+      reader_(login_packet_bytes_max),
+      offered_(offered_capabilities) {
     challenge_ = host_.new_challenge();
     ServerGreeting greeting;
     // Clients know MariaDB by this prefix, and by it alone that dates and types are MariaDB's.
@@ -270,8 +274,19 @@ void Conversation::tick(std::uint64_t now_ms) {
 void Conversation::shut_down(const Error& error) {
     if (state_ == State::closing) return;
     if (state_ == State::idle || state_ == State::opening || state_ == State::checking) {
-        put_error(mysql_error_of(error));
+        put_unasked(error);
     }
+    state_ = State::closing;
+}
+
+// What runs is told to stop; its end comes with the engine's answer.
+void Conversation::killed(bool query_only) {
+    if (state_ == State::running) {
+        running_->statements.clear();
+        host_.send(Cancel{session_, request_});
+    }
+    if (query_only || state_ == State::closing) return;
+    put_unasked(Error{ErrorCode::sql, "Connection was killed", 1927, "70100"});
     state_ = State::closing;
 }
 
@@ -289,6 +304,12 @@ void Conversation::put_ok() {
 
 void Conversation::put_error(const Error& error) {
     put(encode_error(mysql_error_of(error)));
+}
+
+// As a server: packet number 0 where no command waits for its answer.
+void Conversation::put_unasked(const Error& error) {
+    if (state_ == State::idle) writer_.set_sequence(0);
+    put_error(error);
 }
 
 // The command is answered; what the client sent meanwhile comes next, by the owner's next call.

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "node/gateway/handshake.hpp"
+#include "node/gateway/kill_statement.hpp"
 #include "node/gateway/packets.hpp"
 #include "node/gateway/replies.hpp"
 #include "schemas/session_messages.hpp"
@@ -35,6 +36,9 @@ class ConversationHost {
     [[nodiscard]] virtual SessionId new_session() = 0;        // never used before
     [[nodiscard]] virtual std::string new_challenge() = 0;    // scramble_bytes bytes, none of them 0
     [[nodiscard]] virtual std::string peer_name() const = 0;  // address of the client, for messages
+    // Ends another client's statement or connection. Errors as a server's: 1094 (no such connection here), 1095 (of
+    // another user).
+    virtual Status kill(const KillRequest& request, const std::string& by) = 0;
 };
 
 struct PreparedStatement;
@@ -54,6 +58,7 @@ class Conversation {
     void on_output_drained();  // everything given so far left: more rows may come
     void tick(std::uint64_t now_ms);
     void shut_down(const Error& error);  // says so to the client, then ends
+    void killed(bool query_only);        // by another client
 
     // What is to be sent; the owner takes it.
     [[nodiscard]] std::string& output() { return output_; }
@@ -66,6 +71,7 @@ class Conversation {
         return listens || (state_ != State::closing && reader_.buffered() == 0);
     }
     [[nodiscard]] const SessionId& session() const { return session_; }
+    [[nodiscard]] const std::string& user() const { return credentials_.user; }
 
   private:
     enum class State : std::uint8_t { greeting, switching, checking, opening, idle, running, closing };
@@ -101,12 +107,14 @@ class Conversation {
     void put(std::string_view payload);
     void put_ok();
     void put_error(const Error& error);
+    void put_unasked(const Error& error);
     void put_end_of_columns(bool more);
     void finish();
 
     // commands.cpp
     void on_command(std::string_view payload);
     void on_query(std::string_view sql);
+    void on_kill(const KillRequest& request);
     void on_field_list(std::string_view payload);
     void on_change_user(std::string_view payload);
     void on_reset_connection();
@@ -130,6 +138,7 @@ class Conversation {
 
     ConversationHost& host_;
     const ConversationLimits limits_;
+    const std::uint32_t connection_id_;
     PacketReader reader_;
     PacketWriter writer_;
     std::string output_;

@@ -27,6 +27,7 @@ class GatewayHost {
 };
 
 struct GatewayOptions {
+    NodeId node;  // our own
     std::string address;
     std::uint16_t port = 0;
     std::size_t connections_max = 500;

@@ -20,6 +20,11 @@ constexpr std::uint16_t error_lost_connection = 2013;
 }
 
 [[nodiscard]] Error lost_connection(const Error& cause, bool in_transaction) {
+    if (cause.mysql_code == error_interrupted) {
+        const std::string rolled_back =
+            in_transaction ? " in the middle of its result, the transaction was rolled back" : "";
+        return Error{ErrorCode::sql, cause.message + rolled_back, error_interrupted, "70100"};
+    }
     const std::string text = "the connection to the database server was lost, the " +
                              std::string(in_transaction ? "transaction" : "statement") +
                              " was rolled back: " + cause.message;

@@ -250,7 +250,7 @@ Classified classify_set(Tokens tokens) {
             out.session_state = true;  // no "=": the rest of the item is words
         }
         const Assignment assignment = take_assignment(tokens, i);
-        const bool of_ddb = !assignment.user_variable && starts_with_ignoring_case(assignment.name, "DDB_");
+        const bool of_ddb = !assignment.user_variable && starts_ignoring_case(assignment.name, "DDB_");
         (of_ddb ? own : others) = true;
         std::string reason = of_ddb ? take_own(assignment, out) : take_effect(assignment, out);
         if (!reason.empty()) return refuse(std::move(reason));

@@ -17,7 +17,9 @@ Status CreditStream::take(SessionMessage message, std::size_t bytes) {
         const auto needed = static_cast<std::int64_t>(std::min<std::size_t>(bytes, initial_credit_));
         const bool in_time = changed_.wait_for(lock, std::chrono::milliseconds(slow_reader_ms_max),
                                                [&] { return cancelled_ || credit_ >= needed; });
-        if (cancelled_) return fail(ErrorCode::shutting_down, "the request was cancelled");
+        // Not `sql`: what is left of the result is not read, and the connection cannot go on.
+        if (cancelled_)
+            return Error{ErrorCode::shutting_down, "Query execution was interrupted", error_interrupted, "70100"};
         if (!in_time) return fail(ErrorCode::overloaded, "the client did not read its result for 60 seconds");
         credit_ -= static_cast<std::int64_t>(bytes);
     }

@@ -58,6 +58,8 @@ class KeptResult final : public ResultSink {
     std::deque<SessionMessage> messages_;
 };
 
+inline constexpr std::uint16_t error_interrupted = 1317;
+
 // How a statement ended on the server.
 struct StatementEnd {
     std::optional<Error> error;

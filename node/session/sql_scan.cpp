@@ -33,10 +33,6 @@ bool equals_ignoring_case(std::string_view text, std::string_view upper_text) {
     return true;
 }
 
-bool starts_with_ignoring_case(std::string_view text, std::string_view upper) {
-    return equals_ignoring_case(text.substr(0, upper.size()), upper);
-}
-
 bool starts_ignoring_case(std::string_view text, std::string_view upper_text) {
     return text.size() >= upper_text.size() && equals_ignoring_case(text.substr(0, upper_text.size()), upper_text);
 }

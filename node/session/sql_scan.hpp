@@ -59,7 +59,6 @@ class SqlScanner {
 [[nodiscard]] std::vector<Token> scan(std::string_view sql, std::size_t count_max);
 
 [[nodiscard]] bool equals_ignoring_case(std::string_view text, std::string_view upper);
-[[nodiscard]] bool starts_with_ignoring_case(std::string_view text, std::string_view upper);
 // `upper` must be upper case.
 [[nodiscard]] bool contains_ignoring_case(std::string_view text, std::string_view upper);
 [[nodiscard]] bool starts_ignoring_case(std::string_view text, std::string_view upper);

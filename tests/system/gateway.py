@@ -9,6 +9,8 @@ import random
 import socket
 import subprocess
 import sys
+import threading
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tools", "lib"))
 
@@ -140,8 +142,73 @@ def nonsense():
             client.close()
 
 
-def coordinator_killed():
+def connect(cluster, node, user=USER, password=PASSWORD):
     import pymysql  # only here: the other tests do without
+
+    return pymysql.connect(host=cluster.nodes[node]["address"], port=cluster.port + 2, user=user, password=password,
+                           read_timeout=30 * SLOW, write_timeout=30 * SLOW)
+
+
+def told(run):
+    """The number of the error that run() ends with; 0 without one."""
+    import pymysql
+
+    try:
+        run()
+        return 0
+    except pymysql.err.Error as error:
+        return error.args[0]
+
+
+def ddb_statements():
+    with Cluster() as cluster:
+        for statement in account():
+            cluster.sql(1, statement)
+        good(cluster, 1, "CREATE DATABASE s; CREATE TABLE s.t (id INT PRIMARY KEY); INSERT INTO s.t VALUES (1)")
+        cluster.settle()
+        for node in cluster.nodes:
+            rows = [line.split("\t") for line in good(cluster, node, "SHOW DDB NODES").splitlines()]
+            equal(sorted(row[0] for row in rows), ["1", "2", "3"], f"nodes that node {node} shows")
+            values = dict(line.split("\t", 1) for line in good(cluster, node, "SHOW DDB STATUS").splitlines())
+            equal(values["id"], str(node), "the node that answers")
+            wait_until(lambda node=node: "TXN-" in good(cluster, node, "SHOW DDB TRANSACTIONS"), 10,
+                       f"transactions that node {node} shows")
+            equal(good(cluster, node, "SET ddb_write_concern = 'all'; INSERT INTO s.t VALUES "
+                       f"({node + 10}); SET ddb_read_consistency = 'local'; SELECT COUNT(*) FROM s.t"), str(node + 1), "rows")
+        down = cluster.others(1)
+        for node in down:
+            cluster.kill(node, with_mysql=True)
+        equal(good(cluster, 1, "SET ddb_read_consistency = 'local'; SELECT COUNT(*) FROM s.t"), "4", "a local read without majority")
+
+
+def kills():
+    with Cluster() as cluster:
+        for statement in account() + account("other", "x"):
+            cluster.sql(1, statement)
+        node = cluster.others(cluster.coordinator())[0]
+        victim, killer, stranger = connect(cluster, node), connect(cluster, node), connect(cluster, node, "other", "x")
+        elsewhere = connect(cluster, cluster.coordinator())
+        number = victim.thread_id()
+        answers = []
+        sleeper = threading.Thread(target=lambda: answers.append(told(lambda: victim.query("SELECT SLEEP(60) FROM mysql.user"))))
+        begin = time.monotonic()
+        sleeper.start()
+        time.sleep(0.5)
+        equal(told(lambda: stranger.query(f"KILL QUERY {number}")), 1095, "of another user")
+        equal(told(lambda: elsewhere.query(f"KILL QUERY {number}")), 1094, "on another node")
+        killer.query(f"KILL QUERY {number}")
+        sleeper.join()
+        check(time.monotonic() - begin < 30, "it ended early")
+        check(answers[0] in (0, 1317), f"a killed statement: {answers}")
+        equal(told(lambda: victim.query("SELECT 1")), 0, "the session goes on")
+        killer.kill(number)
+        check(told(lambda: victim.query("SELECT 1")) in (1927, 2006, 2013), "the connection has ended")
+        equal(told(lambda: killer.query(f"KILL {number}")), 1094, "nobody any more")
+        check(told(lambda: killer.query(f"KILL {killer.thread_id()}")) in (1927, 1317, 2013), "oneself")
+
+
+def coordinator_killed():
+    import pymysql
 
     with Cluster() as cluster:
         first = cluster.coordinator()
@@ -149,10 +216,7 @@ def coordinator_killed():
         for statement in account():
             cluster.sql(node, statement)
 
-        def connect():
-            return pymysql.connect(host=cluster.nodes[node]["address"], port=cluster.port + 2, user=USER, password=PASSWORD,
-                                   read_timeout=30 * SLOW, write_timeout=30 * SLOW)
-        idle, busy = connect(), connect()
+        idle, busy = connect(cluster, node), connect(cluster, node)
         with idle.cursor() as cursor:
             cursor.execute("CREATE DATABASE k")
             cursor.execute("CREATE TABLE k.t (id INT PRIMARY KEY)")
@@ -181,4 +245,4 @@ def coordinator_killed():
 
 
 if __name__ == "__main__":
-    main(same_as_a_plain_server, logins, dump_and_return, nonsense, coordinator_killed)
+    main(same_as_a_plain_server, logins, dump_and_return, nonsense, ddb_statements, kills, coordinator_killed)

@@ -27,6 +27,11 @@ class Engine final : public ConversationHost {
     }
     [[nodiscard]] std::string new_challenge() override { return challenge; }
     [[nodiscard]] std::string peer_name() const override { return "192.0.2.1"; }
+    Status kill(const KillRequest& request, const std::string& by) override {
+        kills.emplace_back(request.connection_id, request.query_only, by);
+        if (by == "app") return ok();
+        return Error{ErrorCode::sql, "no", 1095, "HY000"};
+    }
 
     template <class T>
     [[nodiscard]] const T& last() const {
@@ -37,6 +42,7 @@ class Engine final : public ConversationHost {
 
     std::vector<SessionMessage> sent;
     std::vector<std::string> asked;
+    std::vector<std::tuple<std::uint64_t, bool, std::string>> kills;
     std::uint8_t sessions = 0;
 };
 
@@ -231,6 +237,35 @@ TEST_CASE("several statements run one after the other, and stop at the first err
     CHECK(error_code(answers[1]) == 1047);
     client.command("\x0e");
     CHECK(client.take()[0] == '\0');
+}
+
+TEST_CASE("connections are ended by the number in their greeting") {
+    CHECK(parse_kill("kill 5")->connection_id == 5);
+    CHECK(parse_kill(" /* x */ KILL SOFT QUERY 1073741825 ;")->query_only);
+    CHECK_FALSE(parse_kill("KILL HARD CONNECTION 7")->query_only);
+    for (const char* sql :
+         {"", "KILL", "KILL x", "KILL QUERY ID 5", "KILL 5 6", "KILL 99999999999999999999", "SELECT 5"}) {
+        INFO(sql);
+        CHECK_FALSE(parse_kill(sql));
+    }
+    Client client;
+    client.log_in();
+    client.command("\3KILL QUERY 1073741999");
+    CHECK(error_code(client.take()) == 1095);
+    REQUIRE(client.engine.kills.size() == 1);
+    CHECK(client.engine.kills[0] == std::tuple<std::uint64_t, bool, std::string>(1073741999, true, "user"));
+    client.command("\3KILL 1234");  // a server's: goes where statements go
+    CHECK(client.engine.last<Execute>().sql == "KILL 1234");
+    client.conversation.on_session(client.end_of_last());
+    CHECK(client.take()[0] == '\0');
+    // Its statement is cancelled; then the connection ends.
+    client.command("\3SELECT SLEEP(9)");
+    client.conversation.killed(true);
+    CHECK(client.engine.last<Cancel>().request == std::get<Execute>(client.engine.sent.end()[-2]).request);
+    CHECK_FALSE(client.conversation.closing());
+    client.conversation.killed(false);
+    CHECK(error_code(client.take()) == 1927);
+    CHECK(client.conversation.closing());
 }
 
 TEST_CASE("commands that are not known, not there or too early") {
