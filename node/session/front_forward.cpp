@@ -80,13 +80,15 @@ bool FrontSession::open_back() {
     OpenSession open = open_;
     open.database = database_;
     parts_.send_to_back(back_node_, std::move(open));
-    for (const auto& sql : replay_) {
+    const auto say_again = [&](std::string sql) {
         Execute execute;  // request number 0: nobody waits for it
         execute.session = open_.session;
-        execute.sql = sql;
+        execute.sql = std::move(sql);
         execute.consistency = Consistency::local;
         parts_.send_to_back(back_node_, std::move(execute));
-    }
+    };
+    for (const auto& sql : replay_) say_again(sql);
+    if (last_insert_id_ != 0) say_again("SET SESSION last_insert_id = " + std::to_string(last_insert_id_));
     return true;
 }
 
@@ -238,6 +240,7 @@ void FrontSession::learn_state(const ResultEnd& end) {
     last_was_local_ = false;
     next_on_back_ = false;
     if (end.error) return;
+    if (end.outcome.last_insert_id != 0) last_insert_id_ = end.outcome.last_insert_id;
     const Classified& statement = active_->statement;
     next_on_back_ = statement.kind == StatementKind::set_transaction;
     if (statement.session_state) stateful_ = true;

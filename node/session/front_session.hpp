@@ -151,6 +151,7 @@ class FrontSession {
     NodeId back_node_;  // 0 = none open
     Epoch back_epoch_;
     bool had_back_ = false;
+    std::uint64_t last_insert_id_ = 0;  // goes along to the next coordinator
     bool in_transaction_ = false;
     bool transaction_lost_ = false;
     bool back_autocommit_ = true;

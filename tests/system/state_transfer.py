@@ -179,7 +179,7 @@ def wiped_and_killed(cluster, node, coordinator):
                 cluster.tool("wipe", node)
         cluster.start(node, wait=False)
         seen = wait_until(lambda: receiving(cluster, node), 30, "the transfer begins")
-        local = cluster.cli(node, "SELECT COUNT(*) FROM x.parent", arguments=["--consistency", "local"], timeout=1)
+        local = cluster.cli(node, "SELECT COUNT(*) FROM x.parent", arguments=["--consistency", "local"], timeout=4)
         check(local.code != OK and "loaded from another" in str(local), f"a half-loaded database is refused in words: {local}")
         wait_level(cluster, node)
         note(f"loaded from node {seen['from']}")

@@ -454,6 +454,8 @@ TEST_CASE("the office changes hands") {
     Client g(bench(), *bench().follower, "root", "d");
     Client h(bench(), *bench().follower, "root", "d");
     f.good("SET @a = 3, sql_mode='ANSI_QUOTES'");
+    f.good("CREATE TABLE t14n (id INT AUTO_INCREMENT PRIMARY KEY) AUTO_INCREMENT=70");
+    const auto made = f.good("INSERT INTO t14n VALUES ()").end.outcome.last_insert_id;
     c.good("BEGIN");
     c.good("INSERT INTO t14 VALUES (1,1)");
     g.good("BEGIN");
@@ -478,6 +480,8 @@ TEST_CASE("the office changes hands") {
     CHECK(c.good("SELECT COUNT(*) FROM t14 WHERE id=1").cell() == "0");
     CHECK(f.good("SELECT @@sql_mode, @a").cell() == "ANSI_QUOTES");
     CHECK(f.good("SELECT @a").cell() == "3");
+    CHECK(made == 70);
+    CHECK(f.good("SELECT LAST_INSERT_ID()").cell() == "70");
     CHECK(c.good("SELECT COUNT(*) FROM t14 WHERE id IN (2,4)").cell() == "2");
     f.good("INSERT INTO t14 VALUES (20,20)");
     c.good("INSERT INTO t14 VALUES (21,21)");
