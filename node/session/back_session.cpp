@@ -264,8 +264,7 @@ void BackSession::finish_error(Error error) {
 // The answer of a statement that needs no decision (any more).
 void BackSession::finish_report(const JobReport& report) {
     ResultEnd end = make_end();
-    end.outcome = outcome_of(report.end);
-    end.rows = rows_of(report.end);
+    tell_end(report.end, end);
     end.status_flags = report.end.ok.status_flags;
     end.error = report.end.error;
     if (end.error) end.outcome = Outcome{0, 0, 0, end.error->mysql_code, {}};

@@ -178,8 +178,7 @@ void BackSession::alone_decided(WriteResult result) {
 // The answer of a write; the statement's own OK packet was kept for it.
 void BackSession::write_decided(const WriteResult& result, std::uint16_t error_code) {
     ResultEnd end = make_end();
-    end.outcome = outcome_of(active_->statement_end);
-    end.rows = rows_of(active_->statement_end);
+    tell_end(active_->statement_end, end);
     end.outcome.error_code = error_code;
     end.status_flags = active_->statement_end.ok.status_flags;
     end.error = active_->statement_end.error;

@@ -191,8 +191,7 @@ void FrontSession::local_done(LocalReport report) {
 
 void FrontSession::end_local(const StatementEnd& ended) {
     ResultEnd end = make_end();
-    end.outcome = outcome_of(ended);
-    end.rows = rows_of(ended);
+    tell_end(ended, end);
     end.error = ended.error;
     if (end.error) end.outcome = Outcome{0, 0, 0, end.error->mysql_code, {}};
     if (!active_->execute.describe) last_was_local_ = true;

@@ -63,15 +63,18 @@ std::size_t size_of_rows(const SessionMessage& message) {
 
 Outcome outcome_of(const StatementEnd& end) {
     Outcome out;
-    out.affected_rows = end.had_rows ? 0 : end.ok.affected_rows;
+    out.affected_rows = end.had_rows ? end.rows : end.ok.affected_rows;
     out.last_insert_id = end.ok.last_insert_id;
     out.warnings = end.ok.warnings;
     out.info = end.ok.info;
     return out;
 }
 
-std::optional<std::uint64_t> rows_of(const StatementEnd& end) {
-    return end.had_rows ? std::optional(end.rows) : std::nullopt;
+void tell_end(const StatementEnd& end, ResultEnd& out) {
+    out.outcome = outcome_of(end);
+    if (!end.had_rows) return;
+    out.rows = end.rows;
+    out.outcome.affected_rows = 0;
 }
 
 namespace {
@@ -132,8 +135,7 @@ StatementEnd run_statement(storage::Connection& connection, const StatementText&
         part.session = session;
         part.request = request;
         part.more = true;
-        part.outcome = outcome_of(end);
-        part.rows = rows_of(end);
+        tell_end(end, part);
         if (auto taken = sink.take(std::move(part), 0); !taken) {
             end.error = taken.error();
             return end;

@@ -82,9 +82,10 @@ struct StatementText {
 [[nodiscard]] StatementEnd run_statement(storage::Connection& connection, const StatementText& text, SessionId session,
                                          RequestNumber request, ResultSink& sink);
 
+// As the log keeps it: of a result with columns, affected_rows is the number of its rows.
 [[nodiscard]] Outcome outcome_of(const StatementEnd& end);
-// ResultEnd::rows
-[[nodiscard]] std::optional<std::uint64_t> rows_of(const StatementEnd& end);
+// As a client is told: `outcome` and `rows`; a result with columns affects none.
+void tell_end(const StatementEnd& end, ResultEnd& out);
 [[nodiscard]] std::size_t size_of_rows(const SessionMessage& message);
 
 }  // namespace ddb::session
