@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """Checks a recorded history. Shares nothing with the product; run alone it takes files that tools/faults kept."""
 
 import sys

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """The audit compares all tables at one index while writes go on; the node that differs is named and rebuilt by itself.
 
 Tables of every kind of key are equal under load; a row changed behind ddb's back without a trace in the binary log is

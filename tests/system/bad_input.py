@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """What no well-behaved client sends: each gets a clear error, and every node lives on and serves."""
 
 import os

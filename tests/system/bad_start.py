@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """Starts that cannot work: each ends at once, with an error that names what is wrong and what was expected."""
 
 import json

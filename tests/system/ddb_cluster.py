@@ -339,6 +339,6 @@ def main(*tests):
             failed.append(test.__name__)
             if not isinstance(error, (Failure, subprocess.TimeoutExpired)):
                 traceback.print_exc(file=sys.stdout)  # a fault of the test's own, or an answer it did not expect
-            print(f"  FAILED: {type(error).__name__}: {error}\n  repeat with: python3 {os.path.relpath(sys.argv[0], ROOT)} "
+            print(f"  FAILED: {type(error).__name__}: {error}\n  repeat with: {os.path.relpath(sys.argv[0], ROOT)} "
                   f"{test.__name__}   (DDB_KEEP=1 keeps the cluster's files)", flush=True)
     sys.exit(1 if failed or not chosen else 0)

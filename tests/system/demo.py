@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """tools/demo --no-shell shows what it promises and leaves nothing behind."""
 
 import glob

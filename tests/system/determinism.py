@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """What runs differently each time, or depends on the server it runs on, must come out equal on every node."""
 
 from ddb_cluster import Cluster, check, equal, main, parallel

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """Nodes and clients find each other with no address configured, on loopback and across network namespaces; programs
 without the cluster's keys are refused, noticed once, and change nothing."""
 

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """The coordinator is killed again and again under write load, alone and together with its database server.
 
 Every acknowledged row is on every node exactly once, nothing that was reported as failed is there, writing goes on within

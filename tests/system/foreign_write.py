@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """Rows written straight into a node's server, past ddb: told in its log once, and counted, on a follower and on the
 coordinator; what ddb itself does, definitions and offices that change hands included, is never taken for it.
 """

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """MySQL clients on every node: what they are told is compared with a plain server's answers, line by line; logins, the
 dump of a database and its return, bytes that are no protocol, and a coordinator that is killed under open sessions.
 """

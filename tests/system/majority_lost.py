@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """Two of three nodes are gone: writes in flight are unknown, later ones fail in time and say why, local reads go on, and
 service comes back by itself with the majority."""
 

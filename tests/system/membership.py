@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """Members come and go by command while clients write: 3 nodes, 5, 3 again; a dead one replaced; the office handed on.
 
 Nothing that was acknowledged is lost, nothing that failed is there, no statement fails because of a change, and what would

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """Runs the commands of README.md: every line of its bash blocks, in order, in one shell that stops at the first error.
 
 A block whose first line is `# not run here: REASON` is left out: it concerns other hosts or ends in a shell.

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """Schemas and data that were not made for ddb: Roundcube's schema, the system's time zones, a dump as mysqldump writes it;
 then many clients inserting on all nodes at once. Every table ends up equal on all servers.
 """

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """One small cluster through its whole life: writes, reads, a transaction, a killed coordinator, catching up, the end.
 
 Run under a sanitizer build as well (DDB_BIN=build-asan/bin DDB_SLOW=4): its reports in a node's log fail the test.

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """A node whose database cannot be brought up to date from the log is loaded from another node's, while the cluster serves.
 
 A node that was away past the end of the kept log, a wiped one that is killed three times on its way back, one whose
