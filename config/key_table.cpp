@@ -194,6 +194,8 @@ const std::vector<KeyReader>& key_table() {
          [](Raw& r, const Json& v) -> Expected {
              return read_number(v, r.settings.journal.kept_entries_hard, 10, 1'000'000'000);
          }},
+        {"limits.transaction_mb",
+         [](Raw& r, const Json& v) -> Expected { return read_number(v, r.settings.limits.transaction_mb, 1, 2048); }},
         {"audit.interval_s",
          [](Raw& r, const Json& v) -> Expected { return read_number(v, r.settings.audit.interval_s, 0, 31'536'000); }},
         {"debug.failpoint",

@@ -267,6 +267,7 @@ std::string effective_json(const Settings& s) {
           {"lock_wait_ms", s.timing.lock_wait_ms}}},
         {"security", {{"insecure", s.security.insecure}, {"checksum", s.security.checksum}}},
         {"journal", {{"kept_entries", s.journal.kept_entries}, {"kept_entries_hard", s.journal.kept_entries_hard}}},
+        {"limits", {{"transaction_mb", s.limits.transaction_mb}}},
         {"election", {{"take_over", s.election.take_over}, {"stable_ms", s.election.stable_ms}}},
         {"audit", {{"interval_s", s.audit.interval_s}}},
         {"debug", {{"failpoint", s.debug.failpoint}}},

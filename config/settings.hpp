@@ -57,6 +57,9 @@ struct Settings {
         std::uint32_t kept_entries = 20'000;
         std::uint32_t kept_entries_hard = 1'000'000;
     } journal;
+    struct Limits {
+        std::uint32_t transaction_mb = 1024;  // of row changes
+    } limits;
     struct Audit {
         std::uint32_t interval_s = 86'400;  // 0 = only on request and after a foreign write
     } audit;

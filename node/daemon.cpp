@@ -121,6 +121,7 @@ storage::DatabaseOptions database_options(const config::Settings& settings, cons
     options.service_password = settings.mysql.password.empty() ? derived_password : settings.mysql.password;
     options.node = settings.node.id;
     options.lock_wait_ms = static_cast<int>(settings.timing.lock_wait_ms);
+    options.transaction_bytes_max = std::uint64_t{settings.limits.transaction_mb} << 20;
     return options;
 }
 

@@ -195,6 +195,7 @@ void Driver::on_database(storage::DatabaseEvent event) {
                        storage::pass(statement ? storage::Failpoint::statement_captured : storage::Failpoint::captured);
                        sessions_.on_captured(std::move(group));
                    },
+                   [&](storage::CapturedPart& part) { sessions_.on_captured_part(std::move(part)); },
                    [&](storage::Committed& committed) {
                        storage::pass(storage::Failpoint::committed);
                        sessions_.on_committed(std::move(committed));

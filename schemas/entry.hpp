@@ -52,6 +52,11 @@ enum class EntryKind : std::uint8_t {
     rows_end = 8,  // the transaction takes effect; payload = PartsRange
 };
 
+// Its transaction left its id in ddb_meta.applied of the coordinator's server.
+[[nodiscard]] constexpr bool leaves_marker(EntryKind kind) {
+    return kind == EntryKind::rows || kind == EntryKind::rows_end;
+}
+
 // What a client was told, or would have been told; remembered so that a retried request gets the first answer.
 struct Outcome {
     std::uint64_t affected_rows = 0;

@@ -98,6 +98,8 @@ class EngineParts final : public PipelineHost {
     void register_prepared(LogIndex index, TxnId txn, std::string xid,
                            std::unique_ptr<storage::Connection> connection) override;
     void register_done(LogIndex index) override { database.register_done(index); }
+    void read_group(Epoch epoch, storage::GroupPlace place) override { database.read_group(epoch, std::move(place)); }
+    void want_part() override { database.want_part(); }
     void roll_back(std::unique_ptr<storage::Connection> connection, std::string xid,
                    std::function<void(std::unique_ptr<storage::Connection>)> done) override;
     [[nodiscard]] bool owns_connection(std::uint64_t thread_id) const override {

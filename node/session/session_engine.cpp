@@ -199,6 +199,7 @@ void SessionEngine::tick(std::uint64_t now_ms) {
     auto& parts = impl_->parts;
     parts.now_ms = now_ms;
     parts.barrier.tick(now_ms);
+    parts.pipeline.tick();
     impl_->settle();
     for (const auto& [id, session] : parts.fronts) session->tick();
     std::vector<std::uint64_t> serials;
@@ -227,6 +228,11 @@ void SessionEngine::on_applied(LogIndex applied) {
 
 void SessionEngine::on_captured(storage::Captured group) {
     impl_->parts.pipeline.on_captured(std::move(group));
+    impl_->settle();
+}
+
+void SessionEngine::on_captured_part(storage::CapturedPart part) {
+    impl_->parts.pipeline.on_captured_part(std::move(part));
     impl_->settle();
 }
 
@@ -273,12 +279,13 @@ void SessionEngine::on_rebuilt() {
 
 void SessionEngine::hold_definitions(bool hold) {
     impl_->parts.gate.hold(hold);
+    impl_->parts.pipeline.hold_large_groups(hold);
     if (!hold) impl_->parts.pass_gate_on();
     impl_->settle();
 }
 
 bool SessionEngine::definitions_held() const {
-    return impl_->parts.gate.quiet();
+    return impl_->parts.gate.quiet() && impl_->parts.pipeline.between_large_groups();
 }
 
 void SessionEngine::on_server_down() {

@@ -87,6 +87,7 @@ class SessionEngine {
     // Local database.
     void on_applied(LogIndex applied);
     void on_captured(storage::Captured group);
+    void on_captured_part(storage::CapturedPart part);
     void on_committed(storage::Committed committed);
     void on_office_ready(Epoch epoch);  // this node's back end may run writes of this tenure
     void on_office_closing(

@@ -21,6 +21,16 @@ namespace {
 
 }  // namespace
 
+WritePipeline::WritePipeline(PipelineHost& host)
+    : host_(host),
+      feeder_({[this](storage::GroupPlace place) { host_.read_group(epoch_, std::move(place)); },
+               [this] { host_.want_part(); },
+               [this](Entry part) {
+                   Proposal proposal;
+                   proposal.kind = Proposal::Kind::part;
+                   (void)propose(std::move(part), std::move(proposal));
+               }}) {}
+
 void WritePipeline::open(Epoch epoch) {
     DDB_ASSERT(empty());
     epoch_ = epoch;
@@ -31,6 +41,8 @@ void WritePipeline::open(Epoch epoch) {
 void WritePipeline::close(const std::string& reason) {
     epoch_ = Epoch{};
     groups_.clear();
+    feeder_.close();
+    again_.clear();
     by_index_.clear();
     last_other_.clear();
     auto proposals = std::exchange(proposals_, {});
@@ -118,6 +130,21 @@ void WritePipeline::on_captured(storage::Captured group) {
     drain();
 }
 
+void WritePipeline::on_captured_part(storage::CapturedPart part) {
+    if (epoch_ && part.epoch == epoch_) feeder_.on_part(std::move(part));
+}
+
+void WritePipeline::tick() {
+    feeder_.tick();
+    for (const ProposalToken token : std::exchange(again_, {})) {
+        const auto it = proposals_.find(token);
+        if (it == proposals_.end()) continue;
+        Entry entry = *it->second.end_of_parts;
+        entry.created_at_us = host_.wall_clock_us();
+        host_.propose(core::Propose{token, epoch_, std::move(entry)});
+    }
+}
+
 void WritePipeline::drain() {
     while (!groups_.empty()) {
         auto& group = groups_.front();
@@ -147,6 +174,10 @@ bool WritePipeline::take_xa(storage::Captured& group) {
     }
     Write& slot = it->second;
     if (!slot.ready) return false;
+    if (group.place) {
+        feed(slot, group);
+        return true;
+    }
     if (!group.events.empty() || slot.write.keep_when_empty) {
         propose_rows(slot, group);
         return true;
@@ -161,15 +192,46 @@ bool WritePipeline::take_xa(storage::Captured& group) {
     return true;
 }
 
-void WritePipeline::propose_rows(Write& slot, storage::Captured& group) {
+Entry WritePipeline::entry_of(const Write& slot, std::uint64_t rows) {
     Entry entry;
     entry.kind = EntryKind::rows;
     entry.txn = slot.write.txn;
     entry.session = slot.write.session;
     entry.request = slot.write.request;
     entry.statement_count = slot.write.statement_count;
-    entry.row_count = group.rows;
+    entry.row_count = rows;
     entry.outcome = slot.write.outcome;
+    return entry;
+}
+
+// Those behind it in the binary log do not wait: until its XA COMMIT, which follows the log, none of them can depend on
+// it.
+void WritePipeline::feed(const Write& slot, storage::Captured& group) {
+    const std::string xid = slot.write.xid;  // the slot may go
+    if (group.place->largest_event_bytes > entry_payload_bytes_max) {
+        return fail_write(xid, fail(ErrorCode::invalid_argument, "the change of one row is larger than " +
+                                                                     std::to_string(entry_payload_bytes_max >> 20) +
+                                                                     " MiB and was rolled back"));
+    }
+    feeder_.add({slot.write.txn, std::move(*group.place), true,
+                 [this, xid, rows = group.rows](PartsRange parts) { propose_end(xid, rows, parts); }});
+}
+
+void WritePipeline::propose_end(const std::string& xid, std::uint64_t rows, PartsRange parts) {
+    const auto it = writes_.find(xid);
+    if (it == writes_.end()) return;
+    Entry entry = entry_of(it->second, rows);
+    entry.kind = EntryKind::rows_end;
+    entry.payload = Payload(encode_parts(parts));
+    Proposal proposal;
+    proposal.kind = Proposal::Kind::xa;
+    proposal.xid = xid;
+    proposal.end_of_parts = entry;
+    (void)propose(std::move(entry), std::move(proposal));
+}
+
+void WritePipeline::propose_rows(Write& slot, storage::Captured& group) {
+    Entry entry = entry_of(slot, group.rows);
     entry.payload = Payload(std::move(group.events));
     Proposal proposal;
     proposal.kind = Proposal::Kind::xa;
@@ -186,6 +248,11 @@ bool WritePipeline::take_statement(storage::Captured& group) {
     }
     Statement& slot = it->second;
     if (!slot.ready) return false;
+    if (group.place) {
+        // What follows may depend on it, and waits.
+        if (!slot.feeding) feed(group.sequence, slot, group);
+        return false;
+    }
     StatementPayload& gathered = slot.gathered;
     gathered.events += group.statement.events;
     if (!gathered.sql.empty() && !group.statement.sql.empty()) gathered.sql += ";\n";
@@ -193,6 +260,11 @@ bool WritePipeline::take_statement(storage::Captured& group) {
     if (gathered.database.empty()) gathered.database = std::move(group.statement.database);
     if (group.statement.expected_error != 0) gathered.expected_error = group.statement.expected_error;
     gathered.secret |= group.statement.secret || slot.finished.secret;
+    if (group.statement.parts && gathered.parts) {
+        gathered.parts->count += group.statement.parts->count;
+    } else if (group.statement.parts) {
+        gathered.parts = group.statement.parts;
+    }
     slot.rows += group.rows;
     if (group.gtid != slot.finished.last_gtid) return true;
     if (slot.finished.outcome.error_code != 0) gathered.expected_error = slot.finished.outcome.error_code;
@@ -200,7 +272,21 @@ bool WritePipeline::take_statement(storage::Captured& group) {
     return true;
 }
 
+void WritePipeline::feed(std::uint64_t sequence, Statement& slot, storage::Captured& group) {
+    slot.feeding = true;
+    const auto ended = [this, sequence](PartsRange parts) {
+        const auto it = statements_.find(sequence);
+        if (it == statements_.end() || groups_.empty()) return;
+        it->second.feeding = false;
+        groups_.front().place.reset();
+        if (parts.count > 0) groups_.front().statement.parts = parts;
+        drain();
+    };
+    feeder_.add({slot.finished.txn, *group.place, false, ended});
+}
+
 void WritePipeline::propose_statement(std::uint64_t sequence, Statement& slot) {
+    const bool in_parts = slot.gathered.parts.has_value();
     Entry entry;
     entry.kind = EntryKind::statement;
     entry.txn = slot.finished.txn;
@@ -213,12 +299,13 @@ void WritePipeline::propose_statement(std::uint64_t sequence, Statement& slot) {
     Proposal proposal;
     proposal.kind = Proposal::Kind::statement;
     proposal.sequence = sequence;
+    if (in_parts) proposal.end_of_parts = entry;
     (void)propose(std::move(entry), std::move(proposal));
 }
 
 void WritePipeline::take_other(storage::Captured& group) {
-    if (group.events.empty() && !group.ddl) return;
-    if (!host_.owns_connection(group.thread_id) || group.ddl) {
+    if (group.events.empty() && !group.ddl && !group.place) return;
+    if (!host_.owns_connection(group.thread_id) || group.ddl || group.place) {
         host_.foreign_write("group " + group.gtid + " of connection " + std::to_string(group.thread_id));
         return;
     }
@@ -282,9 +369,12 @@ void WritePipeline::on_accepted(const core::ProposalAccepted& accepted) {
     const auto it = proposals_.find(accepted.token);
     if (it == proposals_.end()) return;
     it->second.index = accepted.id.index;
+    it->second.end_of_parts.reset();
     by_index_[accepted.id.index] = accepted.token;
+    const bool part = it->second.kind == Proposal::Kind::part;
     if (it->second.kind != Proposal::Kind::xa) {
         host_.register_done(accepted.id.index);
+        if (part) feeder_.on_accepted(accepted.id.index);
         return;
     }
     const auto write = writes_.find(it->second.xid);
@@ -296,18 +386,16 @@ void WritePipeline::on_accepted(const core::ProposalAccepted& accepted) {
 void WritePipeline::on_refused(const core::ProposalRefused& refused) {
     const auto it = proposals_.find(refused.token);
     if (it == proposals_.end()) return;
+    if (it->second.end_of_parts) {
+        again_.push_back(refused.token);
+        return;
+    }
     const Proposal proposal = std::move(it->second);
     proposals_.erase(it);
-    if (proposal.kind == Proposal::Kind::xa) {
-        std::unique_ptr<storage::Connection> connection;
-        WriteDone done = take_write(proposal.xid, connection);
-        if (!done) return;
-        host_.roll_back(std::move(connection), proposal.xid,
-                        [done = std::move(done), error = refused.error](auto returned) {
-                            WriteResult result = ended(WriteResult::Kind::failed, error);
-                            result.connection = std::move(returned);
-                            done(std::move(result));
-                        });
+    if (proposal.kind == Proposal::Kind::part) {
+        feeder_.on_refused();
+    } else if (proposal.kind == Proposal::Kind::xa) {
+        fail_write(proposal.xid, refused.error);
     } else if (proposal.kind == Proposal::Kind::statement) {
         // The statement has taken effect here and did not reach the log: this server is rebuilt by the path of its
         // intent.
@@ -318,6 +406,18 @@ void WritePipeline::on_refused(const core::ProposalRefused& refused) {
         host_.foreign_write("a sequence group was refused by the log: " + refused.error.message);
         settled(refused.token);
     }
+}
+
+// Never given to the journal: a definite failure, once it is rolled back.
+void WritePipeline::fail_write(const std::string& xid, const Error& error) {
+    std::unique_ptr<storage::Connection> connection;
+    WriteDone done = take_write(xid, connection);
+    if (!done) return;
+    host_.roll_back(std::move(connection), xid, [done = std::move(done), error](auto returned) {
+        WriteResult result = ended(WriteResult::Kind::failed, error);
+        result.connection = std::move(returned);
+        done(std::move(result));
+    });
 }
 
 void WritePipeline::on_unknown(const core::ProposalUnknown& unknown) {
@@ -333,7 +433,7 @@ void WritePipeline::on_unknown(const core::ProposalUnknown& unknown) {
         const TxnId txn = write->second.write.txn;
         std::unique_ptr<storage::Connection> connection;
         take_write(proposal.xid, connection)(ended(WriteResult::Kind::unknown, unknown_error(txn, reason)));
-    } else if (proposal.kind != Proposal::Kind::other) {
+    } else if (proposal.kind == Proposal::Kind::statement) {
         const auto statement = statements_.find(proposal.sequence);
         if (statement == statements_.end()) return;
         const TxnId txn = statement->second.finished.txn;
@@ -360,6 +460,7 @@ void WritePipeline::on_committed(storage::Committed committed) {
 }
 
 void WritePipeline::on_decided(LogIndex up_to) {
+    feeder_.on_decided(up_to);
     std::vector<std::pair<ProposalToken, Proposal>> over;
     for (auto it = by_index_.begin(); it != by_index_.end() && it->first <= up_to;) {
         const auto proposal = proposals_.find(it->second);

@@ -12,10 +12,13 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 #include "node/core/io.hpp"
+#include "node/session/part_feeder.hpp"
 #include "node/storage/local_database.hpp"
 
 namespace ddb::session {
@@ -69,6 +72,8 @@ class PipelineHost {
     virtual void register_prepared(LogIndex index, TxnId txn, std::string xid,
                                    std::unique_ptr<storage::Connection> connection) = 0;
     virtual void register_done(LogIndex index) = 0;
+    virtual void read_group(Epoch epoch, storage::GroupPlace place) = 0;
+    virtual void want_part() = 0;
     // XA ROLLBACK, then done() with the connection.
     virtual void roll_back(std::unique_ptr<storage::Connection> connection, std::string xid,
                            std::function<void(std::unique_ptr<storage::Connection>)> done) = 0;
@@ -80,12 +85,16 @@ class PipelineHost {
 
 class WritePipeline {
   public:
-    explicit WritePipeline(PipelineHost& host) : host_(host) {}
+    explicit WritePipeline(PipelineHost& host);
 
     void open(Epoch epoch);
     // Everything undecided: proposed → unknown, the rest → failed (not_coordinator), connections dropped.
     void close(const std::string& reason);
     [[nodiscard]] bool empty() const { return writes_.empty() && statements_.empty() && proposals_.empty(); }
+    // A transaction in parts is neither wholly in front of this moment nor wholly behind it.
+    [[nodiscard]] bool between_large_groups() const { return feeder_.between_groups() && again_.empty(); }
+    void hold_large_groups(bool held) { feeder_.hold(held); }
+    void tick();  // now and then
 
     // Before XA START is sent; afterwards exactly one of prepared() and forget().
     void expect(const std::string& xid);
@@ -99,6 +108,7 @@ class WritePipeline {
     void forget_statement(std::uint64_t sequence);
 
     void on_captured(storage::Captured group);
+    void on_captured_part(storage::CapturedPart part);
     void on_committed(storage::Committed committed);
     void on_accepted(const core::ProposalAccepted& accepted);
     void on_refused(const core::ProposalRefused& refused);
@@ -113,15 +123,17 @@ class WritePipeline {
     };
     struct Statement {
         bool ready = false;
+        bool feeding = false;  // a group of it goes into the log in parts
         FinishedStatement finished;
         StatementPayload gathered;  // of its groups so far
         std::uint64_t rows = 0;
     };
     struct Proposal {
-        enum class Kind : std::uint8_t { xa, statement, other } kind = Kind::other;
+        enum class Kind : std::uint8_t { xa, statement, other, part } kind = Kind::other;
         std::string xid;
         std::uint64_t sequence = 0;
-        LogIndex index;  // 0: not accepted yet
+        LogIndex index;                       // 0: not accepted yet
+        std::optional<Entry> end_of_parts{};  // proposed again when refused: its parts are in the log
     };
 
     void drain();
@@ -129,6 +141,11 @@ class WritePipeline {
     [[nodiscard]] bool take_statement(storage::Captured& group);
     void take_other(storage::Captured& group);
     void propose_rows(Write& slot, storage::Captured& group);
+    [[nodiscard]] static Entry entry_of(const Write& slot, std::uint64_t rows);
+    void feed(const Write& slot, storage::Captured& group);
+    void feed(std::uint64_t sequence, Statement& slot, storage::Captured& group);
+    void propose_end(const std::string& xid, std::uint64_t rows, PartsRange parts);
+    void fail_write(const std::string& xid, const Error& error);
     void propose_statement(std::uint64_t sequence, Statement& slot);
     ProposalToken propose(Entry entry, Proposal proposal);
     void finish_empty(const std::string& xid);
@@ -137,7 +154,9 @@ class WritePipeline {
     void end_statement(std::uint64_t sequence, WriteResult result);
 
     PipelineHost& host_;
-    Epoch epoch_;  // 0: closed
+    PartFeeder feeder_;
+    std::vector<ProposalToken> again_;  // of refused ends of parts
+    Epoch epoch_;                       // 0: closed
     ProposalToken last_token_;
     std::unordered_map<std::string, Write> writes_;
     std::map<std::uint64_t, Statement> statements_;

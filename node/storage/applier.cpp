@@ -29,17 +29,21 @@ constexpr std::chrono::seconds transient_limit{120};
 constexpr std::chrono::milliseconds retry_pause{20};
 constexpr int service_read_timeout_ms = 600'000;
 
-bool ends_batch(const Entry& entry) {
-    return entry.kind == EntryKind::statement || entry.kind == EntryKind::noop || entry.kind == EntryKind::audit;
+bool stands_alone(const Entry& entry) {
+    return entry.kind == EntryKind::statement || entry.kind == EntryKind::noop || entry.kind == EntryKind::audit ||
+           entry.kind == EntryKind::rows_end;
 }
 
-// How many of the entries make up the next transaction: a statement, a noop or an audit stands alone.
+// How many of the entries make up the next transaction. Parts have no effect and go with each other only: what they
+// belong to may have to wait.
 std::size_t batch_length(std::span<const Entry> entries) {
-    if (ends_batch(entries.front())) return 1;
+    if (stands_alone(entries.front())) return 1;
+    const bool parts = entries.front().kind == EntryKind::rows_part;
     std::size_t count = 0;
     std::size_t bytes = 0;
-    while (count < entries.size() && count < batch_entries_max && !ends_batch(entries[count])) {
-        bytes += entries[count].payload.size();
+    while (count < entries.size() && count < batch_entries_max && !stands_alone(entries[count])) {
+        if (parts != (entries[count].kind == EntryKind::rows_part)) break;
+        if (!parts) bytes += entries[count].payload.size();
         if (count > 0 && bytes > batch_bytes_max) break;
         ++count;
     }
@@ -96,6 +100,8 @@ void Applier::resume(const Position& position, LogIndex ceiling) {
         std::unique_lock lock(mutex_);
         changed_.wait(lock, [&] { return !working_; });
         position_ = position;
+        in_parts_ = TxnId{};
+        holding_out_ = false;
         applied_ = position.index;
         ceiling_ = ceiling;
         connection_.reset();
@@ -130,14 +136,29 @@ void Applier::hold_statements(bool hold) {
 
 bool Applier::statements_held() const {
     std::lock_guard lock(mutex_);
-    return hold_statements_ && !in_statement_;
+    return hold_statements_ && !holding_out_;
 }
 
-bool Applier::enter_statement(const std::stop_token& stop) {
+// False: interrupted while a donor held it back.
+bool Applier::enter(const Entry& first, const std::stop_token& stop) {
+    if (first.kind == EntryKind::noop) in_parts_ = TxnId{};  // a new epoch: what had no end is void
+    const bool begins_parts = first.kind == EntryKind::rows_part && first.txn != in_parts_;
     std::unique_lock lock(mutex_);
+    if (first.kind == EntryKind::noop) holding_out_ = false;
+    const bool inside = holding_out_ && first.txn == in_parts_;
+    if (inside || (first.kind != EntryKind::statement && !begins_parts)) return true;
     (void)changed_.wait(lock, stop, [&] { return !hold_statements_ || !running_ || fenced_; });
-    in_statement_ = !hold_statements_ && running_ && !fenced_ && !stop.stop_requested();
-    return in_statement_;
+    holding_out_ = !hold_statements_ && running_ && !fenced_ && !stop.stop_requested();
+    if (holding_out_ && begins_parts) in_parts_ = first.txn;
+    return holding_out_;
+}
+
+void Applier::left(const Entry& last) {
+    if (last.kind != EntryKind::statement && last.kind != EntryKind::rows_end) return;
+    if (last.txn == in_parts_) in_parts_ = TxnId{};
+    if (in_parts_) return;
+    std::lock_guard lock(mutex_);
+    holding_out_ = false;
 }
 
 void Applier::forget() {
@@ -186,13 +207,9 @@ void Applier::run(const std::stop_token& stop) {
         std::span<const Entry> rest(*entries);
         while (!rest.empty() && !interrupted(stop)) {
             const std::size_t count = batch_length(rest);
-            const bool statement = rest.front().kind == EntryKind::statement;
-            if (statement && !enter_statement(stop)) break;
+            if (!enter(rest.front(), stop)) break;
             const Status status = apply(rest.first(count), stop);
-            if (statement) {
-                std::lock_guard lock(mutex_);
-                in_statement_ = false;
-            }
+            left(rest.front());
             if (!status.ok()) break;
             if (rest.front().kind == EntryKind::audit) hooks_.audit(rest.front().id.index);
             rest = rest.subspan(count);
@@ -208,8 +225,8 @@ Status Applier::apply(std::span<const Entry> entries, const std::stop_token& sto
         // A commit whose answer was lost may have happened after all.
         if (status.ok() && position_.index >= entries.back().id.index) return ok();
         if (status.ok()) {
-            status =
-                entries.front().kind == EntryKind::statement ? apply_statement(entries.front()) : apply_batch(entries);
+            status = entries.front().kind == EntryKind::statement ? apply_statement(entries.front(), stop)
+                                                                  : apply_batch(entries, stop);
         }
         if (status.ok()) {
             advance(entries.back().id.index);
@@ -222,6 +239,7 @@ Status Applier::apply(std::span<const Entry> entries, const std::stop_token& sto
         } else {
             (void)connection_->execute("ROLLBACK");
         }
+        if (interrupted(stop)) return error;
         const std::string where =
             "entries " + to_string(entries.front().id.index) + " to " + to_string(entries.back().id.index) + ": ";
         if (!lost && !is_transient(error)) {
@@ -269,7 +287,8 @@ Status Applier::send_format_description() {
 // Everything of one transaction but its COMMIT, in few round trips: `rows` first, then position and log. The session
 // runs with autocommit off, so that what is sent behind a statement that failed (a deadlock ends the transaction) stays
 // undone.
-Status Applier::send_transaction(std::span<const Entry> entries, std::string_view statement_rows) {
+Status Applier::send_transaction(std::span<const Entry> entries, const StatementRows& of_statement,
+                                 const std::stop_token& stop) {
     constexpr std::size_t pending_bytes_max = 4u << 20;
     std::vector<std::string> pending;
     std::size_t pending_bytes = 0;
@@ -286,9 +305,14 @@ Status Applier::send_transaction(std::span<const Entry> entries, std::string_vie
         return pending_bytes < pending_bytes_max ? ok() : send();
     });
     Status status = ok();
-    if (!statement_rows.empty()) status = packer.add(statement_rows);
+    if (!of_statement.events.empty()) status = packer.add(of_statement.events);
+    if (status.ok() && of_statement.parts) status = add_parts(packer, entries.back(), *of_statement.parts, stop);
     for (const Entry& entry : entries) {
         if (status.ok() && entry.kind == EntryKind::rows) status = packer.add(entry.payload.view());
+        if (!status.ok() || entry.kind != EntryKind::rows_end) continue;
+        const auto parts = decode_parts(entry.payload.view());
+        if (!parts.ok()) return parts.error();
+        status = add_parts(packer, entry, *parts, stop);
     }
     if (status.ok()) status = packer.flush();
     if (!status.ok()) return status;
@@ -299,6 +323,27 @@ Status Applier::send_transaction(std::span<const Entry> entries, std::string_vie
     pending.push_back(log_rows_sql(entries));
     pending.push_back(trim_log_sql(last.id.index, options_.log_rows));
     return send();
+}
+
+// From the journal, which keeps them until their end is applied.
+Status Applier::add_parts(BinlogPacker& packer, const Entry& end, const PartsRange& parts,
+                          const std::stop_token& stop) {
+    std::uint32_t found = 0;
+    for (LogIndex from = parts.first; from < end.id.index;) {
+        if (interrupted(stop)) return fail(ErrorCode::shutting_down, "applying was interrupted");
+        const auto entries = journal_.read(from, previous(end.id.index), read_bytes_max);
+        if (!entries.ok()) return fail(ErrorCode::corrupt, "parts of the transaction: " + entries.error().message);
+        if (entries->empty()) break;
+        for (const Entry& entry : *entries) {
+            if (entry.kind != EntryKind::rows_part || entry.txn != end.txn) continue;
+            if (auto status = packer.add(entry.payload.view()); !status.ok()) return status;
+            ++found;
+        }
+        from = next(entries->back().id.index);
+    }
+    if (found == parts.count) return ok();
+    return fail(ErrorCode::corrupt, "the journal holds " + std::to_string(found) + " of the transaction's " +
+                                        std::to_string(parts.count) + " parts");
 }
 
 Status Applier::commit(const Entry& last) {
@@ -313,17 +358,17 @@ Status Applier::commit(const Entry& last) {
     return ok();
 }
 
-Status Applier::apply_batch(std::span<const Entry> batch) {
+Status Applier::apply_batch(std::span<const Entry> batch, const std::stop_token& stop) {
     if (batch.front().kind == EntryKind::noop) {
         if (auto status = check_intents(batch.front()); !status.ok()) return status;
     }
     const bool has_rows = std::any_of(batch.begin(), batch.end(), [](const Entry& entry) {
-        return entry.kind == EntryKind::rows && entry.payload.size() > 0;
+        return leaves_marker(entry.kind) && entry.payload.size() > 0;
     });
     if (has_rows) {
         if (auto status = send_format_description(); !status.ok()) return status;
     }
-    if (auto status = send_transaction(batch, {}); !status.ok()) return status;
+    if (auto status = send_transaction(batch, {}, stop); !status.ok()) return status;
     pass(Failpoint::applying);
     if (auto status = commit(batch.back()); !status.ok()) return status;
     pass(Failpoint::applied);
@@ -332,7 +377,7 @@ Status Applier::apply_batch(std::span<const Entry> batch) {
 
 // The statement commits by itself, so a crash can come between it and its position. Its GTID in the binary log tells
 // then that it ran; its rows (CREATE … SELECT) are in the position's transaction.
-Status Applier::apply_statement(const Entry& entry) {
+Status Applier::apply_statement(const Entry& entry, const std::stop_token& stop) {
     const auto payload = decode_statement(entry.payload.view());
     if (!payload.ok()) return payload.error();
     const auto parts = take_apart(*payload);
@@ -340,7 +385,8 @@ Status Applier::apply_statement(const Entry& entry) {
     const std::uint64_t sequence = statement_sequence(entry.txn);
     if (auto status = load_ran_statements(sequence); !status.ok()) return status;
     const auto ran = ran_->find(sequence);
-    const bool whole = ran != ran_->end() && (ran->second.with_rows || parts->rows.empty()) &&
+    const bool has_rows = !parts->rows.empty() || payload->parts;
+    const bool whole = ran != ran_->end() && (ran->second.with_rows || !has_rows) &&
                        ran->second.last >= sequence + std::max<std::size_t>(parts->queries.size(), 1) - 1;
     std::size_t first = 0;
     if (ran != ran_->end())
@@ -353,12 +399,13 @@ Status Applier::apply_statement(const Entry& entry) {
         if (!status.ok()) return status;
         pass(Failpoint::statement_applied);
     }
-    if (!by_ourselves && !parts->rows.empty()) {
+    if (!by_ourselves && has_rows) {
         if (auto status = send_format_description(); !status.ok()) return status;
     }
     const std::array<Entry, 1> entries = {entry};
-    const std::string_view rows = by_ourselves ? std::string_view() : std::string_view(parts->rows);
-    if (auto status = send_transaction(entries, rows); !status.ok()) return status;
+    StatementRows rows;
+    if (!by_ourselves) rows = {parts->rows, payload->parts};
+    if (auto status = send_transaction(entries, rows, stop); !status.ok()) return status;
     // The position must be durable before the next statement runs: of several that ran without it, account statements
     // could not be told apart from rows that have to be applied again.
     (void)connection_->execute("SET GLOBAL innodb_flush_log_at_trx_commit=1");

@@ -14,6 +14,7 @@
 #include <thread>
 #include <vector>
 
+#include "node/storage/binlog_statement.hpp"
 #include "node/storage/binlog_stream.hpp"
 #include "node/storage/connection.hpp"
 #include "node/storage/journal.hpp"
@@ -48,9 +49,10 @@ class Applier {
     // its connection's time-out.
     void pause();
     void set_ceiling(LogIndex ceiling);
-    // Donor of a state transfer: statement entries, and what stands behind them, wait until this is taken back.
+    // Donor of a state transfer: statement entries and transactions in parts, and what stands behind them, wait until
+    // this is taken back.
     void hold_statements(bool hold);
-    [[nodiscard]] bool statements_held() const;  // asked to, and none is being applied any more
+    [[nodiscard]] bool statements_held() const;  // asked to, and nothing of that kind is under way any more
     // The database's content is void: forgets what was decided and what it was fenced for. Only while paused.
     void forget();
     [[nodiscard]] LogIndex applied() const;
@@ -63,16 +65,24 @@ class Applier {
     // The next entries to apply; empty when there is nothing to do now.
     [[nodiscard]] bool wait_for_work(const std::stop_token& stop, LogIndex& from, LogIndex& to);
     Status apply(std::span<const Entry> entries, const std::stop_token& stop);
-    Status apply_batch(std::span<const Entry> batch);
-    Status apply_statement(const Entry& entry);
+    Status apply_batch(std::span<const Entry> batch, const std::stop_token& stop);
+    Status apply_statement(const Entry& entry, const std::stop_token& stop);
     Status check_intents(const Entry& noop);
     void clear_intent_of(TxnId txn);
     Status ensure_connection();
     Status send_format_description();
     Status load_ran_statements(std::uint64_t least);
-    Status send_transaction(std::span<const Entry> entries, std::string_view statement_rows);
+    // Rows of a statement entry, which has them apart from its definitions.
+    struct StatementRows {
+        std::string_view events;
+        std::optional<PartsRange> parts;
+    };
+    Status send_transaction(std::span<const Entry> entries, const StatementRows& of_statement,
+                            const std::stop_token& stop);
+    Status add_parts(BinlogPacker& packer, const Entry& end, const PartsRange& parts, const std::stop_token& stop);
     Status commit(const Entry& last);
-    [[nodiscard]] bool enter_statement(const std::stop_token& stop);
+    [[nodiscard]] bool enter(const Entry& first, const std::stop_token& stop);
+    void left(const Entry& last);
     void advance(LogIndex index);
     void end_local_readers();
     void fence(const std::string& reason);
@@ -88,7 +98,7 @@ class Applier {
     bool working_ = false;  // inside apply()
     bool fenced_ = false;
     bool hold_statements_ = false;
-    bool in_statement_ = false;
+    bool holding_out_ = false;  // inside a statement, or between the first part of a transaction and its end
     LogIndex applied_;
     LogIndex decided_;
     LogIndex ceiling_;
@@ -101,6 +111,7 @@ class Applier {
     std::optional<RanStatements> ran_;
     std::uint64_t ran_from_ = 0;  // `ran_` knows everything from this sequence number on
     std::string flush_setting_;
+    TxnId in_parts_;  // whose end has not come yet
 
     std::jthread thread_;
 };

@@ -67,7 +67,7 @@ std::optional<EventView> parse_event(std::string_view raw) {
     event.type = static_cast<EventType>(in.number(1));
     event.server_id = static_cast<std::uint32_t>(in.number(4));
     if (in.number(4) != raw.size()) return std::nullopt;
-    in.take(4);  // position of the next event
+    event.end = static_cast<std::uint32_t>(in.number(4));
     event.flags = static_cast<std::uint16_t>(in.number(2));
     event.body = in.rest();
     event.raw = raw;
@@ -85,6 +85,11 @@ std::optional<EventView> EventReader::next() {
     malformed_ = false;
     rest_.remove_prefix(length);
     return event;
+}
+
+std::string_view rotated_to(const EventView& event) {
+    constexpr std::size_t offset_bytes = 8;
+    return event.body.size() > offset_bytes ? event.body.substr(offset_bytes) : std::string_view();
 }
 
 std::optional<GtidEvent> parse_gtid(const EventView& event) {

@@ -44,6 +44,7 @@ struct EventView {
     std::uint32_t timestamp = 0;
     EventType type{};
     std::uint32_t server_id = 0;
+    std::uint32_t end = 0;  // offset in its file of what follows; only where the event came from a file
     std::uint16_t flags = 0;
     std::string_view body;  // behind the header
     std::string_view raw;   // the whole event
@@ -76,6 +77,9 @@ struct GtidEvent {
     std::string_view xid;       // gtrid and bqual of the latter two
 };
 [[nodiscard]] std::optional<GtidEvent> parse_gtid(const EventView& event);
+
+// Name of the file that comes next; empty when malformed.
+[[nodiscard]] std::string_view rotated_to(const EventView& event);
 
 // At the head of each file: the last sequence number of every domain and server in the files before it.
 struct GtidListItem {

@@ -1,7 +1,5 @@
 #include "node/storage/binlog_statement.hpp"
 
-#include <vector>
-
 #include "node/storage/binlog_event.hpp"
 
 namespace ddb::storage {
@@ -35,7 +33,6 @@ std::string binlog_statement(std::string_view events) {
 
 Status BinlogPacker::add(std::string_view group) {
     EventReader reader(group);
-    std::vector<std::string_view> maps;  // of the statement under way
     while (const auto event = reader.next()) {
         const bool is_map = event->type == EventType::table_map;
         if (!is_map && !event->is_rows())
@@ -43,17 +40,17 @@ Status BinlogPacker::add(std::string_view group) {
         // Maps belong to the rows behind them, so a piece ends only in front of rows, or between statements.
         if (has_rows_ && piece_.size() + event->raw.size() > binlog_statement_bytes_max) {
             if (auto status = flush(); !status.ok()) return status;
-            for (const std::string_view map : maps) piece_.append(map);
+            for (const std::string& map : maps_) piece_.append(map);
         }
         piece_.append(event->raw);
         if (is_map) {
-            maps.push_back(event->raw);
+            maps_.emplace_back(event->raw);
             continue;
         }
         has_rows_ = true;
         const auto rows = parse_rows(*event);
         if (!rows) return fail(ErrorCode::corrupt, "rows entry with a malformed event");
-        if (rows->statement_end) maps.clear();
+        if (rows->statement_end) maps_.clear();
     }
     if (reader.malformed()) return fail(ErrorCode::corrupt, "rows entry with a malformed event");
     return ok();

@@ -4,6 +4,7 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "schemas/result.hpp"
 
@@ -23,13 +24,15 @@ class BinlogPacker {
     using Sink = std::function<Status(std::string sql)>;
     explicit BinlogPacker(Sink sink) : sink_(std::move(sink)) {}
 
-    // Errors: corrupt (not whole Table_map and rows events), or what the sink returned.
+    // The pieces of one group one after another, or whole groups. Errors: corrupt (not whole Table_map and rows
+    // events), or what the sink returned.
     Status add(std::string_view group);
     Status flush();
 
   private:
     Sink sink_;
     std::string piece_;
+    std::vector<std::string> maps_;  // of the statement under way
     bool has_rows_ = false;
 };
 

@@ -5,10 +5,10 @@
 #include <algorithm>
 #include <array>
 
+#include "node/storage/metadata.hpp"
+
 namespace ddb::storage {
 namespace {
-
-constexpr std::string_view own_schema = "ddb_meta";
 
 bool starts_with_word(std::string_view text, std::string_view word) {
     return text.size() >= word.size() && text.substr(0, word.size()) == word;
@@ -24,6 +24,16 @@ bool holds_secret(std::string_view text) {
                        [&](std::string_view w) { return upper.find(w) != std::string::npos; });
 }
 
+// The Query events among them: a group's definitions without its rows.
+std::string definitions_in(std::string_view events) {
+    std::string out;
+    EventReader reader(events);
+    while (const auto event = reader.next()) {
+        if (event->type == EventType::query) out.append(event->raw);
+    }
+    return out;
+}
+
 Error unreadable(const char* what) {
     return fail(ErrorCode::corrupt, std::string("binary log: malformed ") + what + " event");
 }
@@ -37,6 +47,8 @@ Status GroupAssembler::begin(const EventView& event) {
     group_ = Group{};
     rolled_back_ = false;
     group_.open = true;
+    group_.place.file = file_;
+    group_.place.begin = event.end - static_cast<std::uint32_t>(event.raw.size());
     group_.skipped = gtid->completed_xa;
     group_.standalone = gtid->standalone;
     Captured& out = group_.out;
@@ -54,11 +66,23 @@ Status GroupAssembler::begin(const EventView& event) {
     return ok();
 }
 
-void GroupAssembler::roll_back_to(std::string_view name) {
+// Rows that outgrow the memory given to a group are dropped here and read again from their place.
+void GroupAssembler::add_event(const EventView& event) {
+    Captured& out = group_.out;
+    group_.place.largest_event_bytes = std::max(group_.place.largest_event_bytes, event.raw.size());
+    if (!out.place && out.events.size() + event.raw.size() > bytes_in_memory_) {
+        out.place.emplace();
+        out.events = definitions_in(out.events);
+    }
+    if (!out.place) out.events.append(event.raw);
+}
+
+void GroupAssembler::roll_back_to(std::string_view name, std::uint32_t end) {
     auto& points = group_.savepoints;
     const auto found = std::find_if(points.rbegin(), points.rend(), [&](const Savepoint& p) { return p.name == name; });
     if (found == points.rend()) return;
-    group_.out.events.resize(found->bytes);
+    if (!group_.out.place) group_.out.events.resize(found->bytes);
+    group_.place.undone.emplace_back(found->end, end);
     group_.out.row_events = found->row_events;
     group_.out.rows = found->rows;
     points.erase(found.base(), points.end());
@@ -86,11 +110,11 @@ Status GroupAssembler::add_query(const EventView& event, bool& ends) {
     constexpr std::string_view rollback_to = "ROLLBACK TO ";
     if (!group_.standalone && starts_with_word(text, savepoint)) {
         group_.savepoints.push_back(
-            {std::string(text.substr(savepoint.size())), out.events.size(), out.row_events, out.rows});
+            {std::string(text.substr(savepoint.size())), out.events.size(), event.end, out.row_events, out.rows});
         return ok();
     }
     if (!group_.standalone && starts_with_word(text, rollback_to)) {
-        roll_back_to(text.substr(rollback_to.size()));
+        roll_back_to(text.substr(rollback_to.size()), event.end);
         return ok();
     }
     if (out.kind == Captured::Kind::xa) {
@@ -109,12 +133,12 @@ Status GroupAssembler::add_query(const EventView& event, bool& ends) {
 Status GroupAssembler::add_table_map(const EventView& event) {
     const auto table = parse_table_map(event);
     if (!table) return unreadable("Table_map");
-    if (table->database == own_schema) {
+    if (table->database == meta_schema) {
         group_.own_tables.push_back(table->table_id);
         return ok();
     }
-    group_.maps.push_back({table->table_id, group_.out.events.size(), event.raw.size()});
-    group_.out.events.append(event.raw);
+    group_.maps.push_back({table->table_id, std::string(event.raw)});
+    add_event(event);
     return ok();
 }
 
@@ -127,7 +151,7 @@ Status GroupAssembler::add_rows(const EventView& event) {
     std::optional<std::uint64_t> count;
     for (const auto& map : group_.maps) {
         if (map.table_id != rows->table_id) continue;
-        const auto map_event = parse_event(std::string_view(out.events).substr(map.offset, map.bytes));
+        const auto map_event = parse_event(map.event);
         const auto table = map_event ? parse_table_map(*map_event) : std::nullopt;
         if (table) count = count_rows(*table, *rows);
         break;
@@ -136,22 +160,22 @@ Status GroupAssembler::add_rows(const EventView& event) {
     if (rows->statement_end) group_.maps.clear();
     ++out.row_events;
     out.rows += count.value_or(1);
-    out.events.append(event.raw);
+    add_event(event);
     return ok();
 }
 
-Captured GroupAssembler::finish(bool rolled_back) {
+Captured GroupAssembler::finish(bool rolled_back, std::uint32_t end) {
     Captured out = std::move(group_.out);
+    if (out.place) {
+        group_.place.end = end;
+        out.place = std::move(group_.place);
+    }
     group_ = Group{};
     if (out.kind == Captured::Kind::statement) {
         // A failed CREATE … SELECT leaves its statements but not its rows.
         if (rolled_back) {
-            std::string kept;
-            EventReader reader(out.events);
-            while (const auto event = reader.next()) {
-                if (event->type == EventType::query) kept.append(event->raw);
-            }
-            out.events = std::move(kept);
+            out.events = definitions_in(out.events);
+            out.place.reset();
             out.rows = 0;
             out.row_events = 0;
         }
@@ -184,8 +208,10 @@ Result<std::optional<Captured>> GroupAssembler::feed(const EventView& event) {
                 return fail(ErrorCode::corrupt, "the server's event format changed during the tenure");
             }
             break;
-        case EventType::stop:
         case EventType::rotate:
+            file_ = rotated_to(event);
+            break;
+        case EventType::stop:
         case EventType::heartbeat:
         case EventType::annotate_rows:
         case EventType::checkpoint:
@@ -214,15 +240,15 @@ Result<std::optional<Captured>> GroupAssembler::feed(const EventView& event) {
         group_ = Group{};
         return std::optional<Captured>();
     }
-    return std::optional<Captured>(finish(rolled_back_));
+    return std::optional<Captured>(finish(rolled_back_, event.end));
 }
 
 Result<std::unique_ptr<Capture>> Capture::start(const Options& options, OnGroup on_group, OnEnd on_end) {
     auto stream = BinlogStream::open(options.connection, options.from, BinlogStream::End::wait);
     if (!stream.ok()) return stream.error();
-    return std::unique_ptr<Capture>(new Capture(std::move(*stream),
-                                                GroupAssembler(options.epoch, options.format_description),
-                                                std::move(on_group), std::move(on_end)));
+    return std::unique_ptr<Capture>(
+        new Capture(std::move(*stream), GroupAssembler(options.epoch, options.format_description, options.from.file),
+                    std::move(on_group), std::move(on_end)));
 }
 
 Capture::Capture(std::unique_ptr<BinlogStream> stream, GroupAssembler assembler, OnGroup on_group, OnEnd on_end)

@@ -15,11 +15,19 @@
 
 namespace ddb::storage {
 
+// Rows of a group that are held in memory; of a larger one only its place is told.
+inline constexpr std::size_t group_bytes_in_memory = 8u << 20;
+
 // Puts events together to groups. Not thread safe.
 class GroupAssembler {
   public:
-    GroupAssembler(Epoch epoch, std::string format_description)
-        : epoch_(epoch), format_description_(std::move(format_description)) {}
+    // `file`: of the binary log, where the first event comes from.
+    GroupAssembler(Epoch epoch, std::string format_description, std::string file,
+                   std::size_t bytes_in_memory = group_bytes_in_memory)
+        : epoch_(epoch),
+          format_description_(std::move(format_description)),
+          bytes_in_memory_(bytes_in_memory),
+          file_(std::move(file)) {}
 
     // A complete group, or nothing yet. An error means that the log holds something this code must not guess at.
     [[nodiscard]] Result<std::optional<Captured>> feed(const EventView& event);
@@ -28,6 +36,7 @@ class GroupAssembler {
     struct Savepoint {
         std::string name;
         std::size_t bytes = 0;
+        std::uint32_t end = 0;  // offset in the file
         std::uint32_t row_events = 0;
         std::uint64_t rows = 0;
     };
@@ -40,21 +49,24 @@ class GroupAssembler {
         std::vector<std::uint64_t> own_tables;  // table ids of ddb_meta
         struct Map {
             std::uint64_t table_id = 0;
-            std::size_t offset = 0;  // in out.events
-            std::size_t bytes = 0;
+            std::string event;
         };
         std::vector<Map> maps;  // of the statement under way, for counting
+        GroupPlace place;       // what is known of it so far
     };
 
     Status begin(const EventView& event);
     Status add_query(const EventView& event, bool& ends);
     Status add_table_map(const EventView& event);
     Status add_rows(const EventView& event);
-    void roll_back_to(std::string_view name);
-    Captured finish(bool rolled_back);
+    void add_event(const EventView& event);
+    void roll_back_to(std::string_view name, std::uint32_t end);
+    Captured finish(bool rolled_back, std::uint32_t end);
 
     const Epoch epoch_;
     const std::string format_description_;
+    const std::size_t bytes_in_memory_;
+    std::string file_;
     Group group_;
     bool rolled_back_ = false;
 };

@@ -96,7 +96,7 @@ bool Committer::has_no_effect_here(LogIndex index) {
     const auto entries = journal_.read(index, index, 1);
     if (!entries.ok() || entries->empty()) return false;
     const EntryKind kind = entries->front().kind;
-    return kind != EntryKind::rows && kind != EntryKind::statement;
+    return !leaves_marker(kind) && kind != EntryKind::statement;
 }
 
 std::optional<Committer::Registration> Committer::wait_for_next(const std::stop_token& stop) {

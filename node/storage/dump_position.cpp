@@ -30,9 +30,10 @@ Result<std::vector<Entry>> entries_of_dump(const Journal& journal, LogIndex posi
         from = next(entries->back().id.index);
         for (Entry& entry : *entries) {
             if (left == 0) break;
-            const bool marked = entry.kind == EntryKind::rows &&
-                                std::binary_search(markers.begin(), markers.end(), marker_of(entry.txn));
-            if (entry.kind == EntryKind::rows || entry.kind == EntryKind::statement) entry.payload = Payload();
+            const bool marked =
+                leaves_marker(entry.kind) && std::binary_search(markers.begin(), markers.end(), marker_of(entry.txn));
+            const bool large = leaves_marker(entry.kind) || entry.kind == EntryKind::rows_part;
+            if (large || entry.kind == EntryKind::statement) entry.payload = Payload();
             out.push_back(std::move(entry));
             if (!marked) continue;
             --left;

@@ -63,6 +63,12 @@ void LocalDatabase::register_prepared(LogIndex index, TxnId txn, std::string xid
 void LocalDatabase::register_done(LogIndex index) {
     impl_->register_done(index);
 }
+void LocalDatabase::read_group(Epoch epoch, GroupPlace place) {
+    impl_->read_group(epoch, std::move(place));
+}
+void LocalDatabase::want_part() {
+    impl_->want_part();
+}
 void LocalDatabase::register_audit(LogIndex index) {
     impl_->register_audit(index);
 }

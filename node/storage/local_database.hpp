@@ -42,7 +42,7 @@ struct DatabaseOptions {
     std::string service_user = "ddb";
     std::string service_password;
     NodeId node;
-    std::uint64_t transaction_bytes_max = entry_payload_bytes_max - (1u << 20);  // max_binlog_cache_size
+    std::uint64_t transaction_bytes_max = 1u << 30;  // max_binlog_cache_size
     int lock_wait_ms = 30'000;
     std::uint32_t committed_log_rows = 10'000;  // kept in ddb_meta.transactions_log
     bool content_void = false;  // a rebuild was begun and not finished: nothing in there may be served or applied to
@@ -63,6 +63,15 @@ struct Applied {
     LogIndex index;
     LogIndex durable;
 };
+// Where the rows of a group lie in the binary log that was too large to be held in memory.
+struct GroupPlace {
+    std::string file;
+    std::uint32_t begin = 0;  // offset of the group's first event
+    std::uint32_t end = 0;    // offset of what follows it
+    std::size_t largest_event_bytes = 0;
+    // Ranges of it that were undone by ROLLBACK TO SAVEPOINT, ascending by their ends.
+    std::vector<std::pair<std::uint32_t, std::uint32_t>> undone;
+};
 // A group of the binary log, in the order of the binary log. Only between OfficeReady and close_office().
 struct Captured {
     enum class Kind : std::uint8_t {
@@ -78,9 +87,16 @@ struct Captured {
     std::string gtid;
     std::uint32_t row_events = 0;
     std::uint64_t rows = 0;
-    std::string events;          // payload for a `rows` entry, ddb_meta stripped; empty: nothing but our own marker
-    StatementPayload statement;  // of kind statement (a CREATE … SELECT has several groups under one sequence)
-    bool ddl = false;            // of kind other
+    std::string events;  // payload for a `rows` entry, ddb_meta stripped; empty: nothing but our own marker
+    std::optional<GroupPlace> place;  // the rows are to be read from there, and `events` holds none
+    StatementPayload statement;       // of kind statement (a CREATE … SELECT has several groups under one sequence)
+    bool ddl = false;                 // of kind other
+};
+// The next piece of the group that read_group() named: whole events, payload for a `rows_part` entry.
+struct CapturedPart {
+    Epoch epoch;
+    std::string events;
+    bool last = false;
 };
 struct OfficeReady {  // writes may begin: everything applied, read_only lifted, capture stands at the end of the binary
                       // log
@@ -132,8 +148,8 @@ struct RebuildBroken {  // one of the steps failed; begin_rebuild() starts all o
 };
 
 using DatabaseEvent =
-    std::variant<ServerUp, ServerDown, Applied, Captured, OfficeReady, OfficeLeft, Committed, Fenced, ForeignWrite,
-                 AuditCut, Audited, RebuildReady, LoadedPosition, RebuildLoaded, RebuildBroken>;
+    std::variant<ServerUp, ServerDown, Applied, Captured, CapturedPart, OfficeReady, OfficeLeft, Committed, Fenced,
+                 ForeignWrite, AuditCut, Audited, RebuildReady, LoadedPosition, RebuildLoaded, RebuildBroken>;
 
 // --- calls -----------------------------------------------------------------------------------------------------------
 
@@ -169,6 +185,10 @@ class LocalDatabase {
     void register_prepared(LogIndex index, TxnId txn, std::string xid, std::unique_ptr<Connection> connection);
     // An entry of the open office that has already taken effect (a statement) or has none here.
     void register_done(LogIndex index);
+    // Of the open office: begins to read the rows of a large group. Each piece comes when it is asked for; where that
+    // fails, the office ends. One group at a time: the one before has ended.
+    void read_group(Epoch epoch, GroupPlace place);
+    void want_part();
     // The audit entry of the open office. On whatever node it takes effect: → AuditCut, then Audited.
     void register_audit(LogIndex index);
     void end_audit();  // its result is not wanted any more

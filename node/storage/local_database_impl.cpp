@@ -359,6 +359,29 @@ void LocalDatabase::Impl::register_done(LogIndex index) {
     if (committer_ != nullptr) committer_->register_done(index);
 }
 
+// Its thread.
+void LocalDatabase::Impl::on_capture_end(const Error& error, bool fatal) {
+    if (fatal) {
+        sink_(Fenced{"capture: " + error.message});
+    } else if (!ending_) {
+        send(ServerLost{"capture: " + error.message, false});
+    }
+}
+
+void LocalDatabase::Impl::read_group(Epoch epoch, GroupPlace place) {
+    std::unique_ptr<GroupReader> ended;
+    auto reader = std::make_unique<GroupReader>(
+        service_, epoch, std::move(place), [this](CapturedPart part) { sink_(std::move(part)); },
+        [this](const Error& error) { on_capture_end(error, error.code == ErrorCode::corrupt); });
+    std::lock_guard lock(office_mutex_);
+    ended = std::exchange(group_reader_, std::move(reader));
+}
+
+void LocalDatabase::Impl::want_part() {
+    std::lock_guard lock(office_mutex_);
+    if (group_reader_ != nullptr) group_reader_->want();
+}
+
 void LocalDatabase::Impl::register_audit(LogIndex index) {
     std::lock_guard lock(office_mutex_);
     if (committer_ != nullptr) committer_->register_audit(index);

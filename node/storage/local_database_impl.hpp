@@ -17,6 +17,7 @@
 #include "node/storage/capture.hpp"
 #include "node/storage/committer.hpp"
 #include "node/storage/digester.hpp"
+#include "node/storage/group_reader.hpp"
 #include "node/storage/local_database.hpp"
 #include "node/storage/managed_server.hpp"
 #include "node/storage/metadata.hpp"
@@ -37,6 +38,9 @@ class LocalDatabase::Impl {
     void close_office(Epoch epoch);
     void register_prepared(LogIndex index, TxnId txn, std::string xid, std::unique_ptr<Connection> connection);
     void register_done(LogIndex index);
+    void on_capture_end(const Error& error, bool fatal);
+    void read_group(Epoch epoch, GroupPlace place);
+    void want_part();
     void register_audit(LogIndex index);
     void end_audit();
     Status record_cluster(const std::string& uuid);
@@ -164,8 +168,9 @@ class LocalDatabase::Impl {
     std::mutex audit_mutex_;
     std::unique_ptr<Digester> digester_;  // before the threads that begin one
 
-    mutable std::mutex office_mutex_;  // the committer as the loop thread sees it
+    mutable std::mutex office_mutex_;  // the workers of an office as the loop thread sees them
     std::unique_ptr<Committer> committer_;
+    std::unique_ptr<GroupReader> group_reader_;
     LogIndex decided_;
     std::string cluster_;
 

@@ -24,7 +24,7 @@ struct ManagedOptions {
     std::string bind_address = "127.0.0.1";
     std::string service_user = "ddb";  // account with all privileges, made at each start
     std::string service_password;
-    std::uint64_t transaction_bytes_max = 63u << 20;
+    std::uint64_t transaction_bytes_max = 1u << 30;
     int lock_wait_ms = 30'000;
     std::uint64_t buffer_pool_bytes = 64u << 20;
     std::uint64_t redo_log_bytes = 48u << 20;

@@ -26,7 +26,7 @@ const char* name_of(EntryKind kind) {
         case EntryKind::rows_end:
             return "rows";
         case EntryKind::rows_part:
-            return "part";
+            return "rows_part";
         case EntryKind::statement:
             return "statement";
         case EntryKind::membership:
@@ -171,6 +171,7 @@ std::string log_rows_sql(std::span<const Entry> entries) {
     std::string sql = "REPLACE INTO ddb_meta.transactions_log VALUES ";
     const char* separator = "";
     for (const Entry& entry : entries) {
+        if (entry.kind == EntryKind::rows_part) continue;  // told by the entry that ends them
         const std::string micros = std::to_string(entry.created_at_us % 1'000'000);
         sql += separator;
         sql += "(" + std::to_string(entry.id.index.value) + "," + std::to_string(entry.id.epoch.value) + ",'";
@@ -182,7 +183,7 @@ std::string log_rows_sql(std::span<const Entry> entries) {
                "." + std::string(6 - micros.size(), '0') + micros + "))";
         separator = ",";
     }
-    return sql;
+    return *separator != '\0' ? sql : "DO 0";
 }
 
 std::string trim_log_sql(LogIndex newest, std::uint32_t kept_rows) {

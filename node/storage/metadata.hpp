@@ -15,6 +15,8 @@
 
 namespace ddb::storage {
 
+inline constexpr std::string_view meta_schema = "ddb_meta";
+
 // Proves to the procedures that a call comes from the node. Sessions run under the users' own accounts, and a user sees
 // the calls of his own sessions: so the proof is good for one transaction only.
 class MarkerKey {

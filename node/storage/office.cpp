@@ -38,13 +38,7 @@ Status LocalDatabase::Impl::finish_open(const OpenOffice& office) {
     auto capture = Capture::start(
         Capture::Options{service_, *from, office.epoch, format_description_},
         [this](Captured group) { sink_(std::move(group)); },
-        [this](const Error& error, bool fatal) {
-            if (fatal) {
-                sink_(Fenced{"capture: " + error.message});
-            } else if (!ending_) {
-                send(ServerLost{"capture: " + error.message, false});
-            }
-        });
+        [this](const Error& error, bool fatal) { on_capture_end(error, fatal); });
     if (!capture.ok()) return capture.error();
     capture_ = std::move(*capture);
     auto committer = std::make_unique<Committer>(
@@ -87,10 +81,13 @@ void LocalDatabase::Impl::close(Epoch epoch) {
 
 void LocalDatabase::Impl::stop_office_workers() {
     std::unique_ptr<Committer> committer;
+    std::unique_ptr<GroupReader> reader;
     {
         std::lock_guard lock(office_mutex_);
         committer = std::move(committer_);
+        reader = std::move(group_reader_);
     }
+    reader.reset();
     if (committer != nullptr && !committer->stop(commit_under_way_limit) && control_ != nullptr) {
         // Something holds it; without its connection it returns.
         (void)kill_user_connections(*control_, options_.service_user, Victims::all);

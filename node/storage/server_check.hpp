@@ -13,7 +13,7 @@
 namespace ddb::storage {
 
 struct ServerRequirements {
-    std::uint64_t transaction_bytes_max = 63u << 20;
+    std::uint64_t transaction_bytes_max = 1u << 30;
     int lock_wait_ms = 30'000;
     // server_id of the other members, where known: two servers of one cluster must differ.
     std::vector<std::uint32_t> other_server_ids;

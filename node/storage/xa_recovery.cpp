@@ -72,7 +72,7 @@ Status fold_entries(Connection& service, std::span<const Entry> entries, std::ui
     std::vector<std::uint64_t> markers;
     for (const Entry& entry : entries) {
         if (entry.kind == EntryKind::noop && entry.payload.size() > 0) format = &entry;
-        if (entry.kind == EntryKind::rows) markers.push_back(marker_of(entry.txn));
+        if (leaves_marker(entry.kind)) markers.push_back(marker_of(entry.txn));
     }
     const std::string description(format != nullptr ? format->payload.view() : std::string_view());
     std::vector<std::string> statements = {
@@ -127,8 +127,9 @@ Result<Position> settle_position(Connection& service, Journal& journal, std::uin
         from = next(entries->back().id.index);
         for (Entry& entry : *entries) {
             if (left == 0) break;
-            const bool marked = entry.kind == EntryKind::rows &&
-                                std::binary_search(markers->begin(), markers->end(), marker_of(entry.txn));
+            const bool marked =
+                leaves_marker(entry.kind) && std::binary_search(markers->begin(), markers->end(), marker_of(entry.txn));
+            if (entry.kind != EntryKind::noop) entry.payload = Payload();
             waiting.push_back(std::move(entry));
             if (!marked) continue;
             --left;

@@ -1,0 +1,69 @@
+// Reads the rows of one large group from the binary log a second time, piece by piece as they are asked for, so that a
+// transaction of any size goes into the log through bounded memory while the capture goes on behind it. Owns one thread
+// and one replication connection; ends by itself at the end of the group.
+#pragma once
+
+#include <condition_variable>
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "node/storage/binlog_stream.hpp"
+#include "node/storage/local_database.hpp"
+
+namespace ddb::storage {
+
+// Row events of about this many bytes make one part. A larger event goes alone; one beyond entry_payload_bytes_max is
+// for the caller to refuse (GroupPlace::largest_event_bytes).
+inline constexpr std::size_t part_bytes = 1u << 20;
+
+// The rows and their table maps among the events of one group; pure.
+class GroupRows {
+  public:
+    explicit GroupRows(GroupPlace place) : place_(std::move(place)) {}
+
+    // Whether the event belongs into the payload of an entry. Errors: corrupt.
+    [[nodiscard]] Result<bool> wanted(const EventView& event);
+    [[nodiscard]] bool ended(const EventView& event) const { return event.end >= place_.end; }
+    [[nodiscard]] const GroupPlace& place() const { return place_; }
+
+  private:
+    GroupPlace place_;
+    std::vector<std::uint64_t> own_tables_;  // table ids of ddb_meta
+};
+
+class GroupReader {
+  public:
+    // Called on this object's thread, once for each want() until the last part.
+    using OnPart = std::function<void(CapturedPart)>;
+    // Instead of what is left: the connection was lost, or (corrupt) the log holds something unexpected.
+    using OnFailure = std::function<void(const Error&)>;
+
+    GroupReader(ConnectOptions service, Epoch epoch, GroupPlace place, OnPart on_part, OnFailure on_failure);
+    ~GroupReader();  // stops and joins; no call afterwards
+
+    void want();  // any thread
+
+  private:
+    void run(const std::stop_token& stop);
+    Status read(const std::stop_token& stop);
+    [[nodiscard]] bool deliver(const std::stop_token& stop, bool last);
+
+    const ConnectOptions service_;
+    const Epoch epoch_;
+    GroupRows rows_;
+    const OnPart on_part_;
+    const OnFailure on_failure_;
+
+    std::mutex mutex_;
+    std::condition_variable_any changed_;
+    unsigned wanted_ = 0;
+    std::unique_ptr<BinlogStream> stream_;
+
+    std::string part_;  // of the thread
+    std::jthread thread_;
+};
+
+}  // namespace ddb::storage

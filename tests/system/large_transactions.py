@@ -1,0 +1,118 @@
+#!/usr/bin/python3
+"""Transactions far larger than a log entry: whole on every node or nowhere, through bounded memory, while others go on."""
+
+import os
+import random
+import threading
+import time
+
+from ddb_cluster import Background, Cluster, SLOW, check, equal, main, note, wait_until
+
+LONG = "DDB_LONG" in os.environ
+ROWS = 1_000_000 if LONG else 60_000  # of about a kilobyte each
+FILL = f"INSERT INTO d.big SELECT seq, REPEAT(MD5(seq), 31) FROM d.seq_1_to_{ROWS}"
+STATEMENT_S = int((1800 if LONG else 120) * SLOW)
+MEMORY_MB_MAX = 256
+
+
+class Others(Background):
+    """A client that writes rows one by one meanwhile, and remembers the longest it had to wait for ten of them."""
+
+    def __init__(self, cluster, node):
+        super().__init__()
+        self.cluster, self.node, self.gap_s, self.rows = cluster, node, 0.0, 0
+
+    def step(self):
+        begin = time.monotonic()
+        self.cluster.sql(self.node, *["INSERT INTO d.other (note) VALUES ('x')"] * 10, timeout=60, deadline_s=120)
+        self.gap_s = max(self.gap_s, time.monotonic() - begin)
+        self.rows += 10
+
+
+def memory_mb(cluster):
+    """The most each ddb-node ever had in memory."""
+    found = {}
+    for node, line in cluster.nodes.items():
+        with open(f"/proc/{line['pid']}/status", encoding="ascii") as status:
+            found[node] = next(int(text.split()[1]) for text in status if text.startswith("VmHWM:")) // 1024
+    return found
+
+
+def large(cluster, node, sql):
+    begin = time.monotonic()
+    with Others(cluster, node) as others:
+        answer = cluster.sql(node, sql, timeout=STATEMENT_S, deadline_s=STATEMENT_S)
+        took_s = time.monotonic() - begin
+        cluster.settle(deadline_s=STATEMENT_S)
+    note(f"{sql.split()[0]} in {took_s:.1f} s, on every node after {time.monotonic() - begin:.1f} s; "
+         f"others: {others.rows} rows, longest wait for ten {others.gap_s:.2f} s; memory {memory_mb(cluster)} MB")
+    check(others.rows > 0, "others wrote meanwhile")
+    return answer.last
+
+
+def prepare(cluster):
+    cluster.sql(1, "CREATE DATABASE d", "CREATE TABLE d.big (id INT PRIMARY KEY, text VARCHAR(1000))",
+                "CREATE TABLE d.other (id INT AUTO_INCREMENT PRIMARY KEY, note VARCHAR(10))")
+
+
+def in_parts():
+    """One INSERT, one UPDATE, one DELETE and a CREATE ... SELECT of many times an entry's size."""
+    with Cluster() as cluster:
+        prepare(cluster)
+        node = cluster.others(cluster.coordinator())[0]
+        answer = large(cluster, node, FILL)
+        equal(answer["affected_rows"], ROWS, "rows inserted")
+        for each in cluster.nodes:
+            equal(cluster.mysql(each, f"SELECT kind, `rows` FROM ddb_meta.transactions_log WHERE txn = '{answer['txn']}'"),
+                  [["rows", str(ROWS)]], f"the log of node {each}")
+        equal(cluster.verb(node, "txn", answer["txn"]).last.get("outcome"), "committed", "its fate")
+        cluster.same_tables("d")
+        large(cluster, node, "UPDATE d.big SET text = REPEAT('u', 1000)")
+        cluster.same_tables("d")
+        large(cluster, node, "CREATE TABLE d.copy (PRIMARY KEY (id)) AS SELECT * FROM d.big")
+        cluster.same_tables("d")
+        answer = large(cluster, node, "DELETE FROM d.big")
+        equal(answer["affected_rows"], ROWS, "rows deleted")
+        cluster.same_tables("d")
+        equal(cluster.sql(node, "SELECT COUNT(*) FROM d.copy").value, ROWS, "rows of the copy")
+        for each, mb in memory_mb(cluster).items():
+            check(mb <= MEMORY_MB_MAX, f"node {each} had {mb} MB in memory")
+
+
+def coordinator_killed():
+    """At any moment of it: all or nothing, and nothing where the client was told so."""
+    with Cluster() as cluster:
+        prepare(cluster)
+        for attempt in range(3):
+            coordinator = cluster.coordinator()
+            node = cluster.others(coordinator)[0]
+            killer = threading.Timer(random.uniform(0.2, 4.0) * SLOW, lambda c=coordinator: cluster.kill(c, with_mysql=attempt == 2))
+            killer.start()
+            answer = cluster.cli(node, FILL, timeout=STATEMENT_S, deadline_s=STATEMENT_S)
+            killer.join()
+            cluster.start(coordinator)
+            cluster.settle(deadline_s=STATEMENT_S)
+            count = cluster.sql(node, "SELECT COUNT(*) FROM d.big", timeout=60).value
+            note(f"node {coordinator} killed: {answer}, then {count} rows")
+            check(count in (0, ROWS), f"{count} of {ROWS} rows")
+            check(answer.code not in (0, 1) or count == (ROWS if answer.code == 0 else 0), f"told {answer}, found {count} rows")
+            cluster.same_tables("d")
+            cluster.sql(node, "TRUNCATE d.big", timeout=60)
+            wait_until(lambda c=coordinator: cluster.coordinator(c) != 0, 30, "a coordinator")
+
+
+def beyond_the_limit():
+    """Refused with an error, rolled back, and the session goes on."""
+    with Cluster(settings=["limits.transaction_mb=8"]) as cluster:
+        prepare(cluster)
+        answer = cluster.cli(2, FILL, timeout=STATEMENT_S, deadline_s=STATEMENT_S)
+        equal(answer.code, 1, f"exit code: {answer}")
+        equal(answer.error.get("mysql_code"), 1197, "error")
+        cluster.sql(2, "INSERT INTO d.big VALUES (1, 'small')")
+        cluster.settle()
+        cluster.same_tables("d")
+        equal(cluster.sql(1, "SELECT COUNT(*) FROM d.big").value, 1, "rows")
+
+
+if __name__ == "__main__":
+    main(in_parts, coordinator_killed, beyond_the_limit)
