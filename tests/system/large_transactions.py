@@ -111,7 +111,7 @@ def beyond_the_limit():
         prepare(cluster)
         answer = cluster.cli(2, FILL, timeout=STATEMENT_S, deadline_s=STATEMENT_S)
         equal(answer.code, 1, f"exit code: {answer}")
-        equal(answer.error.get("mysql_code"), 1197, "error")
+        equal(answer.error.get("code"), 1197, "error")
         cluster.sql(2, "INSERT INTO d.big VALUES (1, 'small')")
         cluster.settle()
         cluster.same_tables("d")
