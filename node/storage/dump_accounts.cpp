@@ -1,16 +1,13 @@
 #include "node/storage/dump_accounts.hpp"
 
-#include <array>
 #include <vector>
 
 #include "node/storage/metadata.hpp"
+#include "node/storage/server_dialect.hpp"
 
 namespace ddb::storage {
 namespace {
 
-// All of them name the account in `User`.
-constexpr std::array<const char*, 7> privilege_tables = {
-    "global_priv", "db", "tables_priv", "columns_priv", "procs_priv", "roles_mapping", "proxies_priv"};
 constexpr std::size_t statement_bytes = 64u << 10;
 
 Result<std::string> column_list(Connection& connection, const char* table) {
@@ -57,11 +54,16 @@ Status add_table(Connection& connection, const char* table, const std::string& w
 }  // namespace
 
 Result<std::string> accounts_sql(Connection& connection, const std::string& service_user, bool with_root) {
-    const std::string where =
-        " WHERE User NOT IN (" + to_hex_literal(service_user) + (with_root ? ")" : ",'root','mysql','mariadb.sys')");
+    const ServerDialect& dialect = connection.dialect();
+    std::string not_these = to_hex_literal(service_user);
+    if (!with_root) {
+        not_these += ",'root'";
+        for (const std::string& account : dialect.system_accounts()) not_these += "," + to_hex_literal(account);
+    }
     std::string out = "SET SESSION sql_mode='';\n";
-    for (const char* table : privilege_tables) {
-        if (auto status = add_table(connection, table, where, out); !status.ok()) return status.error();
+    for (const auto& table : dialect.privilege_tables()) {
+        const std::string where = std::string(" WHERE ") + table.user_column + " NOT IN (" + not_these + ")";
+        if (auto status = add_table(connection, table.name, where, out); !status.ok()) return status.error();
     }
     return out + "FLUSH PRIVILEGES;\n";
 }
