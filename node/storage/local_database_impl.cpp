@@ -422,23 +422,30 @@ Result<std::unique_ptr<Connection>> LocalDatabase::Impl::connect(const std::stri
     options.password = password;
     options.database = database;
     options.found_rows = found_rows;
-    auto connection = Connection::open(options);
+    const auto open = [&]() -> Result<std::unique_ptr<Connection>> {
+        auto connection = Connection::open(options);
+        if (!connection.ok()) return connection;
+        const int wait_s = std::max(1, options_.lock_wait_ms / 1000);
+        auto done = (*connection)->execute((*connection)->dialect().user_session_sql(wait_s));
+        if (!done.ok()) return done.error();
+        return connection;
+    };
+    auto connection = open();
     if (!connection.ok()) return connection;
-    const ServerDialect& dialect = (*connection)->dialect();
-    auto done = (*connection)->execute(dialect.user_session_sql(std::max(1, options_.lock_wait_ms / 1000)));
-    if (!done.ok()) return done.error();
-    auto roles = dialect.inactive_rights(**connection);
+    auto roles = (*connection)->dialect().inactive_rights(**connection);
     if (!roles.ok()) return roles.error();
-    if (!roles->empty()) {
-        if (auto admitted = admit_roles(*roles); !admitted.ok()) return admitted.error();
-    }
-    return connection;
+    if (roles->empty()) return connection;
+    const auto new_rights = admit_roles(*roles);
+    if (!new_rights.ok()) return new_rights.error();
+    if (!*new_rights) return connection;
+    return open();  // a session has the rights that its roles had when it began
 }
 
-// Once for each set of roles and start of the server; the right stays, but a loaded dump may not have it.
-Status LocalDatabase::Impl::admit_roles(const std::string& roles) const {
+// Once for each set of roles and start of the server; the right stays, but a loaded dump may not have it. Whether it
+// was given just now.
+Result<bool> LocalDatabase::Impl::admit_roles(const std::string& roles) const {
     std::lock_guard lock(roles_mutex_);
-    if (admitted_pid_ == pid_ && admitted_roles_.contains(roles)) return ok();
+    if (admitted_pid_ == pid_ && admitted_roles_.contains(roles)) return false;
     auto service = open_service(service_);
     if (!service.ok()) return service.error();
     for (const std::string& sql : (*service)->dialect().role_rights_sql(roles)) {
@@ -447,7 +454,7 @@ Status LocalDatabase::Impl::admit_roles(const std::string& roles) const {
     if (admitted_pid_ != pid_ || admitted_roles_.size() >= admitted_roles_max) admitted_roles_.clear();
     admitted_pid_ = pid_;
     admitted_roles_.insert(roles);
-    return ok();
+    return true;
 }
 
 Status LocalDatabase::Impl::kill(std::uint64_t connection_id, bool query_only) {

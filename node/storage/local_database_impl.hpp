@@ -103,7 +103,7 @@ class LocalDatabase::Impl {
     void report_applied(LogIndex index);
     void audit(LogIndex index);
     void send(Command command);
-    Status admit_roles(const std::string& roles) const;
+    [[nodiscard]] Result<bool> admit_roles(const std::string& roles) const;
 
     // office.cpp
     void try_open();

@@ -120,6 +120,17 @@ def definitions(cluster):
     equal(answer.error.get("code"), 1396, f"CREATE USER of one that exists: {answer}")
 
 
+def rights_by_role(cluster):
+    """A user who may do what an active role of his may."""
+    cluster.sql(1, "CREATE USER eve@'%' IDENTIFIED BY 'hers'", "CREATE ROLE writers", "GRANT ALL ON d.* TO writers",
+                "GRANT writers TO eve@'%'", of_server("SET DEFAULT ROLE writers FOR eve@'%'", {" FOR ": " TO "}))
+    for node in cluster.nodes:
+        answer = cluster.sql(node, f"CREATE TABLE d.hers{node} (id INT PRIMARY KEY)", f"INSERT INTO d.hers{node} VALUES ({node})",
+                             f"SELECT id FROM d.hers{node}", user="eve", arguments=["-phers"])
+        equal(answer.value, node, "her row")
+        cluster.sql(node, f"DROP TABLE d.hers{node}", user="eve", arguments=["-phers"])
+
+
 def compare(cluster):
     tables = cluster.same_tables("d")
     check(len(tables) == 11, f"tables: {tables}")
@@ -150,7 +161,7 @@ def compare(cluster):
 
 def determinism():
     with Cluster() as cluster:
-        for part in (values, last_insert_ids, statements, definitions, compare):
+        for part in (values, last_insert_ids, statements, definitions, rights_by_role, compare):
             part(cluster)
 
 
