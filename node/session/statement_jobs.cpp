@@ -1,10 +1,8 @@
 #include "node/session/statement_jobs.hpp"
 
 #include <array>
-#include <charconv>
 #include <chrono>
 #include <span>
-#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -65,19 +63,6 @@ void run_behind(JobReport& report, const StatementJob& job, std::span<const std:
     if (report.connection->ahead_failed()) report.connection.reset();  // nobody may go on in that state
 }
 
-[[nodiscard]] std::uint64_t sequence_of(std::string_view gtid) {  // domain-server-sequence
-    const auto dash = gtid.rfind('-');
-    std::uint64_t value = 0;
-    if (dash != std::string_view::npos) (void)std::from_chars(gtid.data() + dash + 1, gtid.data() + gtid.size(), value);
-    return value;
-}
-
-// A statement's groups are numbered onwards from its sequence, which is a multiple of 16.
-[[nodiscard]] bool belongs_to(std::string_view gtid, std::uint64_t sequence) {
-    const std::uint64_t number = sequence_of(gtid);
-    return gtid.starts_with("7777-") && number >= sequence && number < sequence + 16;
-}
-
 // The connection died while the statement ran: waits until the server has ended it, then asks the server's own log.
 void look_after_loss(JobReport& report, const StatementJob& job, std::uint64_t connection_id) {
     report.uncertain = true;
@@ -93,19 +78,11 @@ void look_after_loss(JobReport& report, const StatementJob& job, std::uint64_t c
             std::this_thread::sleep_for(look_again_ms);  // the server tells nobody when a killed statement has ended
             continue;
         }
-        auto state = (*connection)->scalar("SELECT @@global.gtid_binlog_state");
-        if (!state || !*state) return;
+        auto gtid = storage::LocalDatabase::lost_statement_gtid(**connection, job.sequence);
+        if (!gtid) return;
         report.uncertain = false;
-        std::string_view rest = **state;
-        while (!rest.empty()) {
-            const auto comma = rest.find(',');
-            const std::string_view gtid = rest.substr(0, comma);
-            if (belongs_to(gtid, job.sequence)) {
-                report.logged = true;
-                report.last_gtid = std::string(gtid);
-            }
-            rest = comma == std::string_view::npos ? std::string_view{} : rest.substr(comma + 1);
-        }
+        report.last_gtid = std::move(*gtid);
+        report.logged = !report.last_gtid.empty();
         return;
     }
 }
@@ -218,9 +195,9 @@ JobReport run_definition(ConnectionPtr connection, const StatementJob& job) {
     drop_if_unusable(report);
     if (report.connection) {
         report.kept = kept.release();
-        auto gtid = report.connection->scalar("SELECT @@last_gtid");
-        if (gtid && *gtid) report.last_gtid = **gtid;
-        report.logged = belongs_to(report.last_gtid, job.sequence);
+        auto gtid = storage::LocalDatabase::statement_gtid(*report.connection, job.sequence);
+        if (gtid) report.last_gtid = *gtid;
+        report.logged = !report.last_gtid.empty();
         // What ran may have been a hidden LOCK TABLES or START TRANSACTION; the next XA START must find neither.
         auto after = job.database->statement_end_sql();
         after.insert(after.end(), {"ROLLBACK", "UNLOCK TABLES"});

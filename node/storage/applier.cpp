@@ -10,6 +10,7 @@
 #include "node/storage/binlog_statement.hpp"
 #include "node/storage/failpoint.hpp"
 #include "node/storage/local_database.hpp"
+#include "node/storage/server_dialect.hpp"
 #include "node/storage/statement_runner.hpp"
 #include "node/storage/user_connections.hpp"
 #include "schemas/codec.hpp"
@@ -280,6 +281,9 @@ Status Applier::send_format_description() {
     if (position_.format_description.empty()) return fail(ErrorCode::corrupt, "rows before any format description");
     auto sent = connection_->execute(binlog_statement(position_.format_description));
     if (!sent.ok()) return sent.error();
+    if (const std::string sql = connection_->dialect().after_format_description_sql(); !sql.empty()) {
+        if (auto done = connection_->execute(sql); !done.ok()) return done.error();
+    }
     format_sent_ = true;
     return ok();
 }
@@ -417,7 +421,7 @@ Status Applier::apply_statement(const Entry& entry, const std::stop_token& stop)
 
 Status Applier::load_ran_statements(std::uint64_t least) {
     if (ran_ && least >= ran_from_) return ok();
-    auto ran = statements_in_binlog(options_.service, least);
+    auto ran = connection_->dialect().ran_statements(options_.service, least);
     if (!ran.ok()) return ran.error();
     ran_ = std::move(*ran);
     ran_from_ = least;

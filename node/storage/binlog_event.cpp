@@ -5,12 +5,6 @@
 namespace ddb::storage {
 namespace {
 
-constexpr std::uint8_t gtid_standalone = 0x01;
-constexpr std::uint8_t gtid_group_commit_id = 0x02;
-constexpr std::uint8_t gtid_ddl = 0x20;
-constexpr std::uint8_t gtid_prepared_xa = 0x40;
-constexpr std::uint8_t gtid_completed_xa = 0x80;
-
 // Kinds of a Query event's status variables.
 enum : std::uint8_t {
     status_flags2 = 0,
@@ -27,6 +21,13 @@ enum : std::uint8_t {
     status_invoker = 11,
     status_updated_databases = 12,
     status_microseconds = 13,
+    // MySQL's
+    status_explicit_timestamp = 16,
+    status_ddl_xid = 17,
+    status_default_utf8mb4 = 18,
+    status_require_primary_key = 19,
+    status_table_encryption = 20,
+    // MariaDB's
     status_hires_now = 128,
     status_xid = 129,
 };
@@ -90,27 +91,6 @@ std::optional<EventView> EventReader::next() {
 std::string_view rotated_to(const EventView& event) {
     constexpr std::size_t offset_bytes = 8;
     return event.body.size() > offset_bytes ? event.body.substr(offset_bytes) : std::string_view();
-}
-
-std::optional<GtidEvent> parse_gtid(const EventView& event) {
-    ByteCursor in(event.body);
-    GtidEvent out;
-    out.sequence = in.number(8);
-    out.domain = static_cast<std::uint32_t>(in.number(4));
-    const auto flags = static_cast<std::uint8_t>(in.number(1));
-    out.standalone = (flags & gtid_standalone) != 0;
-    out.ddl = (flags & gtid_ddl) != 0;
-    out.prepared_xa = (flags & gtid_prepared_xa) != 0;
-    out.completed_xa = (flags & gtid_completed_xa) != 0;
-    if (flags & gtid_group_commit_id) in.take(8);
-    if (out.prepared_xa || out.completed_xa) {
-        in.take(4);  // format id
-        const auto gtrid = static_cast<std::size_t>(in.number(1));
-        const auto bqual = static_cast<std::size_t>(in.number(1));
-        out.xid = in.take(gtrid + bqual);
-    }
-    if (in.failed()) return std::nullopt;
-    return out;
 }
 
 std::optional<std::vector<GtidListItem>> parse_gtid_list(const EventView& event) {
@@ -198,6 +178,19 @@ std::optional<StatementContext> parse_status(std::string_view status) {
             case status_hires_now:
                 out.microseconds = static_cast<std::uint32_t>(in.number(3));
                 break;
+            case status_explicit_timestamp:
+                out.explicit_timestamp_defaults = static_cast<std::uint8_t>(in.number(1));
+                break;
+            case status_default_utf8mb4:
+                out.default_collation_for_utf8mb4 = short_of(in);
+                break;
+            case status_require_primary_key:
+                out.require_primary_key = static_cast<std::uint8_t>(in.number(1));
+                break;
+            case status_table_encryption:
+                out.default_table_encryption = static_cast<std::uint8_t>(in.number(1));
+                break;
+            case status_ddl_xid:
             case status_xid:
                 in.take(8);
                 break;

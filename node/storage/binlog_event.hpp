@@ -28,13 +28,28 @@ enum class EventType : std::uint8_t {
     write_rows = 30,
     update_rows = 31,
     delete_rows = 32,
+    mysql_gtid = 33,
+    mysql_anonymous_gtid = 34,
+    mysql_previous_gtids = 35,
     xa_prepare = 38,
+    mysql_tagged_gtid = 42,
     annotate_rows = 160,
     checkpoint = 161,
     gtid = 162,
     gtid_list = 163,
     start_encryption = 164,
 };
+
+// Statement entries have GTIDs of their own, by which a server tells after a crash whether they ran. MariaDB: in this
+// domain, the sequence number being that of the entry.
+inline constexpr std::uint32_t statement_domain = 7777;
+// MySQL: under a tag, so that a session of a user keeps `gtid_next` automatic (an assigned one could be taken back by
+// privileged accounts only). The tag ends with the sequence number; its letter says who ran the statement.
+inline constexpr std::string_view coordinator_tag = "ddb_c";
+inline constexpr std::string_view applier_tag = "ddb_a";
+inline constexpr std::size_t tag_digits = 16;
+[[nodiscard]] std::string statement_tag(std::string_view kind, std::uint64_t sequence);
+[[nodiscard]] std::optional<std::uint64_t> sequence_of_tag(std::string_view tag);  // of either kind, else nullopt
 
 inline constexpr std::uint16_t event_flag_suppress_use = 0x0008;
 inline constexpr std::uint16_t event_flag_ignorable = 0x0080;
@@ -50,6 +65,7 @@ struct EventView {
     std::string_view raw;   // the whole event
 
     [[nodiscard]] bool is_rows() const;
+    [[nodiscard]] bool is_gtid() const;
 };
 
 // One event that fills `raw` exactly. Checksums are switched off on every server of ddb.
@@ -68,7 +84,11 @@ class EventReader {
 };
 
 struct GtidEvent {
+    std::string text;                        // as the server shows it
+    std::optional<std::uint64_t> statement;  // of a statement entry: its sequence number
     std::uint64_t sequence = 0;
+    // MariaDB says here what the group is; MySQL only in its first Query event.
+    bool says_kind = true;
     std::uint32_t domain = 0;
     bool standalone = false;  // the group is the one event that follows
     bool ddl = false;
@@ -76,6 +96,7 @@ struct GtidEvent {
     bool completed_xa = false;  // XA COMMIT or XA ROLLBACK
     std::string_view xid;       // gtrid and bqual of the latter two
 };
+// Of either server, whatever its type.
 [[nodiscard]] std::optional<GtidEvent> parse_gtid(const EventView& event);
 
 // Name of the file that comes next; empty when malformed.
@@ -110,6 +131,11 @@ struct StatementContext {
     std::optional<std::uint16_t> collation_database;
     std::optional<std::uint16_t> lc_time_names;
     std::optional<std::string> time_zone;
+    // MySQL only; the first is one of the option bits on MariaDB.
+    std::optional<std::uint8_t> explicit_timestamp_defaults;
+    std::optional<std::uint16_t> default_collation_for_utf8mb4;
+    std::optional<std::uint8_t> require_primary_key;
+    std::optional<std::uint8_t> default_table_encryption;
     std::uint32_t microseconds = 0;
     std::string invoker_user;  // where the statement means its own user without naming it
     std::string invoker_host;

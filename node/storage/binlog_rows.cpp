@@ -30,6 +30,7 @@ enum : std::uint8_t {
     type_time2 = 19,
     type_blob_compressed = 140,
     type_varchar_compressed = 141,
+    type_vector = 242,
     type_json = 245,
     type_newdecimal = 246,
     type_enum = 247,
@@ -114,6 +115,7 @@ std::optional<ColumnSize> column_size(std::uint8_t type, ByteCursor& metadata) {
         case type_long_blob:
         case type_blob:
         case type_blob_compressed:
+        case type_vector:
         case type_json:
         case type_geometry:
             return ColumnSize{0, byte()};

@@ -7,6 +7,8 @@
 #include <array>
 #include <random>
 
+#include "node/storage/server_dialect.hpp"
+
 namespace ddb::storage {
 namespace {
 
@@ -32,7 +34,7 @@ Result<bool> begins_below(const ConnectOptions& options, const std::string& file
     for (;;) {
         auto event = (*stream)->next();
         if (!event.ok()) return event.error();
-        if (!*event || (*event)->type == EventType::gtid) return false;  // without its list nothing is known
+        if (!*event || (*event)->is_gtid()) return false;  // without its list nothing is known
         if ((*event)->type != EventType::gtid_list) continue;
         const auto list = parse_gtid_list(**event);
         if (!list) return fail(ErrorCode::corrupt, "binary log: malformed GTID list event");
@@ -62,8 +64,9 @@ Result<std::unique_ptr<BinlogStream>> BinlogStream::open(ConnectOptions options,
     // A replica that does not say that it understands checksums is refused by servers that write them, and one that
     // does not announce GTID support gets the events in a disguise.
     const std::array<std::string, 3> announce = {
-        "SET @master_binlog_checksum='NONE'", "SET @mariadb_slave_capability=4",
-        "SET @master_heartbeat_period=" + std::to_string(std::uint64_t{heartbeat_ms} * 1'000'000)};
+        "SET @master_binlog_checksum='NONE', @source_binlog_checksum='NONE'", "SET @mariadb_slave_capability=4",
+        "SET @master_heartbeat_period=" + std::to_string(std::uint64_t{heartbeat_ms} * 1'000'000) +
+            ", @source_heartbeat_period=" + std::to_string(std::uint64_t{heartbeat_ms} * 1'000'000)};
     if (auto done = (*connection)->execute_all(announce); !done.ok()) return done.error();
 
     std::string request;
@@ -101,7 +104,7 @@ void BinlogStream::interrupt() {
 }
 
 Result<BinlogPosition> binlog_end(Connection& connection) {
-    auto rows = connection.rows("SHOW MASTER STATUS");
+    auto rows = connection.rows(connection.dialect().binlog_position_sql());
     if (!rows.ok()) return rows.error();
     if (rows->empty() || rows->front().size() < 2 || !rows->front()[0] || !rows->front()[1]) {
         return fail(ErrorCode::invalid_argument, "the database server writes no binary log: start it with log_bin");

@@ -46,19 +46,17 @@ class BinlogStream {
 // The Format_description event of the server's current binary log.
 [[nodiscard]] Result<std::string> format_description(const ConnectOptions& options, const BinlogPosition& at);
 
-// Statement entries this server ran itself, as its binary logs still show it: the truth after a crash. By the first
-// sequence number of the statement.
+// Statement entries this server ran itself, as its binary log tells: the truth after a crash. By the first sequence
+// number of the statement.
 struct RanStatement {
     std::uint64_t last = 0;  // sequence number: an applier runs the n-th query under the first number plus n
-    bool with_rows = false;  // its row events were logged too (it was run by a coordinator, not by an applier)
+    bool with_rows = false;  // so are its rows, if it had any (it was run by a coordinator, not by an applier)
 };
 using RanStatements = std::map<std::uint64_t, RanStatement>;
-// Those from sequence number `least` on; some older ones may be among them. Reads from the newest file that begins
-// below `least`, so the cost is that of what was written since, however often the server was started meanwhile.
+// MariaDB: those from sequence number `least` on; some older ones may be among them. Reads from the newest file that
+// begins below `least`, so the cost is that of what was written since, however often the server was started meanwhile.
 [[nodiscard]] Result<RanStatements> statements_in_binlog(const ConnectOptions& options, std::uint64_t least);
 
-// Statement entries run in a GTID domain of their own.
-inline constexpr std::uint32_t statement_domain = 7777;
 [[nodiscard]] constexpr std::uint64_t first_sequence(std::uint64_t sequence) {
     return sequence & ~std::uint64_t{15};
 }

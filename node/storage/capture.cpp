@@ -34,6 +34,23 @@ std::string definitions_in(std::string_view events) {
     return out;
 }
 
+// The first part of X'…',X'…',1.
+std::optional<std::string> gtrid_of(std::string_view text) {
+    constexpr std::string_view begin = "X'";
+    const auto digit = [](char c) { return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1; };
+    if (!text.starts_with(begin)) return std::nullopt;
+    text.remove_prefix(begin.size());
+    text = text.substr(0, text.find('\''));
+    if (text.size() % 2 != 0) return std::nullopt;
+    std::string out;
+    for (std::size_t i = 0; i < text.size(); i += 2) {
+        const int high = digit(text[i]), low = digit(text[i + 1]);
+        if (high < 0 || low < 0) return std::nullopt;
+        out.push_back(static_cast<char>(high * 16 + low));
+    }
+    return out;
+}
+
 Error unreadable(const char* what) {
     return fail(ErrorCode::corrupt, std::string("binary log: malformed ") + what + " event");
 }
@@ -51,17 +68,35 @@ Status GroupAssembler::begin(const EventView& event) {
     group_.place.begin = event.end - static_cast<std::uint32_t>(event.raw.size());
     group_.skipped = gtid->completed_xa;
     group_.standalone = gtid->standalone;
+    group_.kind_open = !gtid->says_kind;
     Captured& out = group_.out;
     out.epoch = epoch_;
     out.ddl = gtid->ddl;
-    out.gtid =
-        std::to_string(gtid->domain) + "-" + std::to_string(event.server_id) + "-" + std::to_string(gtid->sequence);
+    out.gtid = gtid->text;
     if (gtid->prepared_xa) {
         out.kind = Captured::Kind::xa;
         out.xid = gtid->xid;
-    } else if (gtid->domain == statement_domain) {
+    } else if (gtid->statement) {
         out.kind = Captured::Kind::statement;
-        out.sequence = first_sequence(gtid->sequence);
+        out.sequence = first_sequence(*gtid->statement);
+    }
+    return ok();
+}
+
+// The first Query event tells what a group is where its GTID event does not.
+Status GroupAssembler::take_kind(std::string_view text) {
+    group_.kind_open = false;
+    constexpr std::string_view start = "XA START ";
+    if (starts_with_word(text, start)) {
+        auto xid = gtrid_of(text.substr(start.size()));
+        if (!xid) return unreadable("XA START");
+        group_.out.kind = Captured::Kind::xa;
+        group_.out.xid = std::move(*xid);
+    } else if (starts_with_word(text, "XA COMMIT ") || starts_with_word(text, "XA ROLLBACK ")) {
+        group_.skipped = true;
+    } else if (text != "BEGIN") {
+        group_.standalone = true;
+        group_.out.ddl = true;
     }
     return ok();
 }
@@ -94,6 +129,9 @@ Status GroupAssembler::add_query(const EventView& event, bool& ends) {
     Captured& out = group_.out;
     out.thread_id = query->thread_id;
     const std::string_view text = query->text;
+    if (group_.kind_open) {
+        if (auto status = take_kind(text); !status.ok()) return status;
+    }
     if (text == "COMMIT" || text == "ROLLBACK") {
         ends = true;
         rolled_back_ = text == "ROLLBACK";
@@ -190,6 +228,9 @@ Result<std::optional<Captured>> GroupAssembler::feed(const EventView& event) {
     Status status = ok();
     switch (event.type) {
         case EventType::gtid:
+        case EventType::mysql_gtid:
+        case EventType::mysql_anonymous_gtid:
+        case EventType::mysql_tagged_gtid:
             status = begin(event);
             break;
         case EventType::query:
@@ -216,6 +257,7 @@ Result<std::optional<Captured>> GroupAssembler::feed(const EventView& event) {
         case EventType::annotate_rows:
         case EventType::checkpoint:
         case EventType::gtid_list:
+        case EventType::mysql_previous_gtids:
         case EventType::start_encryption:
             break;
         case EventType::integer_variable:

@@ -45,6 +45,7 @@ class GroupAssembler {
         bool open = false;
         bool skipped = false;     // XA COMMIT and XA ROLLBACK
         bool standalone = false;  // ends with its first Query event
+        bool kind_open = false;   // its first Query event will tell what it is
         std::vector<Savepoint> savepoints;
         std::vector<std::uint64_t> own_tables;  // table ids of ddb_meta
         struct Map {
@@ -56,6 +57,7 @@ class GroupAssembler {
     };
 
     Status begin(const EventView& event);
+    Status take_kind(std::string_view text);
     Status add_query(const EventView& event, bool& ends);
     Status add_table_map(const EventView& event);
     Status add_rows(const EventView& event);

@@ -352,6 +352,9 @@ class Connection::Impl {
             ok_.database.assign(data, length);
             ok_.database_changed = true;
         }
+        // MySQL's; MariaDB tells it as a variable.
+        if (mysql_session_track_get_first(mysql_, SESSION_TRACK_GTIDS, &data, &length) == 0)
+            ok_.gtid.assign(data, length);
         // Names and values alternate.
         bool is_name = true;
         bool is_gtid = false;

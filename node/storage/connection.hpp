@@ -15,6 +15,8 @@
 
 namespace ddb::storage {
 
+class ServerDialect;
+
 struct Endpoint {
     std::string socket;  // preferred when not empty
     std::string host;
@@ -40,7 +42,7 @@ struct OkPacket {
     std::uint16_t warnings = 0;
     std::uint16_t status_flags = 0;
     std::string info;
-    std::string gtid;      // session-tracked last_gtid when this statement wrote a group, else empty
+    std::string gtid;      // session-tracked, when this statement wrote a group; else empty
     std::string database;  // session-tracked schema change, else empty
     bool database_changed = false;
 };
@@ -87,6 +89,7 @@ class Connection {
 
     [[nodiscard]] std::uint64_t id() const;  // server's connection id
     [[nodiscard]] std::string server_version() const;
+    [[nodiscard]] const ServerDialect& dialect() const;
     [[nodiscard]] std::string escape(std::string_view text) const;
     [[nodiscard]] bool broken() const;  // lost: nothing more can be done with it
     [[nodiscard]] void* native();       // MYSQL*, for the binary-log reader

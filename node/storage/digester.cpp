@@ -8,6 +8,7 @@
 #include <map>
 
 #include "node/storage/metadata.hpp"
+#include "node/storage/server_dialect.hpp"
 #include "schemas/digest.hpp"
 
 namespace ddb::storage {
@@ -18,11 +19,16 @@ constexpr std::size_t read_bytes = 256u << 10;
 constexpr int reply_timeout_ms = 60'000;
 constexpr std::size_t all_chunks_max = 1'000'000;
 
-// Every statement that changes a definition is counted when it begins, whoever runs it. (Reading a table that was
-// altered behind the snapshot fails by itself in most cases, but not after an instant ALTER.)
-constexpr const char* definitions_sql =
-    "SELECT CAST(SUM(variable_value) AS CHAR) FROM information_schema.global_status WHERE variable_name REGEXP "
-    "'^COM_(ALTER|CREATE|DROP|TRUNCATE|RENAME|OPTIMIZE|REPAIR)'";
+// However the server counts its definitions' changes.
+Result<std::string> definitions_seen(Connection& connection) {
+    const auto rows = connection.rows(connection.dialect().definitions_counted_sql());
+    if (!rows.ok()) return rows.error();
+    std::string out;
+    for (const auto& row : *rows) {
+        for (const auto& value : row) out += value.value_or("") + " ";
+    }
+    return out;
+}
 
 // The next number differs between servers for good reasons: rolled back rows take numbers on the coordinator only.
 std::string without_next_number(std::string definition) {
@@ -66,12 +72,11 @@ Result<std::unique_ptr<Digester>> Digester::begin(const ConnectOptions& service,
     options.program_name = "ddb audit";
     auto connection = Connection::open(options);
     if (!connection.ok()) return connection.error();
-    const std::array<std::string, 3> opening = {
-        "SET SESSION time_zone='+00:00', sql_mode='', net_write_timeout=60, lock_wait_timeout=1, "
-        "tx_isolation='REPEATABLE-READ'",
-        "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY", "SAVEPOINT chunk"};
+    const std::array<std::string, 3> opening = {(*connection)->dialect().audit_session_sql(),
+                                                "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
+                                                "SAVEPOINT chunk"};
     if (auto opened = (*connection)->execute_all(opening); !opened.ok()) return opened.error();
-    auto seen = (*connection)->scalar(definitions_sql);
+    auto seen = definitions_seen(**connection);
     if (!seen.ok()) return seen.error();
     auto rows = (*connection)
                     ->rows(
@@ -86,7 +91,7 @@ Result<std::unique_ptr<Digester>> Digester::begin(const ConnectOptions& service,
     std::vector<Name> names;
     for (auto& row : *rows) names.push_back({row.at(0).value_or(""), row.at(1).value_or("")});
     return std::unique_ptr<Digester>(
-        new Digester(std::move(*connection), std::move(names), seen->value_or(""), std::move(done)));
+        new Digester(std::move(*connection), std::move(names), std::move(*seen), std::move(done)));
 }
 
 Digester::Digester(std::unique_ptr<Connection> connection, std::vector<Name> names, std::string definitions_seen,
@@ -125,9 +130,9 @@ Result<std::vector<AuditedTable>> Digester::digest_all(const std::stop_token& st
             table.rows = 0;
             table.chunks.clear();
         }
-        auto seen = connection_->scalar(definitions_sql);
+        auto seen = definitions_seen(*connection_);
         if (!seen.ok()) return seen.error();
-        table.unsteady = seen->value_or("") != definitions_seen_;
+        table.unsteady = *seen != definitions_seen_;
         chunks += table.chunks.size();
         if (chunks > all_chunks_max)
             return fail(ErrorCode::overloaded,

@@ -1,51 +1,63 @@
 #include "node/storage/dump_accounts.hpp"
 
-#include <array>
 #include <vector>
 
 #include "node/storage/metadata.hpp"
+#include "node/storage/server_dialect.hpp"
 
 namespace ddb::storage {
 namespace {
 
-// All of them name the account in `User`.
-constexpr std::array<const char*, 7> privilege_tables = {
-    "global_priv", "db", "tables_priv", "columns_priv", "procs_priv", "roles_mapping", "proxies_priv"};
 constexpr std::size_t statement_bytes = 64u << 10;
 
-Result<std::string> column_list(Connection& connection, const char* table) {
-    auto rows = connection.rows(std::string("SELECT column_name FROM information_schema.columns WHERE "
+struct Columns {
+    std::string names;
+    std::vector<std::string> types;
+};
+
+Result<Columns> columns_of(Connection& connection, const char* table) {
+    auto rows = connection.rows(std::string("SELECT column_name, data_type FROM information_schema.columns WHERE "
                                             "table_schema='mysql' AND table_name='") +
                                 table + "' ORDER BY ordinal_position");
     if (!rows.ok()) return rows.error();
     if (rows->empty()) return fail(ErrorCode::corrupt, std::string("table mysql.") + table + " is missing");
-    std::string out;
-    for (const auto& row : *rows) out += (out.empty() ? "" : ",") + quoted_name(row.at(0).value_or(""));
+    Columns out;
+    for (const auto& row : *rows) {
+        out.names += (out.names.empty() ? "" : ",") + quoted_name(row.at(0).value_or(""));
+        out.types.push_back(row.at(1).value_or(""));
+    }
     return out;
 }
 
-// Values in hexadecimal: whatever the session's character set and modes, they arrive as they are.
-std::string value_list(const Connection::Row& row) {
+// In hexadecimal: whatever the session's character set and modes, it arrives as it is. But where a number is wanted the
+// digits would be one themselves, and a document has to be text.
+std::string literal(const std::string& value, const std::string& type) {
+    if (type.ends_with("int")) return value;
+    if (type == "json") return "CONVERT(" + to_hex_literal(value) + " USING utf8mb4)";
+    return to_hex_literal(value);
+}
+
+std::string value_list(const Connection::Row& row, const Columns& columns) {
     std::string out = "(";
-    for (const auto& value : row) {
-        if (out.size() > 1) out += ",";
-        out += value ? to_hex_literal(*value) : "NULL";
+    for (std::size_t i = 0; i < row.size(); ++i) {
+        if (i > 0) out += ",";
+        out += row[i] ? literal(*row[i], columns.types[i]) : "NULL";
     }
     return out + ")";
 }
 
 Status add_table(Connection& connection, const char* table, const std::string& where, std::string& out) {
-    auto columns = column_list(connection, table);
+    auto columns = columns_of(connection, table);
     if (!columns.ok()) return columns.error();
     const std::string name = std::string("mysql.") + table;
-    auto rows = connection.rows("SELECT " + *columns + " FROM " + name + where);
+    auto rows = connection.rows("SELECT " + columns->names + " FROM " + name + where);
     if (!rows.ok()) return rows.error();
     out += "DELETE FROM " + name + where + ";\n";
     std::size_t begin = out.size();
     for (const auto& row : *rows) {
         const bool first = out.size() == begin;
-        out += first ? "INSERT INTO " + name + " (" + *columns + ") VALUES\n" : ",\n";
-        out += value_list(row);
+        out += first ? "INSERT INTO " + name + " (" + columns->names + ") VALUES\n" : ",\n";
+        out += value_list(row, *columns);
         if (out.size() - begin < statement_bytes) continue;
         out += ";\n";
         begin = out.size();
@@ -57,11 +69,16 @@ Status add_table(Connection& connection, const char* table, const std::string& w
 }  // namespace
 
 Result<std::string> accounts_sql(Connection& connection, const std::string& service_user, bool with_root) {
-    const std::string where =
-        " WHERE User NOT IN (" + to_hex_literal(service_user) + (with_root ? ")" : ",'root','mysql','mariadb.sys')");
+    const ServerDialect& dialect = connection.dialect();
+    std::string not_these = to_hex_literal(service_user);
+    if (!with_root) {
+        not_these += ",'root'";
+        for (const std::string& account : dialect.system_accounts()) not_these += "," + to_hex_literal(account);
+    }
     std::string out = "SET SESSION sql_mode='';\n";
-    for (const char* table : privilege_tables) {
-        if (auto status = add_table(connection, table, where, out); !status.ok()) return status.error();
+    for (const auto& table : dialect.privilege_tables()) {
+        const std::string where = std::string(" WHERE ") + table.user_column + " NOT IN (" + not_these + ")";
+        if (auto status = add_table(connection, table.name, where, out); !status.ok()) return status.error();
     }
     return out + "FLUSH PRIVILEGES;\n";
 }

@@ -10,21 +10,21 @@
 #include "node/storage/child_pipes.hpp"
 #include "node/storage/child_process.hpp"
 #include "node/storage/managed_server_parts.hpp"
+#include "node/storage/server_dialect.hpp"
 
 namespace ddb::storage {
 namespace {
 
 // Nothing of it belongs into the binary log; a single statement of a dump is about a megabyte, but a row may be larger.
-std::vector<std::string> client_arguments(const ConnectOptions& service) {
-    std::vector<std::string> out{
-        "--no-defaults",
-        "--user=" + service.user,
-        "--default-character-set=utf8mb4",
-        "--batch",
-        "--binary-mode",
-        "--max-allowed-packet=1G",
-        "--skip-reconnect",
-        "--init-command=SET SESSION sql_log_bin=0, lock_wait_timeout=60, max_statement_time=0, autocommit=1"};
+std::vector<std::string> client_arguments(const ConnectOptions& service, const ServerDialect& dialect) {
+    std::vector<std::string> out{"--no-defaults",
+                                 "--user=" + service.user,
+                                 "--default-character-set=utf8mb4",
+                                 "--batch",
+                                 "--binary-mode",
+                                 "--max-allowed-packet=1G",
+                                 "--skip-reconnect",
+                                 "--init-command=" + dialect.load_session_sql()};
     if (!service.endpoint.socket.empty()) {
         out.push_back("--socket=" + service.endpoint.socket);
     } else {
@@ -57,11 +57,14 @@ void DumpLoad::run(const std::stop_token& stop) {
 }
 
 Status DumpLoad::load(const std::stop_token& stop) {
-    const std::string program = find_tool(options_.server_program, {"mariadb", "mysql"});
+    auto connection = Connection::open(options_.service);
+    if (!connection.ok()) return connection.error();
+    const ServerDialect& dialect = (*connection)->dialect();
+    connection->reset();
+    const std::string program = find_tool(options_.server_program, dialect.client_programs());
     if (program.empty()) {
-        return fail(ErrorCode::not_found,
-                    "the client program mariadb is neither beside the database server nor in PATH; install "
-                    "mariadb-client-core");
+        return fail(ErrorCode::not_found, std::string("the client program ") + dialect.client_programs().front() +
+                                              " is neither beside the database server nor in PATH; install it");
     }
     // A client program that ended is an error of write(), not the end of this process.
     sigset_t pipe_signal;
@@ -75,7 +78,7 @@ Status DumpLoad::load(const std::stop_token& stop) {
     ChildProcess::Options child_options;
     child_options.program = program;
     child_options.nice = transfer_nice;
-    child_options.arguments = client_arguments(options_.service);
+    child_options.arguments = client_arguments(options_.service, dialect);
     child_options.input_fd = pipe.reader();
     child_options.output_fd = -1;
     child_options.error_fd = said.fd();

@@ -12,6 +12,7 @@
 #include "node/storage/dump_accounts.hpp"
 #include "node/storage/managed_server_parts.hpp"
 #include "node/storage/metadata.hpp"
+#include "node/storage/server_dialect.hpp"
 
 namespace ddb::storage {
 namespace {
@@ -46,16 +47,18 @@ void DumpSource::run(const std::stop_token& stop) {
 }
 
 Status DumpSource::dump(const std::stop_token& stop) {
-    const std::string program = find_tool(options_.server_program, {"mariadb-dump", "mysqldump"});
-    if (program.empty()) {
-        return fail(ErrorCode::not_found,
-                    "mariadb-dump is neither beside the database server nor in PATH; install mariadb-client");
-    }
     ConnectOptions connect = options_.service;
     connect.program_name = "ddb dump";
     connect.read_timeout_ms = query_timeout_ms;
     auto connection = open_service(connect);
     if (!connection.ok()) return connection.error();
+    const auto names = (*connection)->dialect().dump_programs();
+    const std::string program = find_tool(options_.server_program, names);
+    if (program.empty()) {
+        return fail(ErrorCode::not_found, std::string(names.front()) +
+                                              " is neither beside the database server nor in PATH; install "
+                                              "mariadb-client, or the client of the server that is used");
+    }
     std::vector<std::string> arguments;
     if (auto status = prepare(**connection, arguments); !status.ok()) return status;
     auto accounts = accounts_sql(**connection, options_.service.user, options_.with_root);
@@ -107,9 +110,9 @@ Status DumpSource::prepare(Connection& connection, std::vector<std::string>& arg
                  "--events",
                  "--triggers",
                  "--hex-blob",
-                 "--dump-history",
                  "--skip-add-locks",
                  "--skip-comments"};
+    for (std::string& option : connection.dialect().dump_options()) arguments.push_back(std::move(option));
     if (!endpoint.socket.empty()) {
         arguments.push_back("--socket=" + endpoint.socket);
     } else {
@@ -117,9 +120,7 @@ Status DumpSource::prepare(Connection& connection, std::vector<std::string>& arg
                          {"--protocol=TCP", "--host=" + endpoint.host, "--port=" + std::to_string(endpoint.port)});
     }
     // Of the files: the table statistics may be as old as the last thousand changes.
-    auto size = connection.scalar(
-        "SELECT COALESCE(SUM(file_size), 0) FROM information_schema.innodb_sys_tablespaces WHERE name LIKE '%/%' AND "
-        "name NOT LIKE 'mysql/%'");
+    auto size = connection.scalar(connection.dialect().data_bytes_sql());
     if (!size.ok()) return size.error();
     if (auto status = find_broken_views(connection, arguments); !status.ok()) return status;
     auto names =

@@ -6,6 +6,7 @@
 
 #include "node/storage/local_database_impl.hpp"
 #include "node/storage/metadata.hpp"
+#include "node/storage/server_dialect.hpp"
 
 namespace ddb::storage {
 
@@ -96,6 +97,13 @@ std::vector<std::string> LocalDatabase::statement_begin_sql(std::uint64_t sequen
 }
 std::vector<std::string> LocalDatabase::statement_end_sql() const {
     return {call_statement_end_sql()};
+}
+
+Result<std::string> LocalDatabase::statement_gtid(Connection& connection, std::uint64_t sequence) {
+    return connection.dialect().last_statement_gtid(connection, sequence);
+}
+Result<std::string> LocalDatabase::lost_statement_gtid(Connection& connection, std::uint64_t sequence) {
+    return connection.dialect().found_statement_gtid(connection, sequence);
 }
 
 void LocalDatabase::hold_statements(bool hold) {

@@ -208,6 +208,10 @@ class LocalDatabase {
     // through definer-rights procedures.
     [[nodiscard]] std::vector<std::string> statement_begin_sql(std::uint64_t sequence) const;
     [[nodiscard]] std::vector<std::string> statement_end_sql() const;
+    // The GTID of the last group that the statement under `sequence` wrote, empty when it wrote none: asked on the
+    // connection it ran on, or on another one when that is gone and the statement has ended.
+    [[nodiscard]] static Result<std::string> statement_gtid(Connection& connection, std::uint64_t sequence);
+    [[nodiscard]] static Result<std::string> lost_statement_gtid(Connection& connection, std::uint64_t sequence);
 
     // State transfer, donor: no statement entry is applied from the moment statements_held() says so until taken back.
     void hold_statements(bool hold);

@@ -6,6 +6,7 @@
 #include <array>
 
 #include "node/storage/server_check.hpp"
+#include "node/storage/server_dialect.hpp"
 #include "node/storage/xa_recovery.hpp"
 
 namespace ddb::storage {
@@ -23,6 +24,7 @@ constexpr milliseconds half_dead_limit{5000};
 constexpr int control_timeout_ms = 60'000;
 constexpr std::size_t commands_max = 1024;
 constexpr std::size_t samples_max = 600;
+constexpr std::size_t admitted_roles_max = 10'000;
 
 ConnectOptions service_options(const DatabaseOptions& options) {
     ConnectOptions out;
@@ -143,9 +145,10 @@ Status LocalDatabase::Impl::ensure_control() {
 
 Status LocalDatabase::Impl::prepare_server() {
     version_ = control_->server_version();
-    if (version_.find("MariaDB") == std::string::npos) {
-        return fail(ErrorCode::invalid_argument,
-                    "the database server is " + version_ + ": this version of ddb needs MariaDB");
+    const ServerDialect& dialect = control_->dialect();
+    if (!dialect.speaks(version_)) {
+        return fail(ErrorCode::invalid_argument, "the database server is " + version_ +
+                                                     ": this version of ddb needs MariaDB, or MySQL 8.4 or newer");
     }
     if (!options_.managed) {
         ServerRequirements requirements;
@@ -157,12 +160,10 @@ Status LocalDatabase::Impl::prepare_server() {
         if (auto status = apply_settings(*control_, *report); !status.ok()) return status;
     }
     if (auto status = create_metadata(*control_, key_); !status.ok()) return status;
-    // Engines only now: enforced earlier, the server's own tables could not be restored.
-    const std::array<const char*, 4> settings = {"SET GLOBAL enforce_storage_engine=InnoDB",
-                                                 // A reader may stand still for long: the dump of a state transfer.
-                                                 "SET GLOBAL net_write_timeout=3600", "SET GLOBAL binlog_checksum=NONE",
-                                                 "SET GLOBAL binlog_annotate_row_events=OFF"};
-    for (const char* sql : settings) {
+    std::vector<std::string> settings = dialect.server_settings_sql();
+    // A reader may stand still for long: the dump of a state transfer.
+    settings.insert(settings.end(), {"SET GLOBAL net_write_timeout=3600", "SET GLOBAL binlog_checksum=NONE"});
+    for (const std::string& sql : settings) {
         if (auto done = control_->execute(sql); !done.ok()) return done.error();
     }
     auto end = binlog_end(*control_);
@@ -281,7 +282,9 @@ void LocalDatabase::Impl::sample_durability() {
         lose_server("the database server does not answer: " + status.error().message);
         return;
     }
-    auto rows = control_->rows("SHOW GLOBAL STATUS WHERE Variable_name IN ('Innodb_lsn_current','Innodb_lsn_flushed')");
+    const auto counters = control_->dialect().redo_log_counters();
+    auto rows = control_->rows(std::string("SHOW GLOBAL STATUS WHERE Variable_name IN ('") + counters.written + "','" +
+                               counters.flushed + "')");
     if (!rows.ok()) {
         // The next attempt tells whether it was the connection or the server.
         control_.reset();
@@ -292,7 +295,7 @@ void LocalDatabase::Impl::sample_durability() {
     std::uint64_t flushed = 0;
     for (const auto& row : *rows) {
         const std::uint64_t value = std::strtoull(row.at(1).value_or("0").c_str(), nullptr, 10);
-        (row.at(0).value_or("") == "Innodb_lsn_current" ? now.lsn : flushed) = value;
+        (row.at(0).value_or("") == counters.written ? now.lsn : flushed) = value;
     }
     if (samples_.size() < samples_max) samples_.push_back(now);
     LogIndex durable;
@@ -319,7 +322,7 @@ void LocalDatabase::Impl::watch_commits() {
 // appears there was written behind our back. In office the capture sees everything.
 void LocalDatabase::Impl::watch_binlog() {
     if (!up_ || control_ == nullptr || capture_ != nullptr) return;
-    const auto state = foreign_gtids(*control_);
+    const auto state = control_->dialect().foreign_gtids(*control_);
     if (!state.ok() || *state == foreign_gtids_) return;
     sink_(ForeignWrite{"the binary log went from GTID " + (foreign_gtids_.empty() ? "(none)" : foreign_gtids_) +
                        " to " + *state + ", and not by this node: its tables may differ from the others'"});
@@ -442,16 +445,39 @@ Result<std::unique_ptr<Connection>> LocalDatabase::Impl::connect(const std::stri
     options.password = password;
     options.database = database;
     options.found_rows = found_rows;
-    auto connection = Connection::open(options);
+    const auto open = [&]() -> Result<std::unique_ptr<Connection>> {
+        auto connection = Connection::open(options);
+        if (!connection.ok()) return connection;
+        const int wait_s = std::max(1, options_.lock_wait_ms / 1000);
+        auto done = (*connection)->execute((*connection)->dialect().user_session_sql(wait_s));
+        if (!done.ok()) return done.error();
+        return connection;
+    };
+    auto connection = open();
     if (!connection.ok()) return connection;
-    const int wait_s = std::max(1, options_.lock_wait_ms / 1000);
-    const std::array<std::string, 1> settings = {
-        "SET SESSION session_track_schema=1, session_track_system_variables="
-        "'autocommit,character_set_client,character_set_connection,character_set_results,time_zone,last_gtid', "
-        "lock_wait_timeout=" +
-        std::to_string(wait_s) + ", innodb_lock_wait_timeout=" + std::to_string(wait_s)};
-    if (auto done = (*connection)->execute_all(settings); !done.ok()) return done.error();
-    return connection;
+    auto roles = (*connection)->dialect().inactive_rights(**connection);
+    if (!roles.ok()) return roles.error();
+    if (roles->empty()) return connection;
+    const auto new_rights = admit_roles(*roles);
+    if (!new_rights.ok()) return new_rights.error();
+    if (!*new_rights) return connection;
+    return open();  // a session has the rights that its roles had when it began
+}
+
+// Once for each set of roles and start of the server; the right stays, but a loaded dump may not have it. Whether it
+// was given just now.
+Result<bool> LocalDatabase::Impl::admit_roles(const std::string& roles) const {
+    std::lock_guard lock(roles_mutex_);
+    if (admitted_pid_ == pid_ && admitted_roles_.contains(roles)) return false;
+    auto service = open_service(service_);
+    if (!service.ok()) return service.error();
+    for (const std::string& sql : (*service)->dialect().role_rights_sql(roles)) {
+        if (auto done = (*service)->execute(sql); !done.ok()) return done.error();
+    }
+    if (admitted_pid_ != pid_ || admitted_roles_.size() >= admitted_roles_max) admitted_roles_.clear();
+    admitted_pid_ = pid_;
+    admitted_roles_.insert(roles);
+    return true;
 }
 
 Status LocalDatabase::Impl::kill(std::uint64_t connection_id, bool query_only) {

@@ -8,6 +8,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <thread>
 #include <variant>
@@ -106,6 +107,7 @@ class LocalDatabase::Impl {
     void report_applied(LogIndex index);
     void audit(LogIndex index);
     void send(Command command);
+    [[nodiscard]] Result<bool> admit_roles(const std::string& roles) const;
 
     // office.cpp
     void try_open();
@@ -177,6 +179,10 @@ class LocalDatabase::Impl {
     std::mutex report_mutex_;
     LogIndex applied_;
     LogIndex durable_;
+
+    mutable std::mutex roles_mutex_;
+    mutable std::set<std::string> admitted_roles_;
+    mutable std::uint64_t admitted_pid_ = 0;
 
     std::mutex kill_mutex_;
     std::unique_ptr<Connection> killer_;

@@ -2,7 +2,6 @@
 // managed_server*.cpp; pure functions of their arguments and the file system.
 #pragma once
 
-#include <initializer_list>
 #include <string>
 #include <vector>
 
@@ -23,7 +22,7 @@ struct ServerProgram {
 
 // A client program that belongs to the server (mariadb, mariadb-dump): beside it, then in the usual places. Empty when
 // there is none.
-[[nodiscard]] std::string find_tool(const std::string& server_program, std::initializer_list<const char*> names);
+[[nodiscard]] std::string find_tool(const std::string& server_program, const std::vector<const char*>& names);
 
 struct ServerPaths {
     std::string dir;  // canonical

@@ -39,7 +39,7 @@ std::vector<fs::path> search_directories() {
     return out;
 }
 
-std::string find_in_path(std::initializer_list<const char*> names) {
+std::string find_in_path(const std::vector<const char*>& names) {
     const auto directories = search_directories();
     for (const char* name : names) {
         for (const auto& directory : directories) {
@@ -143,7 +143,7 @@ Result<ServerProgram> find_server_program(const std::string& configured) {
     return program;
 }
 
-std::string find_tool(const std::string& server_program, std::initializer_list<const char*> names) {
+std::string find_tool(const std::string& server_program, const std::vector<const char*>& names) {
     const fs::path prefix = fs::path(server_program).parent_path().parent_path();
     for (const char* name : names) {
         if (!server_program.empty() && executable(prefix / "bin" / name)) return prefix / "bin" / name;

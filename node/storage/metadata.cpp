@@ -4,7 +4,7 @@
 
 #include <array>
 
-#include "node/storage/binlog_stream.hpp"
+#include "node/storage/server_dialect.hpp"
 
 namespace ddb::storage {
 namespace {
@@ -68,12 +68,8 @@ std::string MarkerKey::proof(std::uint64_t number) const {
 Result<std::unique_ptr<Connection>> open_service(const ConnectOptions& options) {
     auto connection = Connection::open(options);
     if (!connection.ok()) return connection;
-    // innodb_snapshot_isolation would turn the position row's update into an error after a wait.
-    const std::array<std::string, 1> settings = {
-        "SET SESSION sql_log_bin=0, tx_isolation='READ-COMMITTED', innodb_snapshot_isolation=0, lock_wait_timeout=1, "
-        "innodb_lock_wait_timeout=1, time_zone='+00:00', sql_mode='STRICT_ALL_TABLES', autocommit=1, "
-        "max_statement_time=0, wait_timeout=31536000, collation_connection='utf8mb4_bin'"};
-    if (auto done = (*connection)->execute_all(settings); !done.ok()) return done.error();
+    auto done = (*connection)->execute((*connection)->dialect().service_session_sql());
+    if (!done.ok()) return done.error();
     return connection;
 }
 
@@ -93,7 +89,8 @@ Result<bool> user_data_exists(Connection& connection) {
 }
 
 Status create_metadata(Connection& connection, const MarkerKey& key) {
-    const std::array<std::string, 11> statements = {
+    const ServerDialect& dialect = connection.dialect();
+    std::vector<std::string> statements = {
         "CREATE DATABASE IF NOT EXISTS ddb_meta CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
         "CREATE TABLE IF NOT EXISTS ddb_meta.position (id TINYINT UNSIGNED NOT NULL PRIMARY KEY, applied BIGINT "
         "UNSIGNED NOT "
@@ -105,20 +102,21 @@ Status create_metadata(Connection& connection, const MarkerKey& key) {
         "BIGINT "
         "UNSIGNED NOT NULL, txn VARCHAR(48) NOT NULL, session CHAR(32) NOT NULL, kind VARCHAR(12) NOT NULL, "
         "statement_count INT UNSIGNED NOT NULL, `rows` BIGINT UNSIGNED NOT NULL, created_at DATETIME(6) NOT NULL) "
-        "ENGINE=InnoDB",
-        std::string("CREATE OR REPLACE PROCEDURE ddb_meta.mark(txn BIGINT UNSIGNED, ") + proof_parameter +
-            ") MODIFIES SQL DATA SQL SECURITY DEFINER BEGIN " + checked(key, "txn") +
-            "INSERT INTO ddb_meta.applied VALUES (txn); END",
-        std::string("CREATE OR REPLACE PROCEDURE ddb_meta.statement_begin(sequence BIGINT UNSIGNED, ") +
-            proof_parameter + ") NO SQL SQL SECURITY DEFINER BEGIN " + checked(key, "sequence") +
-            "SET SESSION gtid_domain_id = " + std::to_string(statement_domain) +
-            ", SESSION gtid_seq_no = sequence; END",
-        "CREATE OR REPLACE PROCEDURE ddb_meta.statement_end() NO SQL SQL SECURITY DEFINER "
-        "SET SESSION gtid_domain_id = @@GLOBAL.gtid_domain_id, SESSION gtid_seq_no = 0",
-        "GRANT SELECT ON ddb_meta.transactions_log TO PUBLIC",
-        "GRANT EXECUTE ON PROCEDURE ddb_meta.mark TO PUBLIC",
-        "GRANT EXECUTE ON PROCEDURE ddb_meta.statement_begin TO PUBLIC",
+        "ENGINE=InnoDB"};
+    const auto add = [&](const std::vector<std::string>& more) {
+        statements.insert(statements.end(), more.begin(), more.end());
     };
+    add(dialect.create_procedure_sql("ddb_meta.mark", std::string("(txn BIGINT UNSIGNED, ") + proof_parameter +
+                                                          ") MODIFIES SQL DATA SQL SECURITY DEFINER BEGIN " +
+                                                          checked(key, "txn") +
+                                                          "INSERT INTO ddb_meta.applied VALUES (txn); END"));
+    add(dialect.create_procedure_sql("ddb_meta.statement_begin",
+                                     std::string("(sequence BIGINT UNSIGNED, ") + proof_parameter +
+                                         ") NO SQL SQL SECURITY DEFINER BEGIN " + checked(key, "sequence") +
+                                         dialect.statement_begin_body() + "; END"));
+    add(dialect.create_procedure_sql("ddb_meta.statement_end",
+                                     "() NO SQL SQL SECURITY DEFINER " + dialect.statement_end_body()));
+    add(dialect.public_rights_sql());
     for (const std::string& sql : statements) {
         // Never all at once: what follows a failure must not run. The error may quote a procedure's text with the key.
         if (auto done = connection.execute(sql); !done.ok()) {
@@ -127,8 +125,6 @@ Status create_metadata(Connection& connection, const MarkerKey& key) {
             return error;
         }
     }
-    auto granted = connection.execute("GRANT EXECUTE ON PROCEDURE ddb_meta.statement_end TO PUBLIC");
-    if (!granted.ok()) return granted.error();
     return ok();
 }
 
@@ -204,21 +200,6 @@ std::string delete_markers_sql(std::span<const std::uint64_t> markers) {
            "]', '$[*]' COLUMNS (txn BIGINT UNSIGNED PATH '$')) named STRAIGHT_JOIN ddb_meta.applied FORCE INDEX "
            "(PRIMARY) ON "
            "ddb_meta.applied.txn = named.txn";
-}
-
-Result<std::string> foreign_gtids(Connection& connection) {
-    const auto state = connection.scalar("SELECT @@global.gtid_binlog_state");
-    if (!state.ok()) return state.error();
-    std::string out;
-    std::string_view rest = state->has_value() ? std::string_view(**state) : std::string_view();
-    const std::string ours = std::to_string(statement_domain) + "-";
-    while (!rest.empty()) {
-        const auto comma = rest.find(',');
-        const std::string_view gtid = rest.substr(0, comma);
-        if (!gtid.starts_with(ours)) out += (out.empty() ? "" : ",") + std::string(gtid);
-        rest = comma == std::string_view::npos ? std::string_view() : rest.substr(comma + 1);
-    }
-    return out;
 }
 
 std::string set_cluster_sql(const std::string& uuid) {

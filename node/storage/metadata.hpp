@@ -59,8 +59,6 @@ Status create_metadata(Connection& connection, const MarkerKey& key);
 [[nodiscard]] std::string log_rows_sql(std::span<const Entry> entries);
 [[nodiscard]] std::string trim_log_sql(LogIndex newest, std::uint32_t kept_rows);
 [[nodiscard]] std::string delete_markers_sql(std::span<const std::uint64_t> markers);
-// The newest GTID of each domain in the binary log, but for the domain of statement entries; as the server writes them.
-[[nodiscard]] Result<std::string> foreign_gtids(Connection& connection);
 [[nodiscard]] std::string set_cluster_sql(const std::string& uuid);
 
 [[nodiscard]] std::string call_mark_sql(const MarkerKey& key, TxnId txn);

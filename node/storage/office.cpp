@@ -1,6 +1,7 @@
 // Opening and leaving the coordinator's office: DESIGN §3.1. Leaving, node start and server restart are one path,
 // recover().
 #include "node/storage/local_database_impl.hpp"
+#include "node/storage/server_dialect.hpp"
 #include "node/storage/user_connections.hpp"
 #include "node/storage/xa_recovery.hpp"
 
@@ -132,7 +133,7 @@ Status LocalDatabase::Impl::recover() {
         return ok();
     }
     position_ = std::move(*position);
-    auto gtids = foreign_gtids(*control_);
+    auto gtids = control_->dialect().foreign_gtids(*control_);
     if (!gtids.ok()) return gtids.error();
     foreign_gtids_ = std::move(*gtids);
     {

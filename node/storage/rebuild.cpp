@@ -5,6 +5,7 @@
 #include <array>
 
 #include "node/storage/local_database_impl.hpp"
+#include "node/storage/server_dialect.hpp"
 #include "node/storage/user_connections.hpp"
 #include "node/storage/xa_recovery.hpp"
 
@@ -85,8 +86,9 @@ Status LocalDatabase::Impl::empty_managed(bool keep) {
     }
     if (auto status = launch_server(); !status.ok()) return status;
     // The dump may hold tables from before the cluster.
-    const std::array<const char*, 2> settings = {"SET GLOBAL read_only=1", "SET GLOBAL innodb_force_primary_key=OFF"};
-    for (const char* sql : settings) {
+    const std::array<std::string, 2> settings = {"SET GLOBAL read_only=1",
+                                                 control_->dialect().require_primary_keys_sql(false)};
+    for (const std::string& sql : settings) {
         if (auto done = control_->execute(sql); !done.ok()) return done.error();
     }
     return ok();
@@ -103,7 +105,8 @@ Status LocalDatabase::Impl::empty_external() {
     std::vector<std::string> statements = {"SET SESSION foreign_key_checks=0, lock_wait_timeout=30"};
     for (const auto& row : *names) statements.push_back("DROP DATABASE " + quoted_name(row.at(0).value_or("")));
     // The binary log tells which statement entries ran here: none of them has, now.
-    statements.insert(statements.end(), {"RESET MASTER", "SET GLOBAL innodb_force_primary_key=OFF",
+    const ServerDialect& dialect = control_->dialect();
+    statements.insert(statements.end(), {dialect.forget_binlog_sql(), dialect.require_primary_keys_sql(false),
                                          "SET SESSION foreign_key_checks=1, lock_wait_timeout=1"});
     for (const std::string& sql : statements) {
         if (auto done = control_->execute(sql); !done.ok()) return done.error();
@@ -123,7 +126,8 @@ void LocalDatabase::Impl::report_loaded() {
 Status LocalDatabase::Impl::install(const Install& snapshot) {
     if (auto status = ensure_control(); !status.ok()) return status;
     if (auto status = prepare_server(); !status.ok()) return status;
-    if (auto done = control_->execute("SET GLOBAL innodb_force_primary_key=ON"); !done.ok()) return done.error();
+    auto keyed = control_->execute(control_->dialect().require_primary_keys_sql(true));
+    if (!keyed.ok()) return keyed.error();
     const std::span<const Entry> entries(snapshot.entries);
     for (std::size_t at = 0; at < entries.size(); at += fold_entries_max) {
         const auto now = entries.subspan(at, std::min(fold_entries_max, entries.size() - at));

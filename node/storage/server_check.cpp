@@ -51,6 +51,9 @@ constexpr Wanted wanted_values[] = {
     {"xa_detach_on_prepare", "OFF", Flavour::mysql, Kind::settable,
      "temporary tables are refused in transactions otherwise"},
     {"binlog_transaction_compression", "OFF", Flavour::mysql, Kind::settable, "compressed events cannot be applied"},
+    {"binlog_row_value_options", "", Flavour::mysql, Kind::settable, "partial JSON values cannot be applied"},
+    {"gtid_mode", "ON", Flavour::mysql, Kind::fatal, "its GTID tells after a crash whether a statement ran"},
+    {"enforce_gtid_consistency", "ON", Flavour::mysql, Kind::fatal, "gtid_mode=ON needs it"},
     {"binlog_encryption", "OFF", Flavour::mysql, Kind::note, "works, but every captured byte is decrypted again"},
     {"super_read_only", "OFF", Flavour::mysql, Kind::settable, "the node itself must be able to write"},
 };
@@ -108,7 +111,9 @@ class Checker {
         const bool off = given == "OFF" || given == "DISABLED" || given == "0";
         if (given == wanted.value || (std::string(wanted.value) == "OFF" && off)) return;
         std::string statement;
-        if (wanted.kind == Kind::settable) statement = "SET GLOBAL " + line;
+        if (wanted.kind == Kind::settable) {
+            statement = "SET GLOBAL " + name + "=" + (*wanted.value == '\0' ? "''" : wanted.value);
+        }
         add(wanted.kind, name, *found, wanted.value,
             "add " + (name == "log_bin" ? std::string("log_bin=binlog") : line) +
                 " to the [mysqld] section of the server's configuration" +

@@ -7,16 +7,10 @@
 #include "node/storage/binlog_event.hpp"
 #include "node/storage/binlog_stream.hpp"
 #include "node/storage/metadata.hpp"
+#include "node/storage/server_dialect.hpp"
 
 namespace ddb::storage {
 namespace {
-
-// Option bits of Q_FLAGS2 as the server writes them.
-constexpr std::uint32_t option_auto_is_null = 0x00040000;
-constexpr std::uint32_t option_explicit_timestamp = 0x01000000;
-constexpr std::uint32_t option_no_foreign_keys = 0x04000000;
-constexpr std::uint32_t option_relaxed_unique = 0x08000000;
-constexpr std::uint32_t option_if_exists = 0x10000000;
 
 std::string quoted_identifier(std::string_view name) {
     std::string out = "`";
@@ -27,16 +21,14 @@ std::string quoted_identifier(std::string_view name) {
     return out + "`";
 }
 
-void add_context(const StatementContext& context, std::vector<std::string>& out) {
+void add_context(const ServerDialect& dialect, const StatementContext& context, std::vector<std::string>& out) {
     const auto set = [&](const char* name, std::uint64_t value) {
         out.push_back("SET SESSION " + std::string(name) + "=" + std::to_string(value));
     };
     if (context.character_set_client) {
         // A character set goes by name; the event has the number of one of its collations.
-        out.push_back(
-            "SET SESSION character_set_client=(SELECT character_set_name FROM "
-            "information_schema.collation_character_set_applicability WHERE id=" +
-            std::to_string(*context.character_set_client) + ")");
+        out.push_back("SET SESSION character_set_client=(" + dialect.character_set_sql(*context.character_set_client) +
+                      ")");
         set("collation_connection", *context.collation_connection);
         set("collation_server", *context.collation_server);
     }
@@ -47,14 +39,7 @@ void add_context(const StatementContext& context, std::vector<std::string>& out)
         set("auto_increment_increment", *context.auto_increment_increment);
         set("auto_increment_offset", *context.auto_increment_offset);
     }
-    if (context.flags2) {
-        const std::uint32_t flags = *context.flags2;
-        set("sql_auto_is_null", (flags & option_auto_is_null) != 0 ? 1 : 0);
-        set("explicit_defaults_for_timestamp", (flags & option_explicit_timestamp) != 0 ? 1 : 0);
-        set("foreign_key_checks", (flags & option_no_foreign_keys) != 0 ? 0 : 1);
-        set("unique_checks", (flags & option_relaxed_unique) != 0 ? 0 : 1);
-        set("sql_if_exists", (flags & option_if_exists) != 0 ? 1 : 0);
-    }
+    dialect.add_context(context, out);
     // Last: some modes change how the settings above would be read.
     if (context.sql_mode) set("sql_mode", *context.sql_mode);
 }
@@ -84,7 +69,7 @@ std::size_t end_of_quoted(std::string_view text, std::size_t at) {
 
 // Account statements may mean "whoever runs this": CURRENT_USER, and CREATE ROLE, whose creator may grant the role.
 // Here the service account runs them, so the user the event names is put in.
-std::string name_the_invoker(std::string_view text, const std::string& invoker) {
+std::string name_the_invoker(const ServerDialect& dialect, std::string_view text, const std::string& invoker) {
     std::string out;
     std::vector<std::string_view> words;
     std::size_t i = 0;
@@ -108,8 +93,8 @@ std::string name_the_invoker(std::string_view text, const std::string& invoker) 
     const auto has = [&](std::string_view word) {
         return std::any_of(words.begin(), words.end(), [&](std::string_view w) { return same_word(w, word); });
     };
-    if (words.size() > 1 && same_word(words[0], "CREATE") && has("ROLE") && !has("ADMIN"))
-        out += " WITH ADMIN " + invoker;
+    const bool role = words.size() > 1 && same_word(words[0], "CREATE") && has("ROLE");
+    if (role && !has("ADMIN") && dialect.roles_have_administrators()) out += " WITH ADMIN " + invoker;
     return out;
 }
 
@@ -133,11 +118,8 @@ Status compare(const std::optional<Error>& error, std::uint16_t event_error, std
 Result<std::unique_ptr<Connection>> open_for_statement(const ConnectOptions& service, std::uint64_t sequence) {
     auto connection = Connection::open(service);
     if (!connection.ok()) return connection;
-    const std::array<std::string, 1> settings = {
-        "SET SESSION sql_log_bin=1, lock_wait_timeout=1, innodb_lock_wait_timeout=1, max_statement_time=0, "
-        "gtid_domain_id=" +
-        std::to_string(statement_domain) + ", gtid_seq_no=" + std::to_string(sequence)};
-    if (auto done = (*connection)->execute_all(settings); !done.ok()) return done.error();
+    auto done = (*connection)->execute((*connection)->dialect().applied_statement_sql(sequence));
+    if (!done.ok()) return done.error();
     return connection;
 }
 
@@ -218,7 +200,7 @@ Result<StatementParts> take_apart(const StatementPayload& payload) {
     return parts;
 }
 
-Result<SessionSetup> session_of(std::string_view query_event) {
+Result<SessionSetup> session_of(const ServerDialect& dialect, std::string_view query_event) {
     const auto event = parse_event(query_event);
     const auto query = event ? parse_query(*event) : std::nullopt;
     const auto context = query ? parse_status(query->status) : std::nullopt;
@@ -230,11 +212,15 @@ Result<SessionSetup> session_of(std::string_view query_event) {
     std::string micros = std::to_string(context->microseconds);
     micros.insert(0, micros.size() < 6 ? 6 - micros.size() : 0, '0');
     out.settings.push_back("SET SESSION timestamp=" + std::to_string(event->timestamp) + "." + micros);
-    add_context(*context, out.settings);
-    out.text = context->invoker_user.empty()
-                   ? std::string(query->text)
-                   : name_the_invoker(query->text, quoted_identifier(context->invoker_user) + "@" +
-                                                       quoted_identifier(context->invoker_host));
+    add_context(dialect, *context, out.settings);
+    // The rows that follow in the log are not of this session: they come with the position.
+    std::string_view text = query->text;
+    constexpr std::string_view with_rows = " START TRANSACTION";
+    if (text.starts_with("CREATE TABLE") && text.ends_with(with_rows)) text.remove_suffix(with_rows.size());
+    out.text = context->invoker_user.empty() ? std::string(text)
+                                             : name_the_invoker(dialect, text,
+                                                                quoted_identifier(context->invoker_user) + "@" +
+                                                                    quoted_identifier(context->invoker_host));
     out.error = query->error;
     if (!context->invoker_user.empty()) out.invoker = context->invoker_user + "@" + context->invoker_host;
     return out;
@@ -256,11 +242,11 @@ Status run_statement(const ConnectOptions& service, const StatementPayload& payl
     }
     constexpr std::uint16_t no_such_database = 1049;
     for (std::size_t i = first; i < parts.queries.size(); ++i) {
-        auto setup = session_of(parts.queries[i]);
-        if (!setup.ok()) return setup.error();
         // A fresh session each: nothing of one context may leak into the next.
         auto connection = open_for_statement(service, sequence + i);
         if (!connection.ok()) return connection.error();
+        auto setup = session_of((*connection)->dialect(), parts.queries[i]);
+        if (!setup.ok()) return setup.error();
         if (!setup->use.empty()) {
             auto used = (*connection)->execute(setup->use);
             if (!used.ok() && used.error().mysql_code != no_such_database) return used.error();

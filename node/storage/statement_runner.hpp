@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "node/storage/connection.hpp"
+#include "node/storage/server_dialect.hpp"
 #include "schemas/entry.hpp"
 #include "schemas/result.hpp"
 
@@ -26,7 +27,7 @@ struct SessionSetup {
     std::uint16_t error = 0;  // as the event has it
     std::string invoker;      // "user@host" the event names, empty where it names none
 };
-[[nodiscard]] Result<SessionSetup> session_of(std::string_view query_event);
+[[nodiscard]] Result<SessionSetup> session_of(const ServerDialect& dialect, std::string_view query_event);
 
 // Runs everything but the rows, from the `first`-th query on, the n-th under `sequence` + n. Errors: sql with the
 // server's code (transient ones are the caller's to judge); refused when the outcome differs from the one the entry

@@ -18,6 +18,9 @@ CLUSTER = os.path.join(ROOT, "tools", "cluster")
 LONG = os.environ.get("DDB_LONG") == "1"
 SLOW = float(os.environ.get("DDB_SLOW") or 1)  # factor on deadlines, for sanitizer builds
 
+SERVER = os.environ.get("DDB_SERVER") or ""  # program of the nodes' database servers; empty: the one found in PATH
+MYSQL = os.path.basename(SERVER) == "mysqld"
+
 OK, SQL_ERROR, USAGE, NO_CONNECTION, NO_QUORUM, UNKNOWN = 0, 1, 2, 3, 4, 5
 
 
@@ -59,6 +62,14 @@ def need(name):
     found = shutil.which(name, path=path())
     check(found, f"{name} is missing: run tools/setup --test")
     return found
+
+
+def numbers(last):
+    """What stands behind FROM for a table of one column, seq, with 1 to `last`."""
+    if not MYSQL:
+        return f"d.seq_1_to_{last}"
+    return (f"(WITH RECURSIVE n (seq) AS (SELECT 1 UNION ALL SELECT seq + 1 FROM n WHERE seq < {last}) SELECT seq FROM n) "
+            "AS numbers")
 
 
 def documents(text):
@@ -137,7 +148,7 @@ class Cluster:
         self.env = dict(os.environ, XDG_CONFIG_HOME=os.path.join(self.base, "config"), PATH=path())
         self.up_arguments = ["--nodes", str(nodes), *arguments] + ([] if wait else ["--no-wait"])
         self.up_arguments += ["--wait", str(int(60 * SLOW))]
-        settings = list(settings)
+        settings = list(settings) + ([f"mysql.server={SERVER}"] if SERVER else [])
         if SLOW > 1:
             settings.append(f"timing.election_ms={int(600 * SLOW)}")
         for setting in settings:

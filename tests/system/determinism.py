@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """What runs differently each time, or depends on the server it runs on, must come out equal on every node."""
 
-from ddb_cluster import Cluster, check, equal, main, parallel
+from ddb_cluster import Cluster, MYSQL, check, equal, main, numbers, parallel
 
 ALL_TYPES = """CREATE TABLE d.types (id INT AUTO_INCREMENT PRIMARY KEY,
  c01 TINYINT, c02 SMALLINT UNSIGNED, c03 MEDIUMINT, c04 INT ZEROFILL, c05 BIGINT UNSIGNED, c06 DECIMAL(65,30), c07 FLOAT,
@@ -9,6 +9,8 @@ ALL_TYPES = """CREATE TABLE d.types (id INT AUTO_INCREMENT PRIMARY KEY,
  c17 VARCHAR(4000), c18 BINARY(16), c19 VARBINARY(300), c20 TINYBLOB, c21 BLOB, c22 MEDIUMBLOB, c23 LONGBLOB, c24 TINYTEXT,
  c25 TEXT CHARACTER SET latin1, c26 MEDIUMTEXT CHARACTER SET ucs2, c27 LONGTEXT, c28 ENUM('a','b','ł'), c29 SET('x','y','z'),
  c30 JSON, c31 GEOMETRY, c32 POINT, c33 POLYGON, c34 UUID, c35 INET6, c36 INET4, c37 VARCHAR(100) COMPRESSED, c38 BOOLEAN)"""
+MYSQL_TYPES = {"UUID": "CHAR(36)", "INET6": "VARCHAR(39)", "INET4": "VECTOR(4)", "VARCHAR(100) COMPRESSED": "VARCHAR(100)"}
+MYSQL_VALUES = {"-838:59:59.999999": "-838:59:59.000000", "'192.0.2.1'": "TO_VECTOR('[1, -2.5, 3e10, 0]')", "'0.0.0.0'": "NULL"}
 
 TYPE_ROWS = [
     """(-128, 65535, -8388608, 7, 18446744073709551615, 12345678901234567890123456789012345.678901234567890123456789012345,
@@ -23,6 +25,13 @@ TYPE_ROWS = [
 ]
 
 
+def of_server(text, on_mysql):
+    """What MySQL does not have, by something like it."""
+    for theirs, ours in on_mysql.items() if MYSQL else ():
+        text = text.replace(theirs, ours)
+    return text
+
+
 def values(cluster):
     """Functions without a fixed result, and column types."""
     cluster.sql(1, "CREATE DATABASE d",
@@ -33,8 +42,8 @@ def values(cluster):
                     "INSERT INTO d.f (u, r, n) VALUES (UUID(), RAND(), NOW(6)), (UUID(), RAND(7), NOW(6))",
                     "INSERT INTO d.f (u) SELECT CONCAT(LAST_INSERT_ID(), '') FROM d.f LIMIT 2",
                     "UPDATE d.f SET r = RAND(), u = UUID(), s = NOW(6) WHERE id % 2 = 0")
-    cluster.sql(2, ALL_TYPES)
-    for number, row in enumerate(TYPE_ROWS):
+    cluster.sql(2, of_server(ALL_TYPES, MYSQL_TYPES))
+    for number, row in enumerate(of_server(row, MYSQL_VALUES) for row in TYPE_ROWS):
         cluster.sql(1 + number % 3, f"INSERT INTO d.types VALUES (NULL, {row.strip()[1:]}")
     cluster.sql(3, "UPDATE d.types SET c06 = c06 + 1, c17 = 'changed', c23 = REPEAT('z', 1000000), c30 = '{\"b\":2}' WHERE id = 1")
 
@@ -59,7 +68,7 @@ def last_insert_ids(cluster):
 def statements(cluster):
     """Statements whose effect the statement's text does not fix."""
     cluster.sql(1, "CREATE TABLE d.lim (id INT PRIMARY KEY, k INT, v INT, KEY (k))",
-                "INSERT INTO d.lim SELECT seq, seq % 7, 0 FROM d.seq_1_to_500",
+                f"INSERT INTO d.lim SELECT seq, seq % 7, 0 FROM {numbers(500)}",
                 "CREATE TABLE d.log (id INT AUTO_INCREMENT PRIMARY KEY, what VARCHAR(60), at TIMESTAMP(6) DEFAULT NOW(6))",
                 "CREATE TRIGGER d.lim_u AFTER UPDATE ON d.lim FOR EACH ROW INSERT INTO d.log (what) "
                 "VALUES (CONCAT(NEW.id, ' ', ROUND(RAND() * 1000)))",
@@ -67,13 +76,13 @@ def statements(cluster):
                 "CREATE TABLE d.child (id INT AUTO_INCREMENT PRIMARY KEY, parent INT, note INT, FOREIGN KEY (parent) "
                 "REFERENCES d.parent (id) ON DELETE CASCADE ON UPDATE CASCADE, FOREIGN KEY (note) REFERENCES d.parent (id) "
                 "ON DELETE SET NULL ON UPDATE CASCADE)",
-                "INSERT INTO d.parent SELECT seq, CONCAT('p', seq) FROM d.seq_1_to_20",
-                "INSERT INTO d.child (parent, note) SELECT 1 + seq % 20, 1 + seq % 19 FROM d.seq_1_to_200",
+                f"INSERT INTO d.parent SELECT seq, CONCAT('p', seq) FROM {numbers(20)}",
+                f"INSERT INTO d.child (parent, note) SELECT 1 + seq % 20, 1 + seq % 19 FROM {numbers(200)}",
                 "CREATE TABLE d.gen (id INT PRIMARY KEY, a INT, b INT AS (a * 2) VIRTUAL, c VARCHAR(50) AS (CONCAT('x', a)) "
                 "STORED, KEY (b))")
     cluster.sql(2, "UPDATE d.lim SET v = v + 1 LIMIT 37", "UPDATE d.lim SET v = v + 1 WHERE k = 3 LIMIT 11",
                 "DELETE FROM d.lim LIMIT 23", "DELETE FROM d.parent WHERE id <= 5", "UPDATE d.parent SET id = id + 100 LIMIT 4",
-                "INSERT INTO d.gen (id, a) SELECT seq, seq * 3 FROM d.seq_1_to_50", "UPDATE d.gen SET a = a + 1 WHERE b > 60",
+                f"INSERT INTO d.gen (id, a) SELECT seq, seq * 3 FROM {numbers(50)}", "UPDATE d.gen SET a = a + 1 WHERE b > 60",
                 "REPLACE INTO d.parent VALUES (20, 'again')",
                 "INSERT INTO d.parent VALUES (20, 'dup'), (300, 'new') ON DUPLICATE KEY UPDATE name = CONCAT(name, '!')",
                 "INSERT IGNORE INTO d.parent VALUES (20, 'ignored'), (301, 'new')")
@@ -94,18 +103,32 @@ def definitions(cluster):
                         b"CALL d.fill(d.twice(2));\n")
     for sql in ("ALTER TABLE d.lim ADD COLUMN extra VARCHAR(20) DEFAULT 'e', ADD UNIQUE KEY (id, k), DROP COLUMN v",
                 "ALTER TABLE d.alike RENAME TO d.renamed", "CREATE INDEX what ON d.log (what)", "TRUNCATE TABLE d.renamed",
-                "INSERT INTO d.renamed SELECT id, k, 5 FROM d.lim LIMIT 9", "SET PASSWORD FOR ann@localhost = PASSWORD('newer')",
+                "INSERT INTO d.renamed SELECT id, k, 5 FROM d.lim LIMIT 9", of_server("SET PASSWORD FOR ann@localhost = PASSWORD('newer')", {"PASSWORD('newer')": "'newer'"}),
                 "REVOKE PROCESS ON *.* FROM bob@'%'", "CREATE USER gone@localhost", "DROP USER gone@localhost",
                 "CREATE TABLE d.part (id INT PRIMARY KEY, v INT) PARTITION BY HASH (id) PARTITIONS 4",
-                "INSERT INTO d.part SELECT seq, seq FROM d.seq_1_to_100", "ALTER TABLE d.part TRUNCATE PARTITION p1",
+                f"INSERT INTO d.part SELECT seq, seq FROM {numbers(100)}", "ALTER TABLE d.part TRUNCATE PARTITION p1",
                 "CREATE TABLE d.victim (id INT PRIMARY KEY)"):
         cluster.sql(1, sql)
-    # Fails, and yet drops a table: the failure and its effect are the same everywhere.
+    # Fails, and yet drops a table on MariaDB: the failure and its effect are the same everywhere.
     answer = cluster.cli(2, "DROP TABLE d.victim, d.missing")
     equal(answer.error.get("code"), 1051, f"DROP of a table that is missing: {answer}")
-    equal(cluster.cli(3, "SELECT * FROM d.victim").error.get("code"), 1146, "the table before it is gone")
+    if MYSQL:
+        equal(cluster.sql(3, "SELECT * FROM d.victim", "DROP TABLE d.victim").code, 0, "the table before it is still there")
+    else:
+        equal(cluster.cli(3, "SELECT * FROM d.victim").error.get("code"), 1146, "the table before it is gone")
     answer = cluster.cli(1, "CREATE USER ann@localhost, carl@localhost")
     equal(answer.error.get("code"), 1396, f"CREATE USER of one that exists: {answer}")
+
+
+def rights_by_role(cluster):
+    """A user who may do what an active role of his may."""
+    cluster.sql(1, "CREATE USER eve@'%' IDENTIFIED BY 'hers'", "CREATE ROLE writers", "GRANT ALL ON d.* TO writers",
+                "GRANT writers TO eve@'%'", of_server("SET DEFAULT ROLE writers FOR eve@'%'", {" FOR ": " TO "}))
+    for node in cluster.nodes:
+        answer = cluster.sql(node, f"CREATE TABLE d.hers{node} (id INT PRIMARY KEY)", f"INSERT INTO d.hers{node} VALUES ({node})",
+                             f"SELECT id FROM d.hers{node}", user="eve", arguments=["-phers"])
+        equal(answer.value, node, "her row")
+        cluster.sql(node, f"DROP TABLE d.hers{node}", user="eve", arguments=["-phers"])
 
 
 def compare(cluster):
@@ -121,19 +144,24 @@ def compare(cluster):
                  "TRIGGER_SCHEMA = 'd' ORDER BY 1")
     definers = cluster.same("SELECT DISTINCT DEFINER FROM information_schema.VIEWS WHERE TABLE_SCHEMA = 'd' ORDER BY 1")
     check(["ann@localhost"] in definers, f"the definer that was named: {definers}")
-    cluster.same("SELECT User, Host, Priv FROM mysql.global_priv ORDER BY 1, 2".replace(
-        "Priv", "JSON_REMOVE(Priv, '$.password_last_changed')"))
-    for table in ("db", "tables_priv", "columns_priv", "procs_priv", "roles_mapping"):
-        columns = cluster.mysql(1, "SELECT GROUP_CONCAT(COLUMN_NAME) FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = "
-                                   f"'mysql' AND TABLE_NAME = '{table}' AND COLUMN_NAME <> 'Timestamp'")[0][0]
-        cluster.same(f"SELECT {columns} FROM mysql.{table} ORDER BY 1, 2, 3")
+    if not MYSQL:
+        cluster.same("SELECT User, Host, Priv FROM mysql.global_priv ORDER BY 1, 2".replace(
+            "Priv", "JSON_REMOVE(Priv, '$.password_last_changed')"))
+    for table in ("db", "tables_priv", "columns_priv", "procs_priv",
+                  *(("user", "global_grants", "role_edges", "default_roles") if MYSQL else ("roles_mapping",))):
+        columns = cluster.mysql(1, "SET group_concat_max_len = 100000; SELECT GROUP_CONCAT(COLUMN_NAME) FROM "
+                                   f"information_schema.COLUMNS WHERE TABLE_SCHEMA = 'mysql' AND TABLE_NAME = '{table}' AND "
+                                   "COLUMN_NAME NOT IN ('Timestamp', 'password_last_changed')")[0][0]
+        # The node's own account is made anew at each start, with a salt of its own.
+        own = " WHERE User <> 'ddb'" if table == "user" else ""
+        cluster.same(f"SELECT {columns} FROM mysql.{table}{own} ORDER BY 1, 2, 3")
     equal(cluster.sql(1, "SELECT CURRENT_USER()", user="bob", arguments=["-pother"]).value, "bob@%", "the account works")
     cluster.same("SHOW GRANTS FOR ann@localhost")
 
 
 def determinism():
     with Cluster() as cluster:
-        for part in (values, last_insert_ids, statements, definitions, compare):
+        for part in (values, last_insert_ids, statements, definitions, rights_by_role, compare):
             part(cluster)
 
 

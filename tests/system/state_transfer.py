@@ -12,7 +12,7 @@ import re
 import signal
 import time
 
-from ddb_cluster import LONG, OK, Background, Cluster, check, equal, main, note, wait_until
+from ddb_cluster import LONG, MYSQL, OK, Background, Cluster, check, equal, main, note, wait_until
 from ledger import TABLE, Ledger
 
 KILLS = 12 if LONG else 3
@@ -46,6 +46,12 @@ INSERT INTO x.numbered (v) VALUES (1), (2);
 CREATE TABLE x.bulk (id INT AUTO_INCREMENT PRIMARY KEY, v VARCHAR(4000));
 """
 
+if MYSQL:  # it has neither versions nor sequences
+    for theirs, ours in (("SET DEFAULT ROLE r FOR", "SET DEFAULT ROLE r TO"), (" WITH SYSTEM VERSIONING", ""),
+                         ("CREATE SEQUENCE x.s START WITH 10;", ""), ("DEFAULT nextval(x.s)", "AUTO_INCREMENT")):
+        check(theirs in OBJECTS, f"{theirs} is gone from the objects")
+        OBJECTS = OBJECTS.replace(theirs, ours)
+
 # Beside tables and their rows.
 DEFINITIONS = [
     "SELECT TRIGGER_SCHEMA, TRIGGER_NAME, ACTION_STATEMENT, DEFINER, SQL_MODE FROM information_schema.TRIGGERS ORDER BY 1, 2",
@@ -54,8 +60,17 @@ DEFINITIONS = [
     "SELECT TABLE_SCHEMA, TABLE_NAME, VIEW_DEFINITION, DEFINER FROM information_schema.VIEWS "
     "WHERE TABLE_SCHEMA NOT IN ('sys', 'mysql') ORDER BY 1, 2",
     "SELECT SCHEMA_NAME, DEFAULT_COLLATION_NAME FROM information_schema.SCHEMATA ORDER BY 1",
-    "SELECT Host, User, JSON_REMOVE(Priv, '$.password_last_changed') FROM mysql.global_priv ORDER BY 1, 2",
     "SELECT * FROM mysql.db ORDER BY 1, 2, 3",
+]
+DEFINITIONS += [
+    # The node's own account has a salt of its own on each.
+    "SELECT Host, User, Select_priv, Super_priv, plugin, authentication_string, account_locked FROM mysql.user "
+    "WHERE User <> 'ddb' ORDER BY 1, 2",
+    "SELECT * FROM mysql.global_grants ORDER BY 1, 2, 3",
+    "SELECT * FROM mysql.role_edges ORDER BY 1, 2, 3, 4",
+    "SELECT * FROM mysql.default_roles ORDER BY 1, 2, 3, 4",
+] if MYSQL else [
+    "SELECT Host, User, JSON_REMOVE(Priv, '$.password_last_changed') FROM mysql.global_priv ORDER BY 1, 2",
     "SELECT * FROM mysql.roles_mapping ORDER BY 1, 2, 3",
     "SELECT id, v FROM x.versions FOR SYSTEM_TIME ALL ORDER BY id, v",
 ]
@@ -234,7 +249,7 @@ def begin_with_data():
         wait_until(lambda: status(cluster, holder).get("mysql_socket"), 30, "the server of an unformed node")
         cluster.nodes[holder].update(status(cluster, holder))
         cluster.mysql(holder, "SET sql_log_bin = 0;" + OBJECTS + f"CREATE TABLE x.w {TABLE};"
-                      "SET GLOBAL innodb_force_primary_key = 0; CREATE TABLE x.nokey (a INT); INSERT INTO x.nokey VALUES (1)")
+                      f"SET {'sql_require_primary_key' if MYSQL else 'GLOBAL innodb_force_primary_key'} = 0; CREATE TABLE x.nokey (a INT); INSERT INTO x.nokey VALUES (1)")
         cluster.tool("down")
         for line in cluster.tool("up", "--set", "cluster.expect=3", "--wait", "60", deadline_s=90).splitlines():
             note(line[:60])

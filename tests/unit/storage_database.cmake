@@ -1,6 +1,7 @@
 add_executable(storage_database_test
   ${CMAKE_CURRENT_LIST_DIR}/storage_database_main.cpp
   ${CMAKE_CURRENT_LIST_DIR}/storage_database_events.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/storage_database_mysql.cpp
   ${CMAKE_CURRENT_LIST_DIR}/storage_database_support.cpp
   ${CMAKE_CURRENT_LIST_DIR}/storage_database_replicate.cpp
   ${CMAKE_CURRENT_LIST_DIR}/storage_database_recovery.cpp

@@ -1,0 +1,19 @@
+#include "node/storage/server_dialect.hpp"
+
+#include "node/storage/connection.hpp"
+#include "node/storage/server_dialects.hpp"
+
+namespace ddb::storage {
+
+const ServerDialect& ServerDialect::of(std::string_view version) {
+    static const MariaDbDialect mariadb;
+    static const MySqlDialect mysql;
+    if (version.find("MariaDB") != std::string_view::npos) return mariadb;
+    return mysql;
+}
+
+const ServerDialect& Connection::dialect() const {
+    return ServerDialect::of(server_version());
+}
+
+}  // namespace ddb::storage

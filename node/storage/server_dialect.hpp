@@ -1,0 +1,109 @@
+// What differs between the database servers ddb runs beside: each difference once, with its reason. Everything else in
+// this folder speaks to both alike. Immutable and without state; one object for each kind, shared by all threads.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "node/storage/binlog_stream.hpp"
+#include "schemas/result.hpp"
+
+namespace ddb::storage {
+
+class Connection;
+struct ConnectOptions;
+struct StatementContext;
+
+class ServerDialect {
+  public:
+    // By what the server says of its version.
+    [[nodiscard]] static const ServerDialect& of(std::string_view version);
+
+    virtual ~ServerDialect() = default;
+    ServerDialect(const ServerDialect&) = delete;
+    ServerDialect& operator=(const ServerDialect&) = delete;
+
+    [[nodiscard]] virtual bool speaks(const std::string& version) const = 0;  // new enough for what stands here
+
+    // --- sessions and settings ---
+    // What every session of the service account begins with, and every session of a user's.
+    [[nodiscard]] virtual std::string service_session_sql() const = 0;
+    [[nodiscard]] virtual std::string user_session_sql(int lock_wait_s) const = 0;
+    // The audit's, which reads one snapshot.
+    [[nodiscard]] virtual std::string audit_session_sql() const = 0;
+    // Status variables: how far the storage engine's log was written, and how much of it is on disk.
+    struct RedoLogCounters {
+        const char* written;
+        const char* flushed;
+    };
+    [[nodiscard]] virtual RedoLogCounters redo_log_counters() const = 0;
+    // Global settings that only a running server takes, or only once its own tables are complete.
+    [[nodiscard]] virtual std::vector<std::string> server_settings_sql() const = 0;
+    [[nodiscard]] virtual std::string require_primary_keys_sql(bool on) const = 0;
+
+    // --- binary log ---
+    [[nodiscard]] virtual std::string binlog_position_sql() const = 0;
+    [[nodiscard]] virtual std::string forget_binlog_sql() const = 0;
+    // What a session has to run behind a BINLOG statement with a Format_description event; empty: nothing.
+    [[nodiscard]] virtual std::string after_format_description_sql() const = 0;
+    // The GTIDs in the binary log that are not of statement entries.
+    [[nodiscard]] virtual Result<std::string> foreign_gtids(Connection& connection) const = 0;
+
+    // --- statement entries: their GTID tells after a crash whether they ran ---
+    // Bodies of the procedures that set it for a user's session, which must not be able to; `sequence` is the
+    // parameter.
+    [[nodiscard]] virtual std::string statement_begin_body() const = 0;
+    [[nodiscard]] virtual std::string statement_end_body() const = 0;
+    // The same for a session of the service account, run by an applier.
+    [[nodiscard]] virtual std::string applied_statement_sql(std::uint64_t sequence) const = 0;
+    // The GTID of the last group of the statement that ran in this session under `sequence`; empty: nothing was logged.
+    [[nodiscard]] virtual Result<std::string> last_statement_gtid(Connection& connection,
+                                                                  std::uint64_t sequence) const = 0;
+    // As above, of a session that is gone.
+    [[nodiscard]] virtual Result<std::string> found_statement_gtid(Connection& connection,
+                                                                   std::uint64_t sequence) const = 0;
+    [[nodiscard]] virtual Result<RanStatements> ran_statements(const ConnectOptions& options,
+                                                               std::uint64_t least) const = 0;
+    // The settings of a Query event that the two servers write in different ways.
+    virtual void add_context(const StatementContext& context, std::vector<std::string>& out) const = 0;
+    [[nodiscard]] virtual std::string character_set_sql(std::uint16_t collation) const = 0;
+    // A role belongs to who created it, and only its administrators may grant it.
+    [[nodiscard]] virtual bool roles_have_administrators() const = 0;
+
+    // --- ddb_meta and accounts ---
+    // Makes it anew, or for the first time.
+    [[nodiscard]] virtual std::vector<std::string> create_procedure_sql(const std::string& name,
+                                                                        const std::string& definition) const = 0;
+    // Everybody may call the procedures of ddb_meta and read its log of transactions.
+    [[nodiscard]] virtual std::vector<std::string> public_rights_sql() const = 0;
+    // The active roles of a user's session, where these take them away: as a list for role_rights_sql(), else empty.
+    [[nodiscard]] virtual Result<std::string> inactive_rights(Connection& user) const = 0;
+    [[nodiscard]] virtual std::vector<std::string> role_rights_sql(const std::string& roles) const = 0;
+    // Whether accounts have the hashes of mysql_native_password, unless somebody asked for something else.
+    [[nodiscard]] virtual bool keeps_native_passwords() const = 0;
+    [[nodiscard]] virtual std::string native_password_hashes_sql(const std::string& escaped_user) const = 0;
+    struct PrivilegeTable {
+        const char* name;
+        const char* user_column;
+    };
+    [[nodiscard]] virtual std::vector<PrivilegeTable> privilege_tables() const = 0;
+    [[nodiscard]] virtual std::vector<std::string> system_accounts() const = 0;  // every server makes its own
+
+    // --- state transfer and audit ---
+    [[nodiscard]] virtual std::vector<const char*> dump_programs() const = 0;  // the best first
+    [[nodiscard]] virtual std::vector<const char*> client_programs() const = 0;
+    [[nodiscard]] virtual std::vector<std::string> dump_options() const = 0;
+    [[nodiscard]] virtual std::string load_session_sql() const = 0;
+    [[nodiscard]] virtual std::string data_bytes_sql() const = 0;  // of the users' table files
+    // Asked twice, the answers differ when a definition was changed in between.
+    // Every statement that changes a definition is counted when it begins, whoever runs it. (Reading a table that was
+    // altered behind the snapshot fails by itself in most cases, but not after an instant ALTER.)
+    [[nodiscard]] virtual std::string definitions_counted_sql() const = 0;
+
+  protected:
+    ServerDialect() = default;
+};
+
+}  // namespace ddb::storage

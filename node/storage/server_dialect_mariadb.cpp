@@ -1,0 +1,219 @@
+#include <charconv>
+
+#include "node/storage/connection.hpp"
+#include "node/storage/server_dialects.hpp"
+
+namespace ddb::storage {
+namespace {
+
+// Option bits of Q_FLAGS2 as the server writes them.
+constexpr std::uint32_t option_auto_is_null = 0x00040000;
+constexpr std::uint32_t option_explicit_timestamp = 0x01000000;
+constexpr std::uint32_t option_no_foreign_keys = 0x04000000;
+constexpr std::uint32_t option_relaxed_unique = 0x08000000;
+constexpr std::uint32_t option_if_exists = 0x10000000;
+
+// A statement's groups are numbered onwards from its sequence, which is a multiple of 16.
+bool belongs_to(std::string_view gtid, std::uint64_t sequence) {
+    if (!gtid.starts_with(std::to_string(statement_domain) + "-")) return false;
+    std::uint64_t number = 0;
+    (void)std::from_chars(gtid.data() + gtid.rfind('-') + 1, gtid.data() + gtid.size(), number);
+    return first_sequence(number) == sequence;
+}
+
+// Calls `each` for every GTID of the binary log's state: the last of each domain and server.
+template <class Each>
+Status for_each_gtid(Connection& connection, const Each& each) {
+    const auto state = connection.scalar("SELECT @@global.gtid_binlog_state");
+    if (!state.ok()) return state.error();
+    std::string_view rest = state->has_value() ? std::string_view(**state) : std::string_view();
+    while (!rest.empty()) {
+        const auto comma = rest.find(',');
+        each(rest.substr(0, comma));
+        rest = comma == std::string_view::npos ? std::string_view() : rest.substr(comma + 1);
+    }
+    return ok();
+}
+
+}  // namespace
+
+bool MariaDbDialect::speaks(const std::string& /*version*/) const {
+    return true;
+}
+
+std::string MariaDbDialect::service_session_sql() const {
+    // innodb_snapshot_isolation would turn the position row's update into an error after a wait.
+    return "SET SESSION sql_log_bin=0, tx_isolation='READ-COMMITTED', innodb_snapshot_isolation=0, "
+           "lock_wait_timeout=1, "
+           "innodb_lock_wait_timeout=1, time_zone='+00:00', sql_mode='STRICT_ALL_TABLES', autocommit=1, "
+           "max_statement_time=0, wait_timeout=31536000, collation_connection='utf8mb4_bin'";
+}
+
+std::string MariaDbDialect::user_session_sql(int lock_wait_s) const {
+    const std::string seconds = std::to_string(lock_wait_s);
+    return "SET SESSION session_track_schema=1, session_track_system_variables="
+           "'autocommit,character_set_client,character_set_connection,character_set_results,time_zone,last_gtid', "
+           "lock_wait_timeout=" +
+           seconds + ", innodb_lock_wait_timeout=" + seconds;
+}
+
+std::string MariaDbDialect::audit_session_sql() const {
+    return "SET SESSION time_zone='+00:00', sql_mode='', net_write_timeout=60, lock_wait_timeout=1, "
+           "tx_isolation='REPEATABLE-READ'";
+}
+
+ServerDialect::RedoLogCounters MariaDbDialect::redo_log_counters() const {
+    return {"Innodb_lsn_current", "Innodb_lsn_flushed"};
+}
+
+std::vector<std::string> MariaDbDialect::server_settings_sql() const {
+    // Engines only now: enforced earlier, the server's own tables could not be restored.
+    return {"SET GLOBAL enforce_storage_engine=InnoDB", "SET GLOBAL binlog_annotate_row_events=OFF"};
+}
+
+std::string MariaDbDialect::require_primary_keys_sql(bool on) const {
+    return std::string("SET GLOBAL innodb_force_primary_key=") + (on ? "ON" : "OFF");
+}
+
+std::string MariaDbDialect::binlog_position_sql() const {
+    return "SHOW MASTER STATUS";
+}
+
+std::string MariaDbDialect::forget_binlog_sql() const {
+    return "RESET MASTER";
+}
+
+std::string MariaDbDialect::after_format_description_sql() const {
+    return {};
+}
+
+Result<std::string> MariaDbDialect::foreign_gtids(Connection& connection) const {
+    std::string out;
+    const std::string ours = std::to_string(statement_domain) + "-";
+    const Status status = for_each_gtid(connection, [&](std::string_view gtid) {
+        if (!gtid.starts_with(ours)) out += (out.empty() ? "" : ",") + std::string(gtid);
+    });
+    if (!status.ok()) return status.error();
+    return out;
+}
+
+std::string MariaDbDialect::statement_begin_body() const {
+    return "SET SESSION gtid_domain_id = " + std::to_string(statement_domain) + ", SESSION gtid_seq_no = sequence";
+}
+
+std::string MariaDbDialect::statement_end_body() const {
+    return "SET SESSION gtid_domain_id = @@GLOBAL.gtid_domain_id, SESSION gtid_seq_no = 0";
+}
+
+std::string MariaDbDialect::applied_statement_sql(std::uint64_t sequence) const {
+    return "SET SESSION sql_log_bin=1, lock_wait_timeout=1, innodb_lock_wait_timeout=1, max_statement_time=0, "
+           "gtid_domain_id=" +
+           std::to_string(statement_domain) + ", gtid_seq_no=" + std::to_string(sequence);
+}
+
+Result<std::string> MariaDbDialect::last_statement_gtid(Connection& connection, std::uint64_t sequence) const {
+    auto gtid = connection.scalar("SELECT @@last_gtid");
+    if (!gtid.ok()) return gtid.error();
+    return *gtid && belongs_to(**gtid, sequence) ? **gtid : std::string();
+}
+
+Result<std::string> MariaDbDialect::found_statement_gtid(Connection& connection, std::uint64_t sequence) const {
+    std::string out;
+    const Status status = for_each_gtid(connection, [&](std::string_view gtid) {
+        if (belongs_to(gtid, sequence)) out = gtid;
+    });
+    if (!status.ok()) return status.error();
+    return out;
+}
+
+Result<RanStatements> MariaDbDialect::ran_statements(const ConnectOptions& options, std::uint64_t least) const {
+    return statements_in_binlog(options, least);
+}
+
+void MariaDbDialect::add_context(const StatementContext& context, std::vector<std::string>& out) const {
+    if (!context.flags2) return;
+    const auto set = [&](const char* name, bool value) {
+        out.push_back("SET SESSION " + std::string(name) + "=" + (value ? "1" : "0"));
+    };
+    const std::uint32_t flags = *context.flags2;
+    set("sql_auto_is_null", (flags & option_auto_is_null) != 0);
+    set("explicit_defaults_for_timestamp", (flags & option_explicit_timestamp) != 0);
+    set("foreign_key_checks", (flags & option_no_foreign_keys) == 0);
+    set("unique_checks", (flags & option_relaxed_unique) == 0);
+    set("sql_if_exists", (flags & option_if_exists) != 0);
+}
+
+std::string MariaDbDialect::character_set_sql(std::uint16_t collation) const {
+    return "SELECT character_set_name FROM information_schema.collation_character_set_applicability WHERE id=" +
+           std::to_string(collation);
+}
+
+bool MariaDbDialect::roles_have_administrators() const {
+    return true;
+}
+
+std::vector<std::string> MariaDbDialect::create_procedure_sql(const std::string& name,
+                                                              const std::string& definition) const {
+    return {"CREATE OR REPLACE PROCEDURE " + name + definition};
+}
+
+std::vector<std::string> MariaDbDialect::public_rights_sql() const {
+    return {"GRANT SELECT ON ddb_meta.transactions_log TO PUBLIC", "GRANT EXECUTE ON PROCEDURE ddb_meta.mark TO PUBLIC",
+            "GRANT EXECUTE ON PROCEDURE ddb_meta.statement_begin TO PUBLIC",
+            "GRANT EXECUTE ON PROCEDURE ddb_meta.statement_end TO PUBLIC"};
+}
+
+Result<std::string> MariaDbDialect::inactive_rights(Connection& /*user*/) const {
+    return std::string();  // PUBLIC's rights are everybody's, whatever roles are active
+}
+
+std::vector<std::string> MariaDbDialect::role_rights_sql(const std::string& /*roles*/) const {
+    return {};
+}
+
+bool MariaDbDialect::keeps_native_passwords() const {
+    return true;
+}
+
+std::string MariaDbDialect::native_password_hashes_sql(const std::string& escaped_user) const {
+    return "SELECT Priv FROM mysql.global_priv WHERE User='" + escaped_user + "'";
+}
+
+std::vector<ServerDialect::PrivilegeTable> MariaDbDialect::privilege_tables() const {
+    return {{"global_priv", "User"},  {"db", "User"},         {"tables_priv", "User"},
+            {"columns_priv", "User"}, {"procs_priv", "User"}, {"roles_mapping", "User"},
+            {"proxies_priv", "User"}};
+}
+
+std::vector<std::string> MariaDbDialect::system_accounts() const {
+    return {"mysql", "mariadb.sys"};
+}
+
+std::vector<const char*> MariaDbDialect::dump_programs() const {
+    return {"mariadb-dump", "mysqldump"};
+}
+
+std::vector<const char*> MariaDbDialect::client_programs() const {
+    return {"mariadb", "mysql"};
+}
+
+std::vector<std::string> MariaDbDialect::dump_options() const {
+    return {"--dump-history"};
+}
+
+std::string MariaDbDialect::load_session_sql() const {
+    return "SET SESSION sql_log_bin=0, lock_wait_timeout=60, max_statement_time=0, autocommit=1";
+}
+
+std::string MariaDbDialect::data_bytes_sql() const {
+    return "SELECT COALESCE(SUM(file_size), 0) FROM information_schema.innodb_sys_tablespaces WHERE name LIKE '%/%' "
+           "AND "
+           "name NOT LIKE 'mysql/%'";
+}
+
+std::string MariaDbDialect::definitions_counted_sql() const {
+    return "SELECT CAST(SUM(variable_value) AS CHAR) FROM information_schema.global_status WHERE variable_name REGEXP "
+           "'^COM_(ALTER|CREATE|DROP|TRUNCATE|RENAME|OPTIMIZE|REPAIR)'";
+}
+
+}  // namespace ddb::storage

@@ -1,0 +1,288 @@
+#include <algorithm>
+#include <charconv>
+#include <optional>
+
+#include "node/storage/connection.hpp"
+#include "node/storage/server_dialects.hpp"
+
+namespace ddb::storage {
+namespace {
+
+// Option bits of Q_FLAGS2 as the server writes them.
+constexpr std::uint32_t option_auto_is_null = 0x00004000;
+constexpr std::uint32_t option_no_foreign_keys = 0x04000000;
+constexpr std::uint32_t option_relaxed_unique = 0x08000000;
+
+// One stretch of a GTID set: the numbers that one server gave under one tag.
+struct GtidRange {
+    std::string_view uuid;
+    std::string_view tag;   // empty: none
+    std::string_view text;  // first-last, or one number
+    [[nodiscard]] std::uint64_t last() const {
+        std::uint64_t out = 0;
+        const std::string_view digits = text.substr(text.rfind('-') == text.npos ? 0 : text.rfind('-') + 1);
+        (void)std::from_chars(digits.data(), digits.data() + digits.size(), out);
+        return out;
+    }
+};
+
+// A set as the server writes it: uuid:1-5:8:tag:1-3,\nuuid:…
+std::vector<GtidRange> ranges_of(std::string_view set) {
+    std::vector<GtidRange> out;
+    while (!set.empty()) {
+        const std::string_view of_server = set.substr(0, set.find(','));
+        set.remove_prefix(std::min(of_server.size() + 1, set.size()));
+        GtidRange range;
+        bool first = true;
+        for (std::size_t at = 0; at <= of_server.size();) {
+            const std::size_t end = std::min(of_server.find(':', at), of_server.size());
+            std::string_view word = of_server.substr(at, end - at);
+            at = end + 1;
+            while (!word.empty() && (word.front() == '\n' || word.front() == ' ')) word.remove_prefix(1);
+            if (word.empty()) continue;
+            if (first) {
+                range.uuid = word;
+            } else if (word.front() >= '0' && word.front() <= '9') {
+                range.text = word;
+                out.push_back(range);
+            } else {
+                range.tag = word;
+            }
+            first = false;
+        }
+    }
+    return out;
+}
+
+struct Executed {
+    std::string uuid;  // of the server
+    std::string set;
+};
+
+Result<Executed> executed(Connection& connection) {
+    auto rows = connection.rows("SELECT @@global.server_uuid, @@global.gtid_executed");
+    if (!rows.ok()) return rows.error();
+    if (rows->size() != 1) return fail(ErrorCode::corrupt, "the server shows no GTIDs");
+    return Executed{rows->front().at(0).value_or(""), rows->front().at(1).value_or("")};
+}
+
+}  // namespace
+
+// Tagged GTIDs are the newest thing that is needed.
+bool MySqlDialect::speaks(const std::string& version) const {
+    unsigned major = 0, minor = 0;
+    const char* const end = version.data() + version.size();
+    const auto first = std::from_chars(version.data(), end, major);
+    if (first.ec != std::errc() || first.ptr == end || *first.ptr != '.') return false;
+    if (std::from_chars(first.ptr + 1, end, minor).ec != std::errc()) return false;
+    return major > 8 || (major == 8 && minor >= 4);
+}
+
+std::string MySqlDialect::service_session_sql() const {
+    return "SET SESSION sql_log_bin=0, transaction_isolation='READ-COMMITTED', lock_wait_timeout=1, "
+           "innodb_lock_wait_timeout=1, time_zone='+00:00', sql_mode='STRICT_ALL_TABLES', autocommit=1, "
+           "max_execution_time=0, wait_timeout=31536000, collation_connection='utf8mb4_bin'";
+}
+
+std::string MySqlDialect::user_session_sql(int lock_wait_s) const {
+    const std::string seconds = std::to_string(lock_wait_s);
+    // Detached, a prepared transaction could not have temporary tables.
+    return "SET SESSION session_track_schema=1, session_track_gtids=OWN_GTID, session_track_system_variables="
+           "'autocommit,character_set_client,character_set_connection,character_set_results,time_zone', "
+           "xa_detach_on_prepare=OFF, lock_wait_timeout=" +
+           seconds + ", innodb_lock_wait_timeout=" + seconds;
+}
+
+std::string MySqlDialect::audit_session_sql() const {
+    return "SET SESSION time_zone='+00:00', sql_mode='', net_write_timeout=60, lock_wait_timeout=1, "
+           "transaction_isolation='REPEATABLE-READ'";
+}
+
+ServerDialect::RedoLogCounters MySqlDialect::redo_log_counters() const {
+    return {"Innodb_redo_log_current_lsn", "Innodb_redo_log_flushed_to_disk_lsn"};
+}
+
+std::vector<std::string> MySqlDialect::server_settings_sql() const {
+    return {"SET GLOBAL binlog_rows_query_log_events=OFF"};
+}
+
+std::string MySqlDialect::require_primary_keys_sql(bool on) const {
+    return std::string("SET GLOBAL sql_require_primary_key=") + (on ? "ON" : "OFF");
+}
+
+std::string MySqlDialect::binlog_position_sql() const {
+    return "SHOW BINARY LOG STATUS";
+}
+
+std::string MySqlDialect::forget_binlog_sql() const {
+    return "RESET BINARY LOGS AND GTIDS";
+}
+
+// The event makes the session one that replays a log, in which every transaction must bring its GTID along.
+std::string MySqlDialect::after_format_description_sql() const {
+    return "SET SESSION gtid_next='AUTOMATIC'";
+}
+
+Result<std::string> MySqlDialect::foreign_gtids(Connection& connection) const {
+    const auto now = executed(connection);
+    if (!now.ok()) return now.error();
+    std::string out;
+    for (const GtidRange& range : ranges_of(now->set)) {
+        if (sequence_of_tag(range.tag)) continue;
+        out += (out.empty() ? "" : ",") + std::string(range.uuid) + ":";
+        out += (range.tag.empty() ? "" : std::string(range.tag) + ":") + std::string(range.text);
+    }
+    return out;
+}
+
+std::string MySqlDialect::statement_begin_body() const {
+    return "SET SESSION gtid_next = CONCAT('AUTOMATIC:" + std::string(coordinator_tag) +
+           "', LPAD(LOWER(HEX(sequence)), " + std::to_string(tag_digits) + ", '0'))";
+}
+
+std::string MySqlDialect::statement_end_body() const {
+    return "SET SESSION gtid_next = 'AUTOMATIC'";
+}
+
+std::string MySqlDialect::applied_statement_sql(std::uint64_t sequence) const {
+    return "SET SESSION sql_log_bin=1, lock_wait_timeout=1, innodb_lock_wait_timeout=1, max_execution_time=0, "
+           "gtid_next='AUTOMATIC:" +
+           statement_tag(applier_tag, sequence) + "'";
+}
+
+Result<std::string> MySqlDialect::last_statement_gtid(Connection& connection, std::uint64_t sequence) const {
+    return found_statement_gtid(connection, sequence);
+}
+
+Result<std::string> MySqlDialect::found_statement_gtid(Connection& connection, std::uint64_t sequence) const {
+    const auto now = executed(connection);
+    if (!now.ok()) return now.error();
+    const std::string tag = statement_tag(coordinator_tag, sequence);
+    std::string out;
+    for (const GtidRange& range : ranges_of(now->set)) {
+        if (range.uuid == now->uuid && range.tag == tag)
+            out = now->uuid + ":" + tag + ":" + std::to_string(range.last());
+    }
+    return out;
+}
+
+// The set of executed GTIDs is kept by the storage engine with what was executed: no need to read the log.
+Result<RanStatements> MySqlDialect::ran_statements(const ConnectOptions& options, std::uint64_t /*least*/) const {
+    auto connection = Connection::open(options);
+    if (!connection.ok()) return connection.error();
+    const auto now = executed(**connection);
+    if (!now.ok()) return now.error();
+    RanStatements out;
+    for (const GtidRange& range : ranges_of(now->set)) {
+        const auto sequence = sequence_of_tag(range.tag);
+        if (!sequence || range.uuid != now->uuid) continue;
+        RanStatement& statement = out[first_sequence(*sequence)];
+        if (range.tag.starts_with(coordinator_tag)) {
+            // One transaction, the rows of a CREATE … SELECT included.
+            statement.with_rows = true;
+        } else {
+            statement.last = std::max(statement.last, *sequence);
+        }
+    }
+    return out;
+}
+
+void MySqlDialect::add_context(const StatementContext& context, std::vector<std::string>& out) const {
+    const auto set = [&](const char* name, std::uint64_t value) {
+        out.push_back("SET SESSION " + std::string(name) + "=" + std::to_string(value));
+    };
+    if (context.flags2) {
+        const std::uint32_t flags = *context.flags2;
+        set("sql_auto_is_null", (flags & option_auto_is_null) != 0 ? 1 : 0);
+        set("foreign_key_checks", (flags & option_no_foreign_keys) != 0 ? 0 : 1);
+        set("unique_checks", (flags & option_relaxed_unique) != 0 ? 0 : 1);
+    }
+    if (context.explicit_timestamp_defaults)
+        set("explicit_defaults_for_timestamp", *context.explicit_timestamp_defaults);
+    if (context.default_collation_for_utf8mb4) {
+        set("default_collation_for_utf8mb4", *context.default_collation_for_utf8mb4);
+    }
+    if (context.require_primary_key) set("sql_require_primary_key", *context.require_primary_key);
+    if (context.default_table_encryption) set("default_table_encryption", *context.default_table_encryption);
+}
+
+std::string MySqlDialect::character_set_sql(std::uint16_t collation) const {
+    return "SELECT character_set_name FROM information_schema.collations WHERE id=" + std::to_string(collation);
+}
+
+bool MySqlDialect::roles_have_administrators() const {
+    return false;
+}
+
+std::vector<std::string> MySqlDialect::create_procedure_sql(const std::string& name,
+                                                            const std::string& definition) const {
+    return {"DROP PROCEDURE IF EXISTS " + name, "CREATE PROCEDURE " + name + definition};
+}
+
+// There is no PUBLIC, but the rights that a nameless user has on a database are everybody's.
+std::vector<std::string> MySqlDialect::public_rights_sql() const {
+    return {"REPLACE INTO mysql.db (Host, Db, User, Select_priv, Execute_priv) VALUES ('%', 'ddb_meta', '', 'Y', 'Y')",
+            "FLUSH PRIVILEGES"};
+}
+
+// Everybody's, that is, who has no active role.
+Result<std::string> MySqlDialect::inactive_rights(Connection& user) const {
+    auto roles = user.scalar("SELECT CURRENT_ROLE()");
+    if (!roles.ok()) return roles.error();
+    const std::string text = roles->value_or("NONE");
+    return text == "NONE" ? std::string() : text;
+}
+
+std::vector<std::string> MySqlDialect::role_rights_sql(const std::string& roles) const {
+    return {"GRANT SELECT, EXECUTE ON ddb_meta.* TO " + roles};
+}
+
+bool MySqlDialect::keeps_native_passwords() const {
+    return false;
+}
+
+std::string MySqlDialect::native_password_hashes_sql(const std::string& escaped_user) const {
+    return "SELECT authentication_string FROM mysql.user WHERE plugin='mysql_native_password' AND User='" +
+           escaped_user + "'";
+}
+
+std::vector<ServerDialect::PrivilegeTable> MySqlDialect::privilege_tables() const {
+    return {{"user", "User"},          {"db", "User"},
+            {"tables_priv", "User"},   {"columns_priv", "User"},
+            {"procs_priv", "User"},    {"proxies_priv", "User"},
+            {"global_grants", "USER"}, {"default_roles", "USER"},
+            {"role_edges", "TO_USER"}, {"password_history", "User"}};
+}
+
+std::vector<std::string> MySqlDialect::system_accounts() const {
+    return {"mysql.sys", "mysql.session", "mysql.infoschema"};
+}
+
+std::vector<const char*> MySqlDialect::dump_programs() const {
+    return {"mysqldump"};
+}
+
+std::vector<const char*> MySqlDialect::client_programs() const {
+    return {"mysql"};
+}
+
+std::vector<std::string> MySqlDialect::dump_options() const {
+    // GTIDs of the donor would say on the receiver that its own statement entries have run.
+    return {"--set-gtid-purged=OFF"};
+}
+
+std::string MySqlDialect::load_session_sql() const {
+    return "SET SESSION sql_log_bin=0, lock_wait_timeout=60, max_execution_time=0, autocommit=1";
+}
+
+std::string MySqlDialect::data_bytes_sql() const {
+    return "SELECT COALESCE(SUM(file_size), 0) FROM information_schema.innodb_tablespaces WHERE name LIKE '%/%' AND "
+           "name NOT LIKE 'mysql/%'";
+}
+
+std::string MySqlDialect::definitions_counted_sql() const {
+    // No table of the performance schema has these counters.
+    return "SHOW GLOBAL STATUS WHERE Variable_name REGEXP '^Com_(alter|create|drop|truncate|rename|optimize|repair)'";
+}
+
+}  // namespace ddb::storage
