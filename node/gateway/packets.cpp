@@ -47,6 +47,13 @@ Result<std::optional<std::string>> PacketReader::next() {
     }
 }
 
+std::string PacketReader::take_unread() {
+    std::string unread = buffer_.substr(position_);
+    buffer_.clear();
+    position_ = 0;
+    return unread;
+}
+
 void PacketWriter::append(std::string& out, std::string_view payload) {
     std::size_t length = 0;
     do {
