@@ -122,6 +122,10 @@ void Conversation::on_payload(std::string payload) {
     }
 }
 
+void Conversation::on_output_taken() {
+    if (state_ == State::idle) next_payloads();
+}
+
 // --- login -----------------------------------------------------------------------------------------------------------
 
 void Conversation::on_hello(std::string_view payload) {
@@ -263,7 +267,8 @@ void Conversation::check_deadlines() {
         return refuse(Error{ErrorCode::timeout, "the login took longer than 10 s", 1159, "08S01"});
     }
     // Half a command: up to 64 MB would be kept for who may never send the rest.
-    if (state_ == State::idle && reader_.buffered() > 0 && !output_full() && now_ms_ > heard_ms_ + half_packet_ms_max) {
+    if (output_full()) heard_ms_ = now_ms_;  // it is not listened to
+    if (state_ == State::idle && reader_.buffered() > 0 && now_ms_ > heard_ms_ + half_packet_ms_max) {
         refuse(Error{ErrorCode::timeout, "Got timeout reading communication packets", 1159, "08S01"});
     }
 }

@@ -58,6 +58,7 @@ class Conversation {
     // Kept hashes of every account with that name; an error when they cannot be read now.
     void on_account(const Result<std::vector<std::string>>& hashes);
     void on_session(SessionMessage message);
+    void on_output_taken();    // there may be room again for the answers to commands that were held back
     void on_output_drained();  // everything given so far left: more rows may come
     void tick(std::uint64_t now_ms);
     void shut_down(const Error& error);  // says so to the client, then ends

@@ -59,7 +59,6 @@ void Conversation::on_result_rows(const ResultRows& rows) {
 }
 
 void Conversation::on_output_drained() {
-    if (state_ == State::idle) return next_payloads();  // those that were held back
     if (credit_owed_ == 0 || !running_) return;
     host_.send(Credit{session_, request_, std::exchange(credit_owed_, 0)});
 }

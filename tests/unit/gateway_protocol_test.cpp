@@ -125,7 +125,7 @@ TEST_CASE("who does not read its answers is not read either") {
     for (int i = 0; i < 1000 && answers < 1000; ++i) {
         answers += client.conversation.output().size() / 11;
         client.conversation.output().clear();
-        client.conversation.on_output_drained();
+        client.conversation.on_output_taken();
     }
     CHECK(answers == 1000);
     CHECK(client.conversation.wants_input());
