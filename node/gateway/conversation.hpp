@@ -46,6 +46,19 @@ class ConversationHost {
 
 struct PreparedStatement;
 
+// What a command that runs is for, as far as its answers differ. `login`: statements of our own, which only
+// together have an answer.
+enum class CommandAnswer : std::uint8_t { text, binary, ok_only, field_list, describe, login };
+struct RunningCommand {
+    CommandAnswer answer = CommandAnswer::text;
+    std::deque<std::string> statements;  // of a multi-statement command: those behind the one that runs
+    std::vector<Column> columns;         // of the result that comes in
+    bool in_result = false;
+    bool call = false;            // another result always follows one with rows
+    std::uint32_t described = 0;  // prepared statement
+    bool answered = false;
+};
+
 class Conversation {
   public:
     Conversation(ConversationHost& host, ConversationLimits limits, std::uint32_t connection_id,
@@ -86,18 +99,8 @@ class Conversation {
 
   private:
     enum class State : std::uint8_t { greeting, securing, switching, checking, opening, idle, running, closing };
-    // What a command that runs is for, as far as its answers differ. `login`: statements of our own, which only
-    // together have an answer.
-    enum class Answer : std::uint8_t { text, binary, ok_only, field_list, describe, login };
-    struct Running {
-        Answer answer = Answer::text;
-        std::deque<std::string> statements;  // of a multi-statement command: those behind the one that runs
-        std::vector<Column> columns;         // of the result that comes in
-        bool in_result = false;
-        bool call = false;            // another result always follows one with rows
-        std::uint32_t described = 0;  // prepared statement
-        bool answered = false;
-    };
+    using Answer = CommandAnswer;
+    using Running = RunningCommand;
     struct Credentials {
         std::string user;
         std::string password;  // as OpenSession wants it

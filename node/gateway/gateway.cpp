@@ -312,7 +312,7 @@ void Gateway::Impl::write_to(Client& client) {
 // All is said: the session ends now, the socket when the client has closed too.
 void Gateway::Impl::leave(Client& client) {
     if (!client.channel_.can_send()) {
-        remark("TLS with the MySQL client at " + client.peer_ + " failed: its handshake took too long");
+        remark("TLS with the MySQL client at " + client.peer_ + " failed: its handshake did not come to an end");
         client.gone_ = true;
     } else {
         client.channel_.end_output();

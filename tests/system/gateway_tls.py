@@ -61,15 +61,19 @@ def command_line(cluster, cert, other):
 def driver(cluster, cert):
     connection = connect(cluster, 2, cert)
     check(isinstance(connection._sock, ssl.SSLSocket), "the driver speaks TLS")  # pylint: disable=protected-access
-    content = os.urandom(1 << 20) * 20  # more than one packet
+    content = os.urandom(1 << 20)
+    large = "0123456789abcdef" * (17 << 16)  # 17 MiB: more than one packet
     with connection.cursor() as cursor:
         cursor.execute("CREATE DATABASE s")
         cursor.execute("CREATE TABLE s.t (id INT PRIMARY KEY, v LONGBLOB)")
         cursor.execute("INSERT INTO s.t VALUES (1, %s)", (content,))
         cursor.execute("SELECT v FROM s.t")
-        equal(hashlib.sha256(cursor.fetchone()[0]).digest(), hashlib.sha256(content).digest(), "20 MB there and back")
-        cursor.execute("SELECT seq, REPEAT('x', 500) FROM mysql.user, (WITH RECURSIVE r AS (SELECT 1 AS seq UNION ALL "
-                       "SELECT seq + 1 FROM r WHERE seq < 20000) SELECT seq FROM r) AS q GROUP BY seq")
+        equal(hashlib.sha256(cursor.fetchone()[0]).digest(), hashlib.sha256(content).digest(), "a row there and back")
+        cursor.execute("SELECT MD5(%s), LENGTH(REPEAT('x', 17 << 20)), REPEAT('x', 17 << 20)", (large,))
+        digest, length, back = cursor.fetchone()
+        equal(digest, hashlib.md5(large.encode()).hexdigest(), "a command of two packets")
+        equal((length, back.count("x")), (17 << 20, 17 << 20), "a row of two packets")
+        cursor.execute("SELECT seq, REPEAT('x', 500) FROM s.seq_1_to_20000")
         equal(len(cursor.fetchall()), 20000, "rows of a long result")
     connection.close()
     with connect(cluster, 3).cursor() as cursor:
