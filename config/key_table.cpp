@@ -203,6 +203,16 @@ const std::vector<KeyReader>& key_table() {
              return read_text_or_empty(v, r.settings.debug.failpoint, "the name of a failpoint");
          }},
         {"gateway.port", [](Raw& r, const Json& v) -> Expected { return read_optional_port(v, r.gateway_port); }},
+        {"gateway.tls_cert",
+         [](Raw& r, const Json& v) -> Expected {
+             return read_text_or_empty(v, r.settings.gateway_tls.cert, "the path of a PEM file with a certificate");
+         }},
+        {"gateway.tls_key",
+         [](Raw& r, const Json& v) -> Expected {
+             return read_text_or_empty(v, r.settings.gateway_tls.key, "the path of a PEM file with a private key");
+         }},
+        {"gateway.tls_required",
+         [](Raw& r, const Json& v) -> Expected { return read_bool(v, r.settings.gateway_tls.required); }},
         {"http.port", [](Raw& r, const Json& v) -> Expected { return read_optional_port(v, r.http_port); }},
         {"log.level",
          [](Raw& r, const Json& v) -> Expected {

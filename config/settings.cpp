@@ -141,6 +141,26 @@ using Values = std::map<std::string, Json>;  // flat: "node.id" -> 1
     return ok();
 }
 
+// Whether they hold what they should, OpenSSL tells when the node starts.
+[[nodiscard]] Status check_tls(const Settings::GatewayTls& tls) {
+    if (tls.required && tls.cert.empty()) {
+        return wrong("gateway.tls_required: found true, expected false as gateway.tls_cert is not set");
+    }
+    if (tls.cert.empty() != tls.key.empty()) {
+        const std::string missing = tls.cert.empty() ? "gateway.tls_cert" : "gateway.tls_key";
+        const std::string there = tls.cert.empty() ? "gateway.tls_key" : "gateway.tls_cert";
+        return wrong(missing + ": missing, expected the path of a PEM file as " + there + " is set");
+    }
+    constexpr std::size_t pem_bytes_max = 1u << 20;
+    for (const auto& [key, path] : {std::pair("gateway.tls_cert", tls.cert), std::pair("gateway.tls_key", tls.key)}) {
+        if (path.empty()) continue;
+        if (auto text = read_file(path, pem_bytes_max); !text) {
+            return wrong(std::string(key) + ": found " + text.error().message + ", expected a readable PEM file");
+        }
+    }
+    return ok();
+}
+
 // What is possible key by key but not together.
 [[nodiscard]] Status check_together(const Settings& s) {
     if (!s.node.id) return wrong("node.id: missing, expected a whole number from 1 to 65535, different on every host");
@@ -154,6 +174,7 @@ using Values = std::map<std::string, Json>;  // flat: "node.id" -> 1
             "cluster.expect is " +
             std::to_string(s.cluster.expect));
     }
+    if (auto done = check_tls(s.gateway_tls); !done) return done;
     return check_ports(s);
 }
 
@@ -169,7 +190,8 @@ void resolve(const std::filesystem::path& base, std::string& path) {
     if (!s.mysql.managed && s.mysql.port == 0 && s.mysql.socket.empty()) s.mysql.port = 3306;
     if (s.cluster.key_dir.empty()) s.cluster.key_dir = "keys";
     if (s.node.data_dir.empty()) s.node.data_dir = "data/node-" + to_string(s.node.id);
-    for (std::string* path : {&s.cluster.key_dir, &s.node.data_dir, &s.mysql.socket, &s.log.file, &raw.password_file}) {
+    for (std::string* path : {&s.cluster.key_dir, &s.node.data_dir, &s.mysql.socket, &s.log.file, &raw.password_file,
+                              &s.gateway_tls.cert, &s.gateway_tls.key}) {
         resolve(base, *path);
     }
     // A program name without a slash is looked up in the path, as a shell does.
@@ -271,7 +293,11 @@ std::string effective_json(const Settings& s) {
         {"election", {{"take_over", s.election.take_over}, {"stable_ms", s.election.stable_ms}}},
         {"audit", {{"interval_s", s.audit.interval_s}}},
         {"debug", {{"failpoint", s.debug.failpoint}}},
-        {"gateway", {{"port", s.gateway_port}}},
+        {"gateway",
+         {{"port", s.gateway_port},
+          {"tls_cert", s.gateway_tls.cert},
+          {"tls_key", s.gateway_tls.key},
+          {"tls_required", s.gateway_tls.required}}},
         {"http", {{"port", s.http_port}}},
         {"log", {{"level", s.log.level}, {"file", s.log.file}}},
     };

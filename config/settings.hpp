@@ -66,6 +66,11 @@ struct Settings {
     struct Debug {
         std::string failpoint;  // tests: where the node is to end itself; empty = nowhere
     } debug;
+    struct GatewayTls {
+        std::string cert;  // PEM file; empty = TLS is not offered to MySQL clients
+        std::string key;
+        bool required = false;
+    } gateway_tls;
     std::uint16_t gateway_port = 0;  // after defaults: node.port + 2
     std::uint16_t http_port = 0;     // node.port + 3
     struct Log {

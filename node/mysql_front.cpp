@@ -1,5 +1,7 @@
 #include "node/mysql_front.hpp"
 
+#include <spdlog/spdlog.h>
+
 #include <utility>
 
 namespace ddb::node {
@@ -32,6 +34,10 @@ void MysqlFront::ask_account(std::uint64_t token, const std::string& user) {
 
 std::string MysqlFront::server_version() const {
     return parts_.server_version();
+}
+
+void MysqlFront::remark(const std::string& line) {
+    spdlog::warn("{}", line);
 }
 
 }  // namespace ddb::node

@@ -48,6 +48,7 @@ class MysqlFront final : public gateway::GatewayHost {
     void on_client_gone(const std::string& route) override;
     void ask_account(std::uint64_t token, const std::string& user) override;
     [[nodiscard]] std::string server_version() const override;
+    void remark(const std::string& line) override;
 
   private:
     explicit MysqlFront(Parts parts);

@@ -104,6 +104,7 @@ struct ResultEnd {
     bool redirected = false;  // executed on the coordinator for a client of another node
     // Of the result with columns that ends here, so that its reader can tell whether it has seen all; none: no columns.
     std::optional<std::uint64_t> rows;
+    std::optional<std::uint16_t> parameters;  // of a statement that was described: how many placeholders its server saw
 };
 
 struct Credit {

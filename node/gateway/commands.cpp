@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "node/gateway/conversation.hpp"
+#include "node/gateway/login_charset.hpp"
 #include "node/gateway/multi_statement.hpp"
 #include "node/gateway/prepared_statement.hpp"
 #include "node/gateway/statements.hpp"
@@ -17,6 +18,7 @@ enum Command : std::uint8_t {
     com_query = 0x03,
     com_field_list = 0x04,
     com_statistics = 0x09,
+    com_process_info = 0x0a,
     com_process_kill = 0x0c,
     com_ping = 0x0e,
     com_change_user = 0x11,
@@ -26,6 +28,7 @@ enum Command : std::uint8_t {
     com_stmt_close = 0x19,
     com_stmt_reset = 0x1a,
     com_set_option = 0x1b,
+    com_stmt_fetch = 0x1c,
     com_reset_connection = 0x1f,
 };
 constexpr std::uint64_t last_prepared = 0xFFFFFFFF;
@@ -35,6 +38,21 @@ std::string quoted(std::string_view name) {
     std::string out = "`";
     for (const char c : name) out += c == '`' ? std::string("``") : std::string(1, c);
     return out + "`";
+}
+
+// What a statement keeps, but for long data.
+std::size_t bytes_of(const PreparedStatement& statement) {
+    constexpr std::size_t per_parameter = sizeof(std::size_t) + sizeof(std::uint16_t);
+    return statement.sql.size() + statement.placeholders.size() * per_parameter;
+}
+
+// Gives the number of bytes that were kept.
+std::size_t drop_long_data(PreparedStatement& statement) {
+    std::size_t dropped = 0;
+    for (const auto& [number, bytes] : statement.long_data) dropped += bytes.size();
+    statement.long_data.clear();
+    statement.bytes -= dropped;
+    return dropped;
 }
 
 Error malformed() {
@@ -60,6 +78,8 @@ void Conversation::on_command(std::string_view payload) {
         case com_statistics:
             return put("Uptime: " + std::to_string((now_ms_ - begun_ms_) / 1000) +
                        "  Threads: 1  Questions: " + std::to_string(request_.value) + "  Slow queries: 0");
+        case com_process_info:
+            return execute(Answer::text, "SHOW PROCESSLIST");
         case com_process_kill: {
             const auto id = FieldReader(payload).integer(4);
             if (!id) return put_error(malformed());
@@ -82,6 +102,8 @@ void Conversation::on_command(std::string_view payload) {
             return on_reset_statement(payload);
         case com_set_option:
             return on_set_option(payload);
+        case com_stmt_fetch:  // no cursor was ever opened
+            return put_error(Error{ErrorCode::invalid_argument, "The statement has no open cursor", 1421, "HY000"});
         case com_reset_connection:
             return on_reset_connection();
         default:
@@ -145,23 +167,19 @@ void Conversation::on_change_user(std::string_view payload) {
     host_.send(CloseSession{session_});
     prepared_.clear();
     prepared_bytes_ = 0;
-    reauthenticating_ = true;
+    last_prepared_ = 0;
+    login_ms_ = now_ms_;
+    if (change->charset != 0) credentials_.charset = login_charset(change->charset);
     credentials_.user = std::move(change->user);
     credentials_.database = std::move(change->database);
-    token_ = std::move(change->auth);
-    const bool other_plugin = !change->plugin.empty() && change->plugin != native_plugin;
-    if (other_plugin || (!token_.empty() && token_.size() != scramble_bytes)) {
-        state_ = State::switching;
-        challenge_ = host_.new_challenge();
-        return put(encode_auth_switch(native_plugin, challenge_));
-    }
-    check_account();
+    prove_identity(std::move(change->auth), change->plugin);
 }
 
 void Conversation::on_reset_connection() {
     host_.send(CloseSession{session_});
     prepared_.clear();
     prepared_bytes_ = 0;
+    last_prepared_ = 0;
     credentials_.database = database_;
     open_session();
 }
@@ -170,12 +188,13 @@ void Conversation::on_set_option(std::string_view payload) {
     const auto option = FieldReader(payload).integer(2);
     if (!option || *option > 1) return put_error(Error{ErrorCode::invalid_argument, "Unknown option", 1047, "08S01"});
     multi_statements_ = *option == 0;
-    put(encode_eof(status_flags_, 0));
+    put_eof();
 }
 
 // --- prepared statements ---------------------------------------------------------------------------------------------
 
 void Conversation::on_prepare(std::string_view sql) {
+    last_prepared_ = 0;  // when this fails, an execution sent along with it must not meet an older statement
     if (is_empty_statement(sql)) {
         return put_error(Error{ErrorCode::sql, "Query was empty", 1065, "42000"});
     }
@@ -195,8 +214,8 @@ void Conversation::on_prepare(std::string_view sql) {
     auto statement = std::make_unique<PreparedStatement>();
     statement->sql = sql;
     statement->placeholders = std::move(*placeholders);
-    statement->bytes = sql.size();
-    prepared_bytes_ += sql.size();
+    statement->bytes = bytes_of(*statement);
+    prepared_bytes_ += statement->bytes;
     prepared_[id] = std::move(statement);
     running_.emplace();
     running_->answer = Answer::describe;
@@ -220,15 +239,12 @@ void Conversation::on_execute(std::string_view payload) {
     FieldReader fields(payload);
     PreparedStatement* statement = find_statement(fields.integer(4), "mysqld_stmt_execute");
     if (statement == nullptr) return;
+    if (const auto spoilt = std::exchange(statement->spoilt, std::nullopt)) return put_error(*spoilt);
     // Cursors are declined: the rows come at once, which a server may choose as well. The count is always 1.
     if (!fields.integer(1) || !fields.integer(4)) return put_error(malformed());
     auto parameters =
         decode_parameters(fields.rest(), statement->placeholders.size(), statement->types, statement->long_data);
-    for (const auto& [number, bytes] : statement->long_data) {
-        statement->bytes -= bytes.size();
-        prepared_bytes_ -= bytes.size();
-    }
-    statement->long_data.clear();
+    prepared_bytes_ -= drop_long_data(*statement);
     if (!parameters) return put_error(parameters.error());
     auto sql = gateway::bind(statement->sql, statement->placeholders, *parameters,
                              (status_flags_ & status_no_backslash_escapes) != 0);
@@ -244,10 +260,21 @@ void Conversation::on_long_data(std::string_view payload) {
     const auto found = id ? prepared_.find(static_cast<std::uint32_t>(*id)) : prepared_.end();
     if (!number || found == prepared_.end()) return;
     PreparedStatement& statement = *found->second;
+    if (statement.spoilt) return;
     const std::size_t size = fields.rest().size();
-    if (*number >= statement.placeholders.size() || prepared_bytes_ + size > limits_.prepared_bytes_max) {
-        return refuse(
-            Error{ErrorCode::overloaded, "parameter " + std::to_string(*number) + " is too long", 1153, "08S01"});
+    if (*number >= statement.placeholders.size()) {
+        statement.spoilt =
+            Error{ErrorCode::invalid_argument, "Incorrect arguments to mysqld_stmt_send_long_data", 1210, "HY000"};
+    } else if (prepared_bytes_ + size > limits_.prepared_bytes_max) {
+        statement.spoilt = Error{ErrorCode::overloaded,
+                                 "parameter " + std::to_string(*number) +
+                                     " is too long: prepared statements and their parameters have " +
+                                     std::to_string(limits_.prepared_bytes_max) + " bytes together",
+                                 1153, "08S01"};
+    }
+    if (statement.spoilt) {
+        prepared_bytes_ -= drop_long_data(statement);
+        return;
     }
     statement.long_data[static_cast<std::uint16_t>(*number)] += fields.rest();
     statement.bytes += size;
@@ -266,11 +293,8 @@ void Conversation::on_close_statement(std::string_view payload) {
 void Conversation::on_reset_statement(std::string_view payload) {
     PreparedStatement* statement = find_statement(FieldReader(payload).integer(4), "mysqld_stmt_reset");
     if (statement == nullptr) return;
-    for (const auto& [number, bytes] : statement->long_data) {
-        statement->bytes -= bytes.size();
-        prepared_bytes_ -= bytes.size();
-    }
-    statement->long_data.clear();
+    prepared_bytes_ -= drop_long_data(*statement);
+    statement->spoilt.reset();
     put_ok();
 }
 

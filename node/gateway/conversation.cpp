@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "node/gateway/login_charset.hpp"
 #include "node/gateway/prepared_statement.hpp"
 #include "node/storage/native_password.hpp"
 
@@ -13,57 +14,14 @@ constexpr std::size_t login_packet_bytes_max = 128u << 10;
 constexpr std::uint32_t account_asks_max = 3;  // an account made a moment ago may not have been applied here yet
 constexpr std::uint64_t account_again_ms = 300;
 constexpr std::uint64_t login_ms_max = 10'000;
+constexpr std::uint64_t half_packet_ms_max = 30'000;  // net_read_timeout of a server
 
 constexpr std::uint32_t offered_capabilities =
-    capability::found_rows | capability::long_flag | capability::connect_with_db | capability::no_schema |
-    capability::odbc | capability::ignore_space | capability::protocol_41 | capability::interactive |
-    capability::ignore_sigpipe | capability::transactions | capability::reserved | capability::secure_connection |
-    capability::multi_statements | capability::multi_results | capability::ps_multi_results | capability::plugin_auth |
-    capability::connect_attrs | capability::plugin_auth_lenenc | capability::session_track | capability::deprecate_eof |
-    capability::long_password;
-
-// Of the collation ids clients send at login; what is utf8 in any form needs nothing.
-std::string charset_of(std::uint8_t collation) {
-    switch (collation) {
-        case 8:
-        case 5:
-        case 15:
-        case 31:
-        case 47:
-        case 48:
-        case 49:
-        case 94:
-            return "latin1";
-        case 11:
-        case 65:
-            return "ascii";
-        case 63:
-            return "binary";
-        case 9:
-        case 2:
-        case 21:
-        case 27:
-        case 77:
-            return "latin2";
-        case 51:
-        case 50:
-        case 52:
-        case 14:
-        case 23:
-            return "cp1251";
-        case 13:
-        case 88:
-            return "sjis";
-        case 28:
-        case 87:
-            return "gbk";
-        case 1:
-        case 84:
-            return "big5";
-        default:
-            return "";
-    }
-}
+    capability::found_rows | capability::long_flag | capability::connect_with_db | capability::odbc |
+    capability::ignore_space | capability::protocol_41 | capability::interactive | capability::ignore_sigpipe |
+    capability::transactions | capability::reserved | capability::secure_connection | capability::multi_statements |
+    capability::multi_results | capability::ps_multi_results | capability::plugin_auth | capability::connect_attrs |
+    capability::plugin_auth_lenenc | capability::session_track | capability::deprecate_eof | capability::long_password;
 
 }  // namespace
 
@@ -101,12 +59,13 @@ Error mysql_error_of(Error error) {
 }
 
 Conversation::Conversation(ConversationHost& host, ConversationLimits limits, std::uint32_t connection_id,
-                           const std::string& server_version)
+                           const std::string& server_version, TlsOffer tls)
     : host_(host),
       limits_(limits),
       connection_id_(connection_id),
       reader_(login_packet_bytes_max),
-      offered_(offered_capabilities) {
+      offered_(offered_capabilities | (tls == TlsOffer::none ? 0 : capability::ssl)),
+      tls_(tls) {
     challenge_ = host_.new_challenge();
     ServerGreeting greeting;
     // Clients know MariaDB by this prefix, and by it alone that dates and types are MariaDB's.
@@ -124,6 +83,7 @@ Conversation::~Conversation() = default;
 // --- input -----------------------------------------------------------------------------------------------------------
 
 void Conversation::on_bytes(std::string_view bytes) {
+    heard_ms_ = now_ms_;
     reader_.feed(bytes);
     next_payloads();
 }
@@ -131,7 +91,7 @@ void Conversation::on_bytes(std::string_view bytes) {
 // A command is taken only when the one before is answered: clients of this protocol do not send ahead, and what one
 // does all the same waits in the reader.
 void Conversation::next_payloads() {
-    while (state_ == State::greeting || state_ == State::switching || state_ == State::idle) {
+    while (listens() && !output_full()) {
         if (reader_.between_payloads()) reader_.expect(state_ == State::idle ? std::uint8_t{0} : writer_.sequence());
         auto payload = reader_.next();
         if (!payload) {
@@ -162,24 +122,46 @@ void Conversation::on_payload(std::string payload) {
     }
 }
 
+void Conversation::on_output_taken() {
+    if (state_ == State::idle) next_payloads();
+}
+
 // --- login -----------------------------------------------------------------------------------------------------------
 
 void Conversation::on_hello(std::string_view payload) {
     auto hello = decode_hello(payload, offered_);
     if (!hello) return refuse(hello.error());
     if (hello->ssl_request) {
-        return refuse(Error{ErrorCode::refused, "TLS is not available on this port", 1043, "08S01"});
+        if (tls_ == TlsOffer::none || secured_) {
+            return refuse(Error{ErrorCode::refused, "TLS is not available on this port", 1043, "08S01"});
+        }
+        state_ = State::securing;
+        return;
+    }
+    if (tls_ == TlsOffer::required && !secured_) {
+        return refuse(
+            Error{ErrorCode::refused, "this node serves clients with TLS only (gateway.tls_required)", 3159, "HY000"});
     }
     capabilities_ = hello->capabilities & offered_;
     multi_statements_ = (capabilities_ & capability::multi_statements) != 0;
-    credentials_ = {std::move(hello->user), "", std::move(hello->database), "", charset_of(hello->charset)};
+    credentials_ = {std::move(hello->user), "", std::move(hello->database), "", login_charset(hello->charset)};
     const auto program = hello->attributes.find("program_name");
     const auto client = hello->attributes.find("_client_name");
     credentials_.program = program != hello->attributes.end()  ? program->second
                            : client != hello->attributes.end() ? client->second
                                                                : "mysql client";
-    token_ = std::move(hello->auth);
-    const bool other_plugin = !hello->plugin.empty() && hello->plugin != native_plugin;
+    prove_identity(std::move(hello->auth), hello->plugin);
+}
+
+void Conversation::secured() {
+    if (state_ != State::securing) return;
+    secured_ = true;
+    state_ = State::greeting;
+}
+
+void Conversation::prove_identity(std::string token, const std::string& plugin) {
+    token_ = std::move(token);
+    const bool other_plugin = !plugin.empty() && plugin != native_plugin;
     if (other_plugin || (!token_.empty() && token_.size() != scramble_bytes)) {
         state_ = State::switching;
         challenge_ = host_.new_challenge();
@@ -246,9 +228,19 @@ void Conversation::on_opened(const SessionOpened& opened) {
     if (state_ != State::opening || opened.session != session_) return;
     if (!opened.accepted) return refuse(mysql_error_of(opened.error));
     reader_.set_limit(limits_.packet_bytes_max);
-    if (!credentials_.charset.empty()) return execute(Answer::ok_only, "SET NAMES " + credentials_.charset);
-    put_ok();
-    finish();
+    std::deque<std::string> first;
+    if (!credentials_.charset.empty()) first.push_back("SET NAMES " + credentials_.charset);
+    if ((capabilities_ & capability::ignore_space) != 0) {
+        first.emplace_back("SET sql_mode = CONCAT(@@sql_mode, ',IGNORE_SPACE')");
+    }
+    if (first.empty()) {
+        put_ok();
+        return finish();
+    }
+    std::string now = std::move(first.front());
+    first.pop_front();
+    execute(Answer::login, std::move(now));
+    running_->statements = std::move(first);
 }
 
 void Conversation::refuse(const Error& error) {
@@ -258,16 +250,26 @@ void Conversation::refuse(const Error& error) {
 
 void Conversation::tick(std::uint64_t now_ms) {
     now_ms_ = now_ms;
-    if (begun_ms_ == 0) begun_ms_ = now_ms;
-    const bool logging_in = state_ == State::greeting || state_ == State::switching || state_ == State::checking;
-    if (logging_in && !reauthenticating_ && now_ms > begun_ms_ + login_ms_max) {
-        return refuse(Error{ErrorCode::timeout, "the login took longer than 10 s", 1159, "08S01"});
-    }
+    if (begun_ms_ == 0) begun_ms_ = login_ms_ = now_ms;
+    check_deadlines();
     if (state_ == State::checking && account_again_ms_ != 0 && now_ms >= account_again_ms_) {
         account_again_ms_ = 0;
         ++account_asks_;
         account_asked_ = true;
         host_.ask_account(credentials_.user);
+    }
+}
+
+void Conversation::check_deadlines() {
+    const bool logging_in = state_ == State::greeting || state_ == State::securing || state_ == State::switching ||
+                            state_ == State::checking;
+    if (logging_in && now_ms_ > login_ms_ + login_ms_max) {
+        return refuse(Error{ErrorCode::timeout, "the login took longer than 10 s", 1159, "08S01"});
+    }
+    // Half a command: up to 64 MB would be kept for who may never send the rest.
+    if (output_full()) heard_ms_ = now_ms_;  // it is not listened to
+    if (state_ == State::idle && reader_.buffered() > 0 && now_ms_ > heard_ms_ + half_packet_ms_max) {
+        refuse(Error{ErrorCode::timeout, "Got timeout reading communication packets", 1159, "08S01"});
     }
 }
 
@@ -306,6 +308,13 @@ void Conversation::put_error(const Error& error) {
     put(encode_error(mysql_error_of(error)));
 }
 
+void Conversation::put_eof() {
+    OkAnswer ok;
+    ok.status_flags = status_flags_;
+    const bool deprecated = (capabilities_ & capability::deprecate_eof) != 0;
+    put(deprecated ? encode_ok(ok, capabilities_, 0xFE) : encode_eof(status_flags_, 0));
+}
+
 // As a server: packet number 0 where no command waits for its answer.
 void Conversation::put_unasked(const Error& error) {
     if (state_ == State::idle) writer_.set_sequence(0);
@@ -315,7 +324,7 @@ void Conversation::put_unasked(const Error& error) {
 // The command is answered; what the client sent meanwhile comes next, by the owner's next call.
 void Conversation::finish() {
     running_.reset();
-    reauthenticating_ = false;
+    heard_ms_ = now_ms_;
     state_ = State::idle;
 }
 

@@ -27,6 +27,9 @@ struct ConversationLimits {
     std::size_t output_bytes_high = 4u << 20;                // no credit for more rows above
 };
 
+// Whether the client may, or must, speak TLS behind the greeting.
+enum class TlsOffer : std::uint8_t { none, offered, required };
+
 // What a conversation wants from its surroundings.
 class ConversationHost {
   public:
@@ -43,10 +46,23 @@ class ConversationHost {
 
 struct PreparedStatement;
 
+// What a command that runs is for, as far as its answers differ. `login`: statements of our own, which only
+// together have an answer.
+enum class CommandAnswer : std::uint8_t { text, binary, ok_only, field_list, describe, login };
+struct RunningCommand {
+    CommandAnswer answer = CommandAnswer::text;
+    std::deque<std::string> statements;  // of a multi-statement command: those behind the one that runs
+    std::vector<Column> columns;         // of the result that comes in
+    bool in_result = false;
+    bool call = false;            // another result always follows one with rows
+    std::uint32_t described = 0;  // prepared statement
+    bool answered = false;
+};
+
 class Conversation {
   public:
     Conversation(ConversationHost& host, ConversationLimits limits, std::uint32_t connection_id,
-                 const std::string& server_version);
+                 const std::string& server_version, TlsOffer tls = TlsOffer::none);
     ~Conversation();
     Conversation(const Conversation&) = delete;
     Conversation& operator=(const Conversation&) = delete;
@@ -55,6 +71,7 @@ class Conversation {
     // Kept hashes of every account with that name; an error when they cannot be read now.
     void on_account(const Result<std::vector<std::string>>& hashes);
     void on_session(SessionMessage message);
+    void on_output_taken();    // there may be room again for the answers to commands that were held back
     void on_output_drained();  // everything given so far left: more rows may come
     void tick(std::uint64_t now_ms);
     void shut_down(const Error& error);  // says so to the client, then ends
@@ -62,30 +79,28 @@ class Conversation {
 
     // What is to be sent; the owner takes it.
     [[nodiscard]] std::string& output() { return output_; }
+    // The client asked for TLS: what comes now is its handshake, which begins with take_unread(). The owner leads it
+    // and calls secured() when it is done; on_bytes() is then given what was inside.
+    [[nodiscard]] bool wants_tls() const { return state_ == State::securing; }
+    [[nodiscard]] std::string take_unread() { return reader_.take_unread(); }
+    void secured();
     // Ends once the output is sent.
     [[nodiscard]] bool closing() const { return state_ == State::closing; }
     [[nodiscard]] bool logged_in() const { return state_ == State::idle || state_ == State::running; }
-    // While a command runs, what the client sends ahead would only wait here: the owner stops reading.
+    // While a command runs, what the client sends ahead would only wait here: the owner stops reading. So it does while
+    // the client does not read its answers: those to a flood of pings would pile up.
     [[nodiscard]] bool wants_input() const {
-        const bool listens = state_ == State::greeting || state_ == State::switching || state_ == State::idle;
-        return listens || (state_ != State::closing && reader_.buffered() == 0);
+        if (state_ == State::securing) return true;
+        if (listens()) return !output_full();
+        return state_ != State::closing && reader_.buffered() == 0;
     }
     [[nodiscard]] const SessionId& session() const { return session_; }
     [[nodiscard]] const std::string& user() const { return credentials_.user; }
 
   private:
-    enum class State : std::uint8_t { greeting, switching, checking, opening, idle, running, closing };
-    // What a command that runs is for, as far as its answers differ.
-    enum class Answer : std::uint8_t { text, binary, ok_only, field_list, describe };
-    struct Running {
-        Answer answer = Answer::text;
-        std::deque<std::string> statements;  // of a multi-statement command: those behind the one that runs
-        std::vector<Column> columns;         // of the result that comes in
-        bool in_result = false;
-        bool call = false;            // another result always follows one with rows
-        std::uint32_t described = 0;  // prepared statement
-        bool answered = false;
-    };
+    enum class State : std::uint8_t { greeting, securing, switching, checking, opening, idle, running, closing };
+    using Answer = CommandAnswer;
+    using Running = RunningCommand;
     struct Credentials {
         std::string user;
         std::string password;  // as OpenSession wants it
@@ -93,12 +108,17 @@ class Conversation {
         std::string program;
         std::string charset;  // to set first; empty: utf8mb4
     };
+    [[nodiscard]] bool listens() const {
+        return state_ == State::greeting || state_ == State::switching || state_ == State::idle;
+    }
+    [[nodiscard]] bool output_full() const { return output_.size() >= limits_.output_bytes_high; }
 
     // conversation.cpp
     void next_payloads();
     void on_payload(std::string payload);
     void on_hello(std::string_view payload);
     void on_switched(std::string_view payload);
+    void prove_identity(std::string token, const std::string& plugin);
     void check_account();
     void log_in(std::string password);
     void open_session();
@@ -108,8 +128,10 @@ class Conversation {
     void put_ok();
     void put_error(const Error& error);
     void put_unasked(const Error& error);
+    void put_eof();
     void put_end_of_columns(bool more);
     void finish();
+    void check_deadlines();
 
     // commands.cpp
     void on_command(std::string_view payload);
@@ -132,7 +154,9 @@ class Conversation {
     void on_result_header(ResultHeader header);
     void on_result_rows(const ResultRows& rows);
     void on_result_end(ResultEnd end);
+    void end_login(const ResultEnd& end);
     void answer_describe(const ResultEnd& end);
+    void drop_described();
     void end_field_list(const ResultEnd& end);
     void break_result(const Error& error);
 
@@ -148,12 +172,15 @@ class Conversation {
     std::string challenge_;
     std::string token_;  // the client's answer to it
     Credentials credentials_;
-    bool reauthenticating_ = false;  // COM_CHANGE_USER
+    const TlsOffer tls_;
+    bool secured_ = false;
     bool account_asked_ = false;
     std::uint32_t account_asks_ = 0;
     std::uint64_t account_again_ms_ = 0;  // 0: no further question waits
     std::uint64_t now_ms_ = 0;
     std::uint64_t begun_ms_ = 0;
+    std::uint64_t login_ms_ = 0;  // when the login that goes on began
+    std::uint64_t heard_ms_ = 0;  // the client's last bytes, or the end of what it waited for
 
     SessionId session_;
     RequestNumber request_;

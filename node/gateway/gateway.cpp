@@ -6,7 +6,6 @@
 #include <sodium.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <array>
 #include <cerrno>
@@ -15,32 +14,19 @@
 #include <utility>
 #include <vector>
 
+#include "node/gateway/channel.hpp"
+
 namespace ddb::gateway {
 namespace {
 
 constexpr int events_max = 64;
-constexpr int accepts_max = 32;                 // in one round
-constexpr std::size_t read_bytes = 64u << 10;   // at once, of one client
-constexpr std::uint64_t closing_ms_max = 5000;  // for the last answer to leave
+constexpr int accepts_max = 32;                   // in one round
+constexpr std::size_t read_bytes = 64u << 10;     // at once, of one client
+constexpr std::uint64_t closing_ms_max = 5000;    // for the last answer to leave, and once more for the client to close
+constexpr std::uint64_t unread_ms_max = 300'000;  // a client that reads nothing of what waits for it
+constexpr std::uint64_t remarks_ms = 1000;        // between two lines for the log
 constexpr int keepalive_idle_s = 60, keepalive_interval_s = 10;
 constexpr std::uint64_t listener_token = 0;
-
-class Descriptor {
-  public:
-    explicit Descriptor(int fd = -1) : fd_(fd) {}
-    ~Descriptor() {
-        if (fd_ >= 0) ::close(fd_);
-    }
-    Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-    Descriptor& operator=(Descriptor&& other) noexcept {
-        std::swap(fd_, other.fd_);
-        return *this;
-    }
-    [[nodiscard]] int get() const { return fd_; }
-
-  private:
-    int fd_;
-};
 
 void set_option(int fd, int level, int option, int value) {
     (void)::setsockopt(fd, level, option, &value, sizeof value);
@@ -63,7 +49,7 @@ class Gateway::Impl {
     class Client final : public ConversationHost {
       public:
         Client(Impl& gateway, std::uint64_t id, Descriptor socket, std::string peer)
-            : gateway_(gateway), id_(id), socket_(std::move(socket)), peer_(std::move(peer)) {}
+            : gateway_(gateway), id_(id), channel_(std::move(socket)), peer_(std::move(peer)) {}
 
         // Not at once: the engine may answer in the same call, and a long command would nest as deep as it is long.
         void send(SessionMessage message) override { gateway_.outgoing_.emplace_back(route(), std::move(message)); }
@@ -84,14 +70,15 @@ class Gateway::Impl {
 
         Impl& gateway_;
         const std::uint64_t id_;
-        Descriptor socket_;
+        Channel channel_;
         const std::string peer_;
         std::unique_ptr<Conversation> conversation_;
-        std::string sending_;  // taken from the conversation; sent up to sent_
-        std::size_t sent_ = 0;
         std::uint32_t watched_ = 0;
         std::uint64_t closing_since_ms_ = 0;
+        std::uint64_t progress_ms_ = 0;  // when it last took bytes, or none waited
         bool dirty_ = false;
+        bool lingers_ = false;    // all is said, and its session over: waits for it to close
+        bool told_gone_ = false;  // the host knows
         bool gone_ = false;
     };
 
@@ -100,8 +87,12 @@ class Gateway::Impl {
     void accept_all();
     void accept_one(Descriptor socket, const sockaddr_storage& address);
     void read_from(Client& client);
+    void take(Client& client, const Channel::Received& received);
+    void leave(Client& client);
+    void remark(const std::string& line);
+    void shut_down();
+    void watch_listener(bool on);
     void write_to(Client& client);
-    void watch(Client& client);
     void settle(Client& client);
     void mark(Client& client);
     Status kill(const KillRequest& request, const std::string& by);
@@ -111,6 +102,7 @@ class Gateway::Impl {
 
     GatewayHost& host_;
     const GatewayOptions options_;
+    std::shared_ptr<const TlsContext> tls_;  // null: not offered
     Descriptor epoll_;
     Descriptor listener_;
     std::map<std::uint64_t, std::unique_ptr<Client>> clients_;
@@ -119,6 +111,9 @@ class Gateway::Impl {
     std::uint64_t next_id_ = 1;
     std::uint64_t now_ms_ = 0;
     std::string block_;
+    std::uint64_t remark_again_ms_ = 0;
+    std::uint64_t remarks_left_out_ = 0;
+    bool listener_watched_ = true;
     bool any_gone_ = false;
 };
 
@@ -140,6 +135,11 @@ Status Gateway::Impl::open() {
     if (::bind(listener_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
         ::listen(listener_.get(), SOMAXCONN) != 0) {
         return failed("cannot listen on");
+    }
+    if (!options_.tls_cert.empty()) {
+        auto tls = TlsContext::load(options_.tls_cert, options_.tls_key);
+        if (!tls) return tls.error();
+        tls_ = std::move(*tls);
     }
     epoll_ = Descriptor(::epoll_create1(EPOLL_CLOEXEC));
     if (epoll_.get() < 0) return failed("no epoll for");
@@ -217,7 +217,14 @@ void Gateway::Impl::accept_all() {
         socklen_t length = sizeof address;
         Descriptor socket(
             ::accept4(listener_.get(), reinterpret_cast<sockaddr*>(&address), &length, SOCK_NONBLOCK | SOCK_CLOEXEC));
-        if (socket.get() < 0) return;  // none left; out of descriptors: they wait in the backlog
+        if (socket.get() < 0) {
+            if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
+                // They wait in the backlog. Until the next tick: the listener stays readable, and the loop would spin.
+                remark("a MySQL client waits to be accepted: " + std::string(std::strerror(errno)));
+                watch_listener(false);
+            }
+            return;
+        }
         accept_one(std::move(socket), address);
     }
 }
@@ -245,15 +252,17 @@ void Gateway::Impl::accept_one(Descriptor socket, const sockaddr_storage& addres
     (void)::inet_ntop(AF_INET, &reinterpret_cast<const sockaddr_in&>(address).sin_addr, text, sizeof text);
     const std::uint64_t id = next_id_++;
     auto client = std::make_unique<Client>(*this, id, std::move(socket), text);
+    const TlsOffer tls = !tls_ ? TlsOffer::none : options_.tls_required ? TlsOffer::required : TlsOffer::offered;
     client->conversation_ =
-        std::make_unique<Conversation>(*client, options_.limits, connection_id_of(options_.node, id), version);
+        std::make_unique<Conversation>(*client, options_.limits, connection_id_of(options_.node, id), version, tls);
+    client->progress_ms_ = now_ms_;
     client->conversation_->tick(now_ms_);
     Client& made = *client;
     clients_[id] = std::move(client);
     epoll_event event{};
     event.events = made.watched_ = EPOLLIN;
     event.data.u64 = id;
-    if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, made.socket_.get(), &event) != 0) {
+    if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, made.channel_.fd(), &event) != 0) {
         made.gone_ = any_gone_ = true;
         return;
     }
@@ -262,48 +271,66 @@ void Gateway::Impl::accept_one(Descriptor socket, const sockaddr_storage& addres
 }
 
 void Gateway::Impl::read_from(Client& client) {
-    const ssize_t got = ::recv(client.socket_.get(), block_.data(), block_.size(), 0);
-    if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
-    if (got <= 0) {
-        client.gone_ = any_gone_ = true;
+    if (client.conversation_->closing()) {  // what it still says does not matter
+        if (!client.channel_.discard(block_)) client.gone_ = any_gone_ = true;
         return;
     }
-    if (client.conversation_->closing()) return;  // what it still says does not matter
-    client.conversation_->on_bytes(std::string_view(block_).substr(0, static_cast<std::size_t>(got)));
+    take(client, client.channel_.receive(block_));
     write_to(client);
 }
 
-void Gateway::Impl::write_to(Client& client) {
-    while (!client.gone_) {
-        if (client.sent_ == client.sending_.size()) {
-            client.sending_.clear();
-            client.sent_ = 0;
-            std::swap(client.sending_, client.conversation_->output());
-            if (client.sending_.empty()) break;
-        }
-        const ssize_t sent = ::send(client.socket_.get(), client.sending_.data() + client.sent_,
-                                    client.sending_.size() - client.sent_, MSG_NOSIGNAL);
-        if (sent < 0 && errno == EINTR) continue;
-        if (sent < 0 && errno == EAGAIN) return;
-        if (sent < 0) {
-            client.gone_ = any_gone_ = true;
-            return;
-        }
-        client.sent_ += static_cast<std::size_t>(sent);
+void Gateway::Impl::take(Client& client, const Channel::Received& received) {
+    Conversation& conversation = *client.conversation_;
+    if (received.what == Channel::Got::failed) {
+        remark("TLS with the MySQL client at " + client.peer_ + " failed: " + received.bytes);
+        write_to(client);  // an alert may say more to the client
     }
-    if (!client.gone_) client.conversation_->on_output_drained();
+    if (received.what == Channel::Got::failed || received.what == Channel::Got::end) {
+        client.gone_ = any_gone_ = true;
+        return;
+    }
+    if (conversation.wants_tls() && client.channel_.speaks_tls() && client.channel_.can_send()) conversation.secured();
+    if (received.what == Channel::Got::bytes) conversation.on_bytes(received.bytes);
+    if (conversation.wants_tls() && !client.channel_.speaks_tls()) {
+        take(client, client.channel_.start_tls(*tls_, conversation.take_unread()));
+    }
+}
+
+void Gateway::Impl::write_to(Client& client) {
+    if (client.gone_ || client.lingers_) return;
+    bool progress = false;
+    if (!client.channel_.send(client.conversation_->output(), progress)) {
+        client.gone_ = any_gone_ = true;
+        return;
+    }
+    const bool drained = !client.channel_.unsent(client.conversation_->output());
+    client.conversation_->on_output_taken();
+    if (progress || drained) client.progress_ms_ = now_ms_;
+    if (drained) client.conversation_->on_output_drained();
+}
+
+// All is said: the session ends now, the socket when the client has closed too.
+void Gateway::Impl::leave(Client& client) {
+    if (!client.channel_.can_send()) {
+        remark("TLS with the MySQL client at " + client.peer_ + " failed: its handshake did not come to an end");
+        client.gone_ = true;
+    } else {
+        client.channel_.end_output();
+        client.lingers_ = true;
+        client.closing_since_ms_ = now_ms_;
+    }
+    any_gone_ = true;
 }
 
 // Which events the client is waited for, and whether it has come to its end.
 void Gateway::Impl::settle(Client& client) {
     if (client.gone_) return;
-    const bool unsent = client.sent_ < client.sending_.size() || !client.conversation_->output().empty();
+    bool unsent = client.channel_.unsent(client.conversation_->output());
     if (client.conversation_->closing()) {
-        if (!unsent) {
-            client.gone_ = any_gone_ = true;
-            return;
-        }
         if (client.closing_since_ms_ == 0) client.closing_since_ms_ = now_ms_;
+        if (!unsent && !client.lingers_) leave(client);
+        if (client.gone_) return;
+        if (client.lingers_) unsent = false;
     }
     const bool reads = client.conversation_->wants_input() || client.conversation_->closing();
     const std::uint32_t wanted = (reads ? EPOLLIN : 0u) | (unsent ? EPOLLOUT : 0u) | EPOLLRDHUP;
@@ -311,39 +338,68 @@ void Gateway::Impl::settle(Client& client) {
     epoll_event event{};
     event.events = client.watched_ = wanted;
     event.data.u64 = client.id_;
-    (void)::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, client.socket_.get(), &event);
+    (void)::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, client.channel_.fd(), &event);
 }
 
 void Gateway::Impl::remove_gone() {
     if (!std::exchange(any_gone_, false)) return;
     std::vector<std::string> routes;
     for (auto it = clients_.begin(); it != clients_.end();) {
-        if (!it->second->gone_) {
-            ++it;
-            continue;
+        Client& client = *it->second;
+        if ((client.gone_ || client.lingers_) && !std::exchange(client.told_gone_, true)) {
+            routes.push_back(client.route());
         }
-        routes.push_back(it->second->route());
-        it = clients_.erase(it);
+        it = client.gone_ ? clients_.erase(it) : std::next(it);
     }
     for (const auto& route : routes) host_.on_client_gone(route);
 }
 
 void Gateway::Impl::tick(std::uint64_t now_ms) {
     now_ms_ = now_ms;
+    watch_listener(true);
     for (auto& [id, client] : clients_) {
         client->conversation_->tick(now_ms);
         write_to(*client);
         settle(*client);
-        if (client->closing_since_ms_ != 0 && now_ms > client->closing_since_ms_ + closing_ms_max) {
-            client->gone_ = any_gone_ = true;
-        }
+        const bool late = client->closing_since_ms_ != 0 && now_ms > client->closing_since_ms_ + closing_ms_max;
+        if (late || now_ms > client->progress_ms_ + unread_ms_max) client->gone_ = any_gone_ = true;
     }
     flush();
     remove_gone();
 }
 
+// A scanner of ports makes a failed handshake of every try: the log has room for other things.
+void Gateway::Impl::remark(const std::string& line) {
+    if (now_ms_ < remark_again_ms_) {
+        ++remarks_left_out_;
+        return;
+    }
+    remark_again_ms_ = now_ms_ + remarks_ms;
+    const std::uint64_t more = std::exchange(remarks_left_out_, 0);
+    host_.remark(more == 0 ? line : line + " (" + std::to_string(more) + " such lines before are left out)");
+}
+
+void Gateway::Impl::watch_listener(bool on) {
+    if (std::exchange(listener_watched_, on) == on) return;
+    epoll_event event{};
+    event.events = on ? EPOLLIN : 0u;
+    event.data.u64 = listener_token;
+    (void)::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, listener_.get(), &event);
+}
+
+// Says goodbye as far as the sockets take it at once.
+void Gateway::Impl::shut_down() {
+    for (auto& [id, client] : clients_) {
+        client->conversation_->shut_down(
+            Error{ErrorCode::shutting_down, "Server shutdown in progress; use another node", 1053, "08S01"});
+        write_to(*client);
+    }
+}
+
 Gateway::Gateway(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
-Gateway::~Gateway() = default;
+Gateway::~Gateway() {
+    impl_->shut_down();
+}
 
 Result<std::unique_ptr<Gateway>> Gateway::listen(GatewayHost& host, const GatewayOptions& options) {
     auto impl = std::make_unique<Impl>(host, options);

@@ -24,6 +24,7 @@ class GatewayHost {
     // Answered by on_account() with the same token.
     virtual void ask_account(std::uint64_t token, const std::string& user) = 0;
     [[nodiscard]] virtual std::string server_version() const = 0;  // of the node's server; empty: it is down
+    virtual void remark(const std::string& line) = 0;  // for the log: a client's trouble, at most once a second
 };
 
 struct GatewayOptions {
@@ -31,14 +32,17 @@ struct GatewayOptions {
     std::string address;
     std::uint16_t port = 0;
     std::size_t connections_max = 500;
+    std::string tls_cert;  // PEM files; empty: TLS is not offered
+    std::string tls_key;
+    bool tls_required = false;
     ConversationLimits limits;
 };
 
 class Gateway {
   public:
-    // Errors: io, naming the address and the setting to change.
+    // Errors: io, naming the address and the setting to change; invalid_argument: certificate or key.
     [[nodiscard]] static Result<std::unique_ptr<Gateway>> listen(GatewayHost& host, const GatewayOptions& options);
-    ~Gateway();
+    ~Gateway();  // tells the clients
 
     [[nodiscard]] int fd() const;
     void on_ready();

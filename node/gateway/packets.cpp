@@ -6,6 +6,7 @@ namespace ddb::gateway {
 namespace {
 
 constexpr std::size_t header_bytes = 4;
+constexpr std::size_t kept_capacity_max = 256u << 10;
 
 std::size_t little_endian(std::string_view bytes) {
     std::size_t n = 0;
@@ -20,6 +21,8 @@ void PacketReader::feed(std::string_view bytes) {
         buffer_.erase(0, position_);
         position_ = 0;
     }
+    // A long command must not keep its memory for as long as the client stays.
+    if (buffer_.empty() && buffer_.capacity() > kept_capacity_max) std::string().swap(buffer_);
     buffer_ += bytes;
 }
 
@@ -45,6 +48,13 @@ Result<std::optional<std::string>> PacketReader::next() {
         payload_.clear();
         return std::optional<std::string>(std::move(whole));
     }
+}
+
+std::string PacketReader::take_unread() {
+    std::string unread = buffer_.substr(position_);
+    buffer_.clear();
+    position_ = 0;
+    return unread;
 }
 
 void PacketWriter::append(std::string& out, std::string_view payload) {

@@ -34,6 +34,8 @@ class PacketReader {
     void expect(std::uint8_t sequence) { sequence_ = sequence; }
     [[nodiscard]] bool between_payloads() const { return payload_.empty(); }
     [[nodiscard]] std::size_t buffered() const { return buffer_.size() - position_ + payload_.size(); }
+    // What was fed and is not yet cut, for another reader: TLS begins in the middle of a stream.
+    [[nodiscard]] std::string take_unread();
 
   private:
     std::size_t payload_bytes_max_;

@@ -82,12 +82,9 @@ void Conversation::on_result_end(ResultEnd end) {
         ok.new_database = database_;
     }
     if (running_->answer == Answer::describe) return answer_describe(end);
+    if (running_->answer == Answer::login) return end_login(end);
     if (end.error) {
         put_error(*end.error);
-        if (!logged_in()) {
-            state_ = State::closing;
-            return;
-        }
         return finish();
     }
     if (running_->answer == Answer::field_list) return end_field_list(end);
@@ -115,23 +112,46 @@ void Conversation::on_result_end(ResultEnd end) {
 void Conversation::end_field_list(const ResultEnd& end) {
     if (end.more) return;
     for (const Column& column : running_->columns) put(encode_column(column, true));
-    put(encode_eof(status_flags_, 0));
+    put_eof();
     finish();
+}
+
+void Conversation::end_login(const ResultEnd& end) {
+    if (end.error) return refuse(*end.error);
+    if (end.more) return;
+    if (running_->statements.empty()) {
+        put_ok();
+        return finish();
+    }
+    std::string next = std::move(running_->statements.front());
+    running_->statements.pop_front();
+    execute_now(std::move(next));
+}
+
+void Conversation::drop_described() {
+    const auto found = prepared_.find(running_->described);
+    prepared_bytes_ -= found->second->bytes;
+    prepared_.erase(found);
 }
 
 // COM_STMT_PREPARE_OK: https://mariadb.com/kb/en/com_stmt_prepare/
 void Conversation::answer_describe(const ResultEnd& end) {
-    const auto found = prepared_.find(running_->described);
+    const std::size_t parameters = prepared_.at(running_->described)->placeholders.size();
     if (end.error) {
-        if (found != prepared_.end()) {
-            prepared_bytes_ -= found->second->bytes;
-            prepared_.erase(found);
-        }
+        drop_described();
         put_error(*end.error);
         return finish();
     }
+    if (end.parameters && *end.parameters != parameters) {
+        // Values would be written where the server sees no place for them.
+        drop_described();
+        put_error(Error{ErrorCode::invalid_argument,
+                        "The server sees " + std::to_string(*end.parameters) + " parameters in this statement, ddb " +
+                            std::to_string(parameters) + ": write no '?' inside of /*! comments",
+                        1210, "HY000"});
+        return finish();
+    }
     last_prepared_ = running_->described;
-    const std::size_t parameters = found->second->placeholders.size();
     std::string payload(1, '\0');
     put_int(payload, running_->described, 4);
     put_int(payload, running_->columns.size(), 2);

@@ -72,6 +72,7 @@ Outcome outcome_of(const StatementEnd& end) {
 
 void tell_end(const StatementEnd& end, ResultEnd& out) {
     out.outcome = outcome_of(end);
+    out.parameters = end.parameters;
     if (!end.had_rows) return;
     out.rows = end.rows;
     out.outcome.affected_rows = 0;
@@ -107,6 +108,7 @@ StatementEnd run_statement(storage::Connection& connection, const StatementText&
         if (end.had_rows) described = sink.take(ResultHeader{session, request, connection.columns()}, 0);
         if (!described) end.error = described.error();
         end.ok = connection.ok_packet();
+        if (!end.error) end.parameters = end.ok.parameters;
         return end;
     }
     if (auto started = connection.start(text.sql, text.before, text.behind); !started) {

@@ -64,10 +64,11 @@ inline constexpr std::uint16_t error_interrupted = 1317;
 struct StatementEnd {
     std::optional<Error> error;
     storage::OkPacket ok;
-    bool had_rows = false;   // the last result had columns
-    bool any_rows = false;   // some result of it had
-    bool answered = false;   // something was given to the sink
-    std::uint64_t rows = 0;  // of the last result
+    bool had_rows = false;                    // the last result had columns
+    bool any_rows = false;                    // some result of it had
+    bool answered = false;                    // something was given to the sink
+    std::uint64_t rows = 0;                   // of the last result
+    std::optional<std::uint16_t> parameters;  // of a description
 };
 
 struct StatementText {
@@ -84,7 +85,7 @@ struct StatementText {
 
 // As the log keeps it: of a result with columns, affected_rows is the number of its rows.
 [[nodiscard]] Outcome outcome_of(const StatementEnd& end);
-// As a client is told: `outcome` and `rows`; a result with columns affects none.
+// As a client is told: `outcome`, `rows` and `parameters`; a result with columns affects none.
 void tell_end(const StatementEnd& end, ResultEnd& out);
 [[nodiscard]] std::size_t size_of_rows(const SessionMessage& message);
 

@@ -245,6 +245,7 @@ class Connection::Impl {
         const std::unique_ptr<MYSQL_RES, void (*)(MYSQL_RES*)> fields(mysql_stmt_result_metadata(statement.get()),
                                                                       mysql_free_result);
         if (fields != nullptr) take_columns(fields.get());
+        ok_.parameters = static_cast<std::uint16_t>(mysql_stmt_param_count(statement.get()));
         ok_.status_flags = static_cast<std::uint16_t>(mysql_->server_status);
         return ok();
     }

@@ -45,6 +45,7 @@ struct OkPacket {
     std::string gtid;      // session-tracked, when this statement wrote a group; else empty
     std::string database;  // session-tracked schema change, else empty
     bool database_changed = false;
+    std::uint16_t parameters = 0;  // of describe(): placeholders in the statement
 };
 
 [[nodiscard]] std::string quoted_name(const std::string& name);  // as an identifier: `…`
@@ -75,7 +76,8 @@ class Connection {
     // same round trip, and run by the server whatever becomes of `sql`; finish_behind() reads the replies.
     [[nodiscard]] Status start(std::string_view sql, std::span<const std::string> before = {},
                                std::span<const std::string> behind = {});
-    // Does not run `sql`: columns() are those it would have. Errors as those of PREPARE.
+    // Does not run `sql`: columns() are those it would have, ok_packet() knows its parameters. Errors as those of
+    // PREPARE.
     [[nodiscard]] Status describe(std::string_view sql);
     // What `sql` left unread is dropped. As execute_all(): the first error wins, else the last OK packet.
     [[nodiscard]] Result<OkPacket> finish_behind();

@@ -9,6 +9,7 @@
 #include "node/gateway/replies.hpp"
 #include "node/gateway/statements.hpp"
 #include "schemas/codec.hpp"
+#include "tests/fuzz/conversation_fuzz.hpp"
 #include "tests/unit/schemas_samples.hpp"
 
 namespace ddb::fuzz {
@@ -28,9 +29,10 @@ enum class Decoder : std::uint8_t {
     packets,
     login,
     parameters,
-    rows
+    rows,
+    conversation
 };
-constexpr std::uint8_t decoder_count = 13;
+constexpr std::uint8_t decoder_count = 14;
 
 const bus::Key key{};
 
@@ -164,6 +166,8 @@ void decode_all(const std::uint8_t* data, std::size_t size) {
             return read_parameters(data[1], body);
         case Decoder::rows:
             return read_rows(data[1], body);
+        case Decoder::conversation:
+            return converse(data[1], body);
     }
 }
 
@@ -194,6 +198,7 @@ std::vector<std::string> seeds() {
     all.push_back(seed(Decoder::login, 0,
                        std::string("\x05\xa6\xff\x01\0\0\0\1\x2d", 9) + std::string(23, '\0') +
                            std::string("app\0\2abshop\0mysql_native_password\0\4\1n\1v", 43)));
+    for (const unsigned choice : {0u, 252u}) all.push_back(seed(Decoder::conversation, choice, conversation_seed()));
     all.push_back(seed(Decoder::parameters, 0, std::string("SELECT ?, ?\0\1\3\0\xfd\0\7\0\0\0\1x", 23)));
     all.push_back(seed(Decoder::rows, 253, "\1a\1b\1c\0012\0013\0014"));
     all.push_back(seed(Decoder::rows, 10, std::string("\n2026-11-28\n2026-11-28\n2026-11-28")));

@@ -92,6 +92,22 @@ TEST_CASE("comments are allowed and files are found beside the configuration") {
     CHECK(config::effective_json(*settings).find("pass word") == std::string::npos);
 }
 
+TEST_CASE("certificate and key of the gateway are files that can be read") {
+    const TemporaryDirectory dir;
+    (void)dir.write("cert.pem", "x");
+    const std::string file =
+        dir.write("config.json", R"({"node": {"id": 1}, "gateway": {"tls_cert": "cert.pem", "tls_key": "key.pem"}})");
+    const std::string error = error_of(load_settings(file, {}));
+    CHECK(error.find("gateway.tls_key: found " + dir.path() + "/key.pem: No such file") != std::string::npos);
+    CHECK(error.find("expected a readable PEM file") != std::string::npos);
+    (void)dir.write("key.pem", "y");
+    const auto settings = load_settings(file, {"gateway.tls_required=true"});
+    REQUIRE(settings.ok());
+    CHECK(settings->gateway_tls.cert == dir.path() + "/cert.pem");
+    CHECK(settings->gateway_tls.key == dir.path() + "/key.pem");
+    CHECK(settings->gateway_tls.required);
+}
+
 TEST_CASE("environment variables are substituted in texts") {
     ::setenv("DDB_TEST_NAME", "north", 1);
     ::unsetenv("DDB_TEST_MISSING");
@@ -143,6 +159,10 @@ TEST_CASE("wrong types and impossible values name path, found and expected") {
              Case{"gateway.port=6003", "http.port: found 6003"},
              Case{"mysql.password_file=/nonexistent", "mysql.password_file: /nonexistent: No such file"},
              Case{"mysql.password_file=/dev/zero", "not a regular file"},
+             Case{"gateway.tls_required=true", "gateway.tls_required: found true, expected false as gateway.tls_cert"},
+             Case{"gateway.tls_required=1", "gateway.tls_required: found 1, expected true or false"},
+             Case{"gateway.tls_cert=/dev/null", "gateway.tls_key: missing, expected the path of a PEM file"},
+             Case{"gateway.tls_key=/dev/null", "gateway.tls_cert: missing, expected the path of a PEM file"},
              Case{"discovery.beacon=false", "discovery.peers: empty"},
          }) {
         INFO(one.override);

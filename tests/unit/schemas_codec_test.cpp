@@ -56,6 +56,7 @@ TEST_CASE("fields survive, not just bytes") {
     CHECK(e.error->sqlstate == "23000");
     CHECK(e.redirected);
     CHECK(e.rows == 12);
+    CHECK(e.parameters == 3);
     CHECK(e.database == "db");
 }
 

@@ -126,6 +126,7 @@ inline std::vector<SessionMessage> session_messages() {
     end.database = "db";
     end.redirected = true;
     end.rows = 12;
+    end.parameters = 3;
     ResultEnd plain;
     plain.session = session();
     return {

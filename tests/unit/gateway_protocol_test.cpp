@@ -1,0 +1,263 @@
+// What the protocol asks of a listener beyond the plain way of things: limits, orders that fail, forms that depend on
+// what was agreed.
+#include "node/gateway/login_charset.hpp"
+#include "tests/unit/gateway_support.hpp"
+
+using namespace ddb;
+using namespace ddb::gateway;
+
+namespace {
+
+// The answer to a preparation, by a server that sees that many parameters.
+void describe(Client& client, std::string_view sql, std::optional<std::uint16_t> parameters) {
+    client.command("\x16" + std::string(sql));
+    auto end = client.end_of_last();
+    end.parameters = parameters;
+    client.conversation.on_session(end);
+}
+
+std::string execute_packet(std::uint32_t id, std::string_view parameters = {}) {
+    std::string out = "\x17";
+    put_int(out, id, 4);
+    put_int(out, 0, 1);
+    put_int(out, 1, 4);
+    return out + std::string(parameters);
+}
+
+std::string long_data_packet(std::uint32_t id, std::uint16_t parameter, std::string_view bytes) {
+    std::string out = "\x18";
+    put_int(out, id, 4);
+    put_int(out, parameter, 2);
+    return out + std::string(bytes);
+}
+
+std::string hello_of(std::uint8_t charset, std::uint32_t more) {
+    std::string out;
+    put_int(out, capability::protocol_41 | capability::secure_connection | more, 4);
+    put_int(out, 1u << 24, 4);
+    put_int(out, charset, 1);
+    out.append(23, '\0');
+    return out + std::string("user\0\0", 6);
+}
+
+void open(Client& client) {
+    SessionOpened opened;
+    opened.session = client.engine.last<OpenSession>().session;
+    opened.accepted = true;
+    client.conversation.on_session(opened);
+}
+
+}  // namespace
+
+TEST_CASE("a statement is prepared only when the server counts the same parameters") {
+    Client client;
+    client.log_in();
+    describe(client, "SELECT ?, ?", std::uint16_t{2});
+    CHECK(client.take_all().front()[0] == '\0');
+    describe(client, "SELECT ? /*!99999 + ? */", std::uint16_t{2});
+    CHECK(error_code(client.take()) == 1210);
+    client.command(execute_packet(2));
+    CHECK(error_code(client.take()) == 1243);           // it is not there
+    describe(client, "SHOW DDB STATUS", std::nullopt);  // ddb's own: no server counted
+    CHECK(client.take()[0] == '\0');
+}
+
+TEST_CASE("an execution that was sent along with a failing preparation meets no older statement") {
+    Client client;
+    client.log_in();
+    describe(client, "DELETE FROM t", std::uint16_t{0});
+    (void)client.take();
+    const std::size_t sent = client.engine.sent.size();
+    client.command("\x16 -- nothing");
+    CHECK(error_code(client.take()) == 1065);
+    client.command(execute_packet(0xFFFFFFFF));
+    CHECK(error_code(client.take()) == 1243);
+    CHECK(client.engine.sent.size() == sent);
+}
+
+TEST_CASE("long data that cannot be kept is an error of the execution, which is all that has an answer") {
+    ConversationLimits limits;
+    limits.prepared_bytes_max = 1000;
+    Client client(limits);
+    client.log_in();
+    describe(client, "SELECT ?", std::uint16_t{1});
+    (void)client.take_all();
+    const std::string values("\0\1\xfc\0", 4);  // a BLOB, no NULL
+    for (const auto& [parameter, size, code] :
+         {std::tuple<std::uint16_t, std::size_t, int>(1, 10, 1210), {0, 2000, 1153}}) {
+        client.command(long_data_packet(1, parameter, std::string(size, 'x')));
+        CHECK(client.take_all().empty());
+        client.command(execute_packet(1, values));
+        CHECK(error_code(client.take()) == code);
+    }
+    client.command(long_data_packet(1, 0, "abc"));
+    client.command(execute_packet(1, values));
+    CHECK(client.engine.last<Execute>().sql.find("'abc'") != std::string::npos);
+}
+
+TEST_CASE("what is kept of a statement's parameters counts as well") {
+    ConversationLimits limits;
+    limits.prepared_bytes_max = 2000;
+    Client client(limits);
+    client.log_in();
+    std::string sql = "SELECT ?";
+    for (int i = 1; i < 150; ++i) sql += ",?";
+    describe(client, sql, std::uint16_t{150});
+    CHECK(client.take_all().front()[0] == '\0');
+    client.command("\x16" + sql);  // texts alone would have room for five of them
+    CHECK(error_code(client.take()) == 1461);
+    client.command(std::string("\x19\1\0\0\0", 5));
+    client.command("\x16" + sql);
+    CHECK(client.engine.last<Execute>().describe);
+}
+
+TEST_CASE("who does not read its answers is not read either") {
+    ConversationLimits limits;
+    limits.output_bytes_high = 1000;
+    Client client(limits);
+    client.log_in();
+    std::string pings;
+    for (int i = 0; i < 1000; ++i) pings += std::string("\1\0\0\0\x0e", 5);
+    client.conversation.on_bytes(pings);
+    CHECK(client.conversation.output().size() < 1100);
+    CHECK_FALSE(client.conversation.wants_input());
+    std::size_t answers = 0;
+    for (int i = 0; i < 1000 && answers < 1000; ++i) {
+        answers += client.conversation.output().size() / 11;
+        client.conversation.output().clear();
+        client.conversation.on_output_taken();
+    }
+    CHECK(answers == 1000);
+    CHECK(client.conversation.wants_input());
+}
+
+TEST_CASE("half a command is not waited for, a slow one is") {
+    Client client;
+    client.log_in();
+    client.conversation.tick(100'000);
+    CHECK_FALSE(client.conversation.closing());
+    client.conversation.on_bytes(std::string("\x05\0\0\0\3DO", 7));
+    client.conversation.tick(125'000);
+    client.conversation.on_bytes(" ");
+    client.conversation.tick(150'000);
+    CHECK_FALSE(client.conversation.closing());
+    client.conversation.on_bytes("1");
+    CHECK(client.engine.last<Execute>().sql == "DO 1");
+    client.conversation.on_bytes(std::string("\x05\0", 2));  // the beginning of the next, while this one runs
+    client.conversation.tick(300'000);
+    client.conversation.on_session(client.end_of_last());
+    client.conversation.tick(301'000);
+    CHECK_FALSE(client.conversation.closing());
+    client.conversation.output().clear();
+    client.conversation.tick(332'000);
+    CHECK(client.conversation.closing());
+    CHECK(error_code(client.take()) == 1159);
+}
+
+TEST_CASE("the character set of the login is the server's for that number") {
+    CHECK(login_charset(0).empty());
+    CHECK(login_charset(33).empty());
+    CHECK(login_charset(45).empty());
+    CHECK(login_charset(224).empty());
+    CHECK(login_charset(26) == "cp1250");
+    CHECK(login_charset(7) == "koi8r");
+    CHECK(login_charset(96) == "cp932");
+    CHECK(login_charset(183) == "utf32");
+    Client client;
+    client.give(hello_of(26, 0));
+    open(client);
+    CHECK(client.engine.last<Execute>().sql == "SET NAMES cp1250");
+    client.conversation.on_session(client.end_of_last());
+    CHECK(client.take()[0] == '\0');
+    // Another user, another character set.
+    client.command(std::string("\x11other\0\0db\0\x08\0", 13));
+    open(client);
+    CHECK(client.engine.last<Execute>().sql == "SET NAMES latin1");
+}
+
+TEST_CASE("a login whose settings the server refuses has failed") {
+    Client client;
+    client.give(hello_of(35, capability::ignore_space));
+    open(client);
+    CHECK(client.engine.last<Execute>().sql == "SET NAMES ucs2");
+    auto end = client.end_of_last();
+    end.error =
+        Error{ErrorCode::sql, "Variable 'character_set_client' can't be set to the value of 'ucs2'", 1231, "42000"};
+    client.conversation.on_session(end);
+    CHECK(error_code(client.take()) == 1231);
+    CHECK(client.conversation.closing());
+}
+
+TEST_CASE("a client that writes spaces before parentheses gets the mode for it") {
+    Client client;
+    client.give(hello_of(8, capability::ignore_space));
+    open(client);
+    client.conversation.on_session(client.end_of_last());
+    CHECK(client.take_all().empty());
+    CHECK(client.engine.last<Execute>().sql.find("IGNORE_SPACE") != std::string::npos);
+    client.conversation.on_session(client.end_of_last());
+    CHECK(client.take()[0] == '\0');
+}
+
+TEST_CASE("ends have the form that was agreed") {
+    for (const bool deprecated : {false, true}) {
+        Client client;
+        client.log_in(deprecated ? capability::deprecate_eof : 0u);
+        const std::string end = deprecated ? std::string("\xfe\0\0\2\0\0\0", 7) : std::string("\xfe\0\0\2\0", 5);
+        client.command(std::string("\x1b\1\0", 3));
+        CHECK(client.take() == end);
+        client.command(std::string("\4t\0", 3));
+        const auto request = client.engine.last<Execute>();
+        client.conversation.on_session(ResultHeader{request.session, request.request, {Column{}}});
+        client.conversation.on_session(client.end_of_last());
+        const auto answers = client.take_all();
+        REQUIRE(answers.size() == 2);
+        CHECK(answers.back() == end);
+    }
+}
+
+TEST_CASE("commands that need no state of ours") {
+    Client client;
+    client.log_in();
+    client.command(std::string("\x1c\1\0\0\0\1\0\0\0", 9));
+    CHECK(error_code(client.take()) == 1421);
+    client.command("\x0a");
+    CHECK(client.engine.last<Execute>().sql == "SHOW PROCESSLIST");
+}
+
+TEST_CASE("TLS begins where the client asks for it") {
+    const std::string request = hello_of(45, capability::ssl).substr(0, 32);
+    {
+        Client client;  // none is offered
+        client.give(request);
+        CHECK(error_code(client.take()) == 1043);
+        CHECK(client.conversation.closing());
+    }
+    {
+        Client client({}, TlsOffer::offered);
+        std::string bytes;
+        PacketWriter writer;
+        writer.set_sequence(1);
+        writer.append(bytes, request);
+        client.conversation.on_bytes(bytes + "\x16\x03\x01");
+        REQUIRE(client.conversation.wants_tls());
+        CHECK(client.conversation.take_unread() == "\x16\x03\x01");
+        client.conversation.secured();
+        client.sequence = 2;
+        client.give(hello_of(45, capability::ssl));
+        CHECK(client.engine.last<OpenSession>().user == "user");
+    }
+    {
+        Client client({}, TlsOffer::offered);
+        client.give(request);
+        client.conversation.tick(12'000);  // and then says nothing
+        CHECK(client.conversation.closing());
+    }
+    {
+        Client client({}, TlsOffer::required);
+        client.give(hello_of(45, 0));
+        CHECK(error_code(client.take()) == 3159);
+        CHECK(client.conversation.closing());
+        CHECK(client.engine.sent.empty());
+    }
+}
