@@ -152,7 +152,12 @@ constexpr std::string_view per_node =
     const Token second = token_at(tokens, 1);
     const bool counted = second.is("COUNT") && (head_has(tokens, "WARNINGS") || head_has(tokens, "ERRORS"));
     if (second.is("DDB")) return classify_show_ddb(tokens.subspan(2));
-    if (second.is("WARNINGS") || second.is("ERRORS") || counted) return of(StatementKind::diagnostics);
+    if (second.is("WARNINGS") || second.is("ERRORS") || counted) {
+        Classified out = of(StatementKind::diagnostics);
+        const bool ends = tokens.size() == 2 || (tokens.size() == 3 && tokens[2].symbol(';'));
+        out.all_warnings = second.is("WARNINGS") && ends;
+        return out;
+    }
     return classify_read(sql);
 }
 
