@@ -65,11 +65,7 @@ void BackSession::dispatch() {
             run_outside();
             return;
         case StatementKind::diagnostics:
-            if (statement.all_warnings && warnings_.rows > 0) {
-                tell_warnings();
-            } else {
-                run_outside();
-            }
+            dispatch_diagnostics();
             return;
         case StatementKind::use:
         case StatementKind::plain:
@@ -212,8 +208,12 @@ void BackSession::dispatch_data() {
     }
 }
 
-// May be asked for again.
-void BackSession::tell_warnings() {
+void BackSession::dispatch_diagnostics() {
+    if (!active_->statement.all_warnings || warnings_.rows == 0) {
+        run_outside();
+        return;
+    }
+    // Copies: they may be asked for again.
     for (SessionMessage message : warnings_.messages) {
         if (auto* header = std::get_if<ResultHeader>(&message)) header->request = active_->execute.request;
         if (auto* rows = std::get_if<ResultRows>(&message)) rows->request = active_->execute.request;

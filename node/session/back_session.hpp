@@ -107,7 +107,7 @@ class BackSession {
     void dispatch_end_of_transaction();
     void dispatch_data();
     void dispatch_definition();
-    void tell_warnings();
+    void dispatch_diagnostics();
     void start_transaction();
     void with_barrier(std::function<void()> go);
     [[nodiscard]] bool needs_barrier() const;

@@ -152,11 +152,11 @@ class Surroundings:
 
 def first_difference(text):
     """The first line that is otherwise, or the first error that the test did not expect."""
-    error = re.search(r"^mysqltest: (?!Result|In included)(.*)", text, re.M)
-    if not error:
-        error = re.search(r'^mysqltest: In included file.*?\n(?:included from .*\n)*(At line .*)', text, re.M)
+    error = re.search(r"^mysqltest: (?!Result)(.*?)(?:\n\n|\nThe result from queries|\Z)", text, re.M | re.S)
     if error:
-        return error.group(1).strip()[:600]
+        words = " ".join(error.group(1).split())
+        told = words.rfind("' failed: ")
+        return words[:200] + " … " + words[told + 2:][:400] if told > 200 else words[:600]
     expected, found = [], []
     for line in text.split("@@", 2)[-1].splitlines()[1:]:
         if line.startswith("-") and not found:
