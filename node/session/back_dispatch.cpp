@@ -72,18 +72,10 @@ void BackSession::dispatch() {
             run_outside();
             return;
         case StatementKind::savepoint:
-            if (txn_.open) {
-                run_inside();
-            } else {
-                run_outside();
-            }
+            txn_.open ? run_inside() : run_outside();
             return;
         case StatementKind::temporary_table:
-            if (txn_.active) {
-                run_inside();
-            } else {
-                run_outside();
-            }
+            txn_.active ? run_inside() : run_outside();
             return;
         case StatementKind::ddl:
         case StatementKind::account:

@@ -1,5 +1,6 @@
 """MariaDB's own test suite: which tests there are, what a test wants around it, running one, and what it found."""
 
+import itertools
 import os
 import re
 import subprocess
@@ -117,12 +118,17 @@ class Surroundings:
         return [f"--defaults-file={self.options}", "--silent", f"--tmpdir={self.var}/tmp", f"--logdir={self.var}/log",
                 "--character-sets-dir=/usr/share/mysql/charsets", "--database=test", f"--timer-file={self.var}/log/timer"]
 
-    def run(self, test, limit_s):
-        """(state, seconds, what was found wrong)."""
+    def run(self, test, limit_s, record=None):
+        """(state, seconds, what was found wrong). With `record` the output is written there and compared with nothing, and
+        errors that the test does not expect are no end of it."""
         for part in ("tmp", "log"):
             subprocess.run(["find", os.path.join(self.var, part), "-mindepth", "1", "-delete"], check=False)
         command = [self.program(), *self.common(), f"--suite-dir={test.suite_dir}/", f"--test-file={test.path}",
-                   f"--result-file={test.result}", "--tail-lines=20"]
+                   f"--result-file={record or test.result}", "--tail-lines=20"]
+        if record:
+            if os.path.exists(record):
+                os.remove(record)
+            command += ["--record", "--continue-on-error"]
         begin = time.monotonic()
         process = subprocess.Popen(command, cwd=data_dir(), env=self.environment(), stdin=subprocess.DEVNULL,
                                    stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
@@ -138,7 +144,7 @@ class Surroundings:
             return PASSED, seconds, ""
         if process.returncode == SKIP_EXIT:
             return SKIPPED, seconds, text.strip()[-200:]
-        return FAILED, seconds, first_difference(text)
+        return (PASSED if record and os.path.exists(record) else FAILED), seconds, first_difference(text)
 
     def line_reached(self, test):
         """What the test had printed last."""
@@ -148,6 +154,17 @@ class Surroundings:
                 return repr(file.read()[-200:])
         except OSError:
             return "(nothing printed)"
+
+
+def compare(expected, found):
+    """What is the first difference of two recorded outputs; empty when they are equal."""
+    with open(expected, encoding="utf-8", errors="replace") as one, open(found, encoding="utf-8", errors="replace") as other:
+        lines, others = one.read().splitlines(), other.read().splitlines()
+    for number, pair in enumerate(itertools.zip_longest(lines, others)):
+        if pair[0] != pair[1]:
+            statement = next((line for line in reversed(lines[:number]) if line.endswith(";")), "")
+            return f"behind {statement[-150:]!r}: expected {pair[0]!r:.300}, found {pair[1]!r:.300}"
+    return ""
 
 
 def first_difference(text):
