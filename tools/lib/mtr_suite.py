@@ -102,7 +102,7 @@ class Surroundings:
             "MYSQL_TEST_DIR": data_dir(), "MYSQLTEST_VARDIR": self.var, "MYSQLTEST_REAL_VARDIR": self.var,
             "MYSQL_TMP_DIR": os.path.join(self.var, "tmp"), "MASTER_MYSOCK": self.socket, "MASTER_MYPORT": str(self.port),
             "DEFAULT_MASTER_PORT": "3306", "MYSQL_CHARSETSDIR": "/usr/share/mysql/charsets", "HAVE_BROKEN_DNS": "0",
-            "MYSQL_SHAREDIR": "/usr/share/mysql", "MYSQL_BINDIR": "/usr", "SECURE_LOAD_PATH": os.path.join(data_dir(), "std_data"),
+            "MYSQL_SHAREDIR": "/usr/share/mysql", "MYSQL_BINDIR": "/usr", "SECURE_LOAD_PATH": f"{data_dir()}/std_data",
             "MYSQL": client("mariadb"), "MYSQL_DUMP": client("mariadb-dump"), "MYSQL_CHECK": client("mariadb-check"),
             "MYSQL_SHOW": client("mariadb-show"), "MYSQL_IMPORT": client("mariadb-import"), "MYSQLADMIN": client("mariadb-admin"),
             "EXE_MYSQL": paths.program("mariadb"), "MYSQL_TEST": " ".join([self.program(), *self.common()]),

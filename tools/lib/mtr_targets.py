@@ -22,14 +22,19 @@ MANAGED = {
 }
 # What most tests take for granted, and a managed server has otherwise. Only for the sake of the tests; on all servers alike.
 SUITE_SETTINGS = ("SET GLOBAL innodb_force_primary_key = OFF", "SET GLOBAL character_set_server = latin1",
-                  "SET GLOBAL collation_server = latin1_swedish_ci")
+                  "SET GLOBAL collation_server = latin1_swedish_ci",
+                  "SET GLOBAL log_bin_trust_function_creators = ON",
+                  "SET GLOBAL sql_mode = 'STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_AUTO_CREATE_USER'")
 KEPT = {"information_schema", "mysql", "performance_schema", "sys", "ddb_meta", "mtr", "test"}
 ACCOUNTS = ("global_priv", "db", "tables_priv", "columns_priv", "procs_priv", "proxies_priv", "roles_mapping", "proc", "func",
             "plugin", "servers", "event")
+ALL_SETTINGS = "SELECT VARIABLE_NAME, VARIABLE_VALUE FROM information_schema.GLOBAL_VARIABLES"
 # Settings that change by themselves.
 MOVING = re.compile(r"gtid_.*|timestamp|.*_gtid|pseudo_thread_id|rand_seed.|in_transaction|warning_count|error_count|"
                     r"innodb_ft_.*|innodb_buffer_pool_.*|read_only")
 DEADLINE_S = 60
+LOGIN_CHARSET_AT = 12  # behind the packet's header, capabilities and packet size
+UTF8MB4_GENERAL_CI = 45
 
 
 class TargetLost(Exception):
@@ -37,10 +42,12 @@ class TargetLost(Exception):
 
 
 class Relay:
-    """A socket file and a port of this host that lead to a listener elsewhere: tests say "localhost" for their server."""
+    """A socket file and a port of this host that lead to a listener elsewhere: tests say "localhost" for their server.
+    With `utf8mb4` logins ask for that character set, whatever the client wants: mysqltest knows latin1 only.
+    """
 
-    def __init__(self, path, port, to):
-        self.to = to
+    def __init__(self, path, port, to, utf8mb4):
+        self.to, self.utf8mb4 = to, utf8mb4
         self.listeners = [socket.socket(socket.AF_UNIX), socket.socket()]
         self.listeners[1].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.listeners[0].bind(path)
@@ -56,19 +63,30 @@ class Relay:
             except OSError:
                 return
             try:
-                server = socket.create_connection(self.to, 5)
+                server = self._connect()
             except OSError:
                 client.close()
                 continue
-            server.settimeout(None)
-            server.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            for one, other in ((client, server), (server, client)):
-                threading.Thread(target=self._pump, args=(one, other), daemon=True).start()
+            threading.Thread(target=self._pump, args=(client, server, self.utf8mb4), daemon=True).start()
+            threading.Thread(target=self._pump, args=(server, client, False), daemon=True).start()
+
+    def _connect(self):
+        if isinstance(self.to, str):
+            server = socket.socket(socket.AF_UNIX)
+            server.connect(self.to)
+            return server
+        server = socket.create_connection(self.to, 5)
+        server.settimeout(None)
+        server.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return server
 
     @staticmethod
-    def _pump(source, sink):
+    def _pump(source, sink, login):
         try:
             while data := source.recv(1 << 16):
+                if login and len(data) > LOGIN_CHARSET_AT:
+                    data = data[:LOGIN_CHARSET_AT] + bytes([UTF8MB4_GENERAL_CI]) + data[LOGIN_CHARSET_AT + 1:]
+                login = False
                 sink.sendall(data)
         except OSError:
             pass
@@ -100,8 +118,8 @@ def client(socket_path, text, deadline_s=DEADLINE_S):
 class Target:
     """Where tests run. `front` is the socket that tests use, `backs` lead straight into the database servers."""
 
-    def __init__(self, directory, as_suite):
-        self.directory, self.as_suite = directory, as_suite
+    def __init__(self, directory, as_suite, utf8mb4):
+        self.directory, self.as_suite, self.utf8mb4 = directory, as_suite, utf8mb4
         self.front = os.path.join(directory, "front.sock")
         self.port, = servers.free_ports(1)
         self.backs = []
@@ -112,7 +130,7 @@ class Target:
         for back in self.backs:
             for statement in SUITE_SETTINGS if self.as_suite else ():
                 client(back, statement)
-            self.settings[back] = dict(client(back, "SELECT VARIABLE_NAME, VARIABLE_VALUE FROM information_schema.GLOBAL_VARIABLES"))
+            self.settings[back] = dict(client(back, ALL_SETTINGS))
         # Tests name there what a server's log may say. Nobody looks at it here.
         client(self.front, "CREATE DATABASE IF NOT EXISTS mtr; CREATE DATABASE IF NOT EXISTS test; "
                "CREATE OR REPLACE PROCEDURE mtr.add_suppression(pattern VARCHAR(255)) DO 0")
@@ -135,8 +153,7 @@ class Target:
             text += f"DROP ROLE {quoted};" if role == "1" or (host == "" and user) else f"DROP USER {quoted}@'{host}';"
         client(self.front, "SET foreign_key_checks = 0;" + text)
         for back in self.backs:
-            now = client(back, "SELECT VARIABLE_NAME, VARIABLE_VALUE FROM information_schema.GLOBAL_VARIABLES")
-            for name, value in now:
+            for name, value in client(back, ALL_SETTINGS):
                 was = self.settings[back].get(name)
                 if was == value or MOVING.fullmatch(name.lower()):
                     continue
@@ -172,32 +189,35 @@ class Target:
 class PlainServer(Target):
     """A MariaDB server with the settings of one that a node manages."""
 
-    name = "plain"
+    def __init__(self, directory, as_suite, utf8mb4, name="plain"):
+        super().__init__(directory, as_suite, utf8mb4)
+        self.name = name
 
     def start(self):
-        options = dict(MANAGED, port=str(self.port), **{"bind-address": "127.0.0.1", "innodb-log-file-size": "16M",
-                                                        "secure-file-priv": os.path.join(self.directory, "files")})
+        options = dict(MANAGED, port=str(servers.free_ports(1)[0]), **{
+            "bind-address": "127.0.0.1", "innodb-log-file-size": "16M", "secure-file-priv": os.path.join(self.directory, "files")})
         os.makedirs(os.path.join(self.directory, "files"))
         self.server = servers.Server(os.path.join(self.directory, "s"), options)
         self.server.install()
         self.server.start()
         self.server.wait_for("SELECT 1", "1", DEADLINE_S)
         self.server.sql("SET GLOBAL enforce_storage_engine = InnoDB")
-        os.symlink(self.server.socket, self.front)
+        self.relay = Relay(self.front, self.port, self.server.socket, self.utf8mb4)
         self.backs = [self.server.socket]
 
     def trouble(self):
         return "" if self.server.process.poll() is None else "the server has ended"
 
     def stop(self):
+        self.relay.close()
         self.server.stop()
 
 
 class Node(Target):
     """The listener of a node: of the coordinator, or of another one."""
 
-    def __init__(self, directory, as_suite, on_coordinator):
-        super().__init__(directory, as_suite)
+    def __init__(self, directory, as_suite, utf8mb4, on_coordinator):
+        super().__init__(directory, as_suite, utf8mb4)
         self.on_coordinator = on_coordinator
         self.name = "coordinator" if on_coordinator else "other node"
 
@@ -209,7 +229,8 @@ class Node(Target):
         return result.stdout
 
     def cli(self, node, *words):
-        command = [paths.program("ddb-cli"), "-h", node["address"], "-P", str(node["port"]), "-u", "root", "--format", "json", *words]
+        command = [paths.program("ddb-cli"), "-h", node["address"], "-P", str(node["port"]), "-u", "root", "--format", "json",
+                   *words]
         result = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=120)
         try:
             return result.returncode, json.loads(result.stdout)
@@ -222,7 +243,7 @@ class Node(Target):
         self.backs = [node["mysql_socket"] for node in self.nodes]
         coordinator = self.cli(self.nodes[0], "-e", "SELECT 1")[1]["coordinator"]
         chosen = next(node for node in self.nodes if (node["id"] == coordinator) == self.on_coordinator)
-        self.relay = Relay(self.front, self.port, (chosen["address"], chosen["port"] + 2))
+        self.relay = Relay(self.front, self.port, (chosen["address"], chosen["port"] + 2), self.utf8mb4)
 
     def trouble(self):
         """What is wrong with the nodes after a test: one that has ended, or does not serve."""
@@ -231,12 +252,13 @@ class Node(Target):
                 return f"node {node['id']} has ended: {self.log_end(node)}"
         end = time.monotonic() + 10
         while True:
-            unfit = [(node, found) for node in self.nodes for code, found in [self.cli(node, "health")] if not found.get("healthy")]
+            found = [(node, self.cli(node, "health")[1]) for node in self.nodes]
+            unfit = [(node, said) for node, said in found if not said.get("healthy")]
             if not unfit:
                 return ""
             if time.monotonic() > end:
-                node, found = unfit[0]
-                return f"node {node['id']} is not healthy: {json.dumps(found)[:300]}; {self.log_end(node)}"
+                node, said = unfit[0]
+                return f"node {node['id']} is not healthy: {json.dumps(said)[:300]}; {self.log_end(node)}"
             time.sleep(0.2)
 
     def audit(self):
