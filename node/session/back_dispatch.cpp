@@ -24,6 +24,7 @@ void BackSession::dispatch() {
         start_job(run_plain, std::move(job), &BackSession::described);
         return;
     }
+    if (kind != StatementKind::diagnostics) warnings_ = {};
     if (!lost_reason_.empty() && kind != StatementKind::refused) {
         const std::string reason = std::exchange(lost_reason_, {});
         if (kind != StatementKind::rollback) {
@@ -63,24 +64,18 @@ void BackSession::dispatch() {
             if (!txn_.active && statement.read_only_default) next_read_only_ = *statement.read_only_default;
             run_outside();
             return;
-        case StatementKind::use:
         case StatementKind::diagnostics:
+            dispatch_diagnostics();
+            return;
+        case StatementKind::use:
         case StatementKind::plain:
             run_outside();
             return;
         case StatementKind::savepoint:
-            if (txn_.open) {
-                run_inside();
-            } else {
-                run_outside();
-            }
+            txn_.open ? run_inside() : run_outside();
             return;
         case StatementKind::temporary_table:
-            if (txn_.active) {
-                run_inside();
-            } else {
-                run_outside();
-            }
+            txn_.active ? run_inside() : run_outside();
             return;
         case StatementKind::ddl:
         case StatementKind::account:
@@ -203,6 +198,24 @@ void BackSession::dispatch_data() {
     } else {
         run_alone(false);
     }
+}
+
+void BackSession::dispatch_diagnostics() {
+    if (!active_->statement.all_warnings || warnings_.rows == 0) {
+        run_outside();
+        return;
+    }
+    // Copies: they may be asked for again.
+    for (SessionMessage message : warnings_.messages) {
+        if (auto* header = std::get_if<ResultHeader>(&message)) header->request = active_->execute.request;
+        if (auto* rows = std::get_if<ResultRows>(&message)) rows->request = active_->execute.request;
+        active_->kept.push_back(std::move(message));
+    }
+    ResultEnd end = make_end();
+    end.rows = warnings_.rows;
+    active_->end = std::move(end);
+    active_->phase = Phase::sending;
+    send_kept();
 }
 
 void BackSession::dispatch_definition() {

@@ -107,6 +107,7 @@ class BackSession {
     void dispatch_end_of_transaction();
     void dispatch_data();
     void dispatch_definition();
+    void dispatch_diagnostics();
     void start_transaction();
     void with_barrier(std::function<void()> go);
     [[nodiscard]] bool needs_barrier() const;
@@ -164,6 +165,7 @@ class BackSession {
     bool computed_variables_ = false;  // user variables that the next coordinator cannot be given
     bool clients_commit_ = false;
     Transaction txn_;
+    KeptWarnings warnings_;    // of the definition that was the session's last statement
     std::string lost_reason_;  // the transaction was rolled back without a request of the client
     LogIndex last_index_;      // of the session's newest write
     std::uint64_t last_used_ms_ = 0;

@@ -152,7 +152,12 @@ constexpr std::string_view per_node =
     const Token second = token_at(tokens, 1);
     const bool counted = second.is("COUNT") && (head_has(tokens, "WARNINGS") || head_has(tokens, "ERRORS"));
     if (second.is("DDB")) return classify_show_ddb(tokens.subspan(2));
-    if (second.is("WARNINGS") || second.is("ERRORS") || counted) return of(StatementKind::diagnostics);
+    if (second.is("WARNINGS") || second.is("ERRORS") || counted) {
+        Classified out = of(StatementKind::diagnostics);
+        const bool ends = tokens.size() == 2 || (tokens.size() == 3 && tokens[2].symbol(';'));
+        out.all_warnings = second.is("WARNINGS") && ends;
+        return out;
+    }
     return classify_read(sql);
 }
 
@@ -172,28 +177,37 @@ constexpr std::string_view per_node =
 
 [[nodiscard]] Classified classify_tokens(std::string_view sql, Tokens tokens);
 
-// SET STATEMENT a=1, b=2 FOR <statement>: is what the inner statement is.
-[[nodiscard]] Classified classify_set_statement(std::string_view sql, Tokens tokens) {
+// Where the statement behind SET STATEMENT … FOR begins; the number of tokens when it does not.
+[[nodiscard]] std::size_t behind_for(Tokens tokens) {
     int depth = 0;
     for (std::size_t i = 2; i < tokens.size(); ++i) {
         if (tokens[i].symbol('(')) ++depth;
         if (tokens[i].symbol(')')) --depth;
-        if (depth != 0 || !tokens[i].is("FOR")) continue;
-        const Classified variables = rules::classify_set(tokens.subspan(2, i - 2));
+        if (depth == 0 && tokens[i].is("FOR")) return i + 1;
+    }
+    return tokens.size();
+}
+
+// SET STATEMENT a=1, b=2 FOR <statement>: is what the inner statement is. That may be another SET STATEMENT, as often
+// as the text has room for: a loop, since a stack has less.
+[[nodiscard]] Classified classify_set_statement(std::string_view sql, Tokens tokens) {
+    while (tokens[0].is("SET") && token_at(tokens, 1).is("STATEMENT")) {
+        const std::size_t inner = behind_for(tokens);
+        if (inner == tokens.size()) return of(StatementKind::dml);  // the server says what is wrong with it
+        const Classified variables = rules::classify_set(tokens.subspan(2, inner - 3));
         if (variables.kind == StatementKind::refused) return variables;
         if (variables.autocommit) return refuse("SET STATEMENT autocommit is refused; use BEGIN and COMMIT");
-        if (i + 1 >= tokens.size()) break;
-        Classified inner = classify_tokens(sql.substr(tokens[i + 1].offset), tokens.subspan(i + 1));
-        inner.local = false;
-        constexpr std::array fine{StatementKind::read,    StatementKind::dml,     StatementKind::ddl,
-                                  StatementKind::account, StatementKind::refused, StatementKind::call,
-                                  StatementKind::execute};
-        if (std::find(fine.begin(), fine.end(), inner.kind) == fine.end()) {
-            return refuse("SET STATEMENT is understood before queries and data changes only");
-        }
-        return inner;
+        tokens = tokens.subspan(inner);
     }
-    return of(StatementKind::dml);  // the server says what is wrong with it
+    Classified inner = classify_tokens(sql, tokens);
+    inner.local = false;
+    constexpr std::array fine{StatementKind::read,    StatementKind::dml,     StatementKind::ddl,
+                              StatementKind::account, StatementKind::refused, StatementKind::call,
+                              StatementKind::execute};
+    if (std::find(fine.begin(), fine.end(), inner.kind) == fine.end()) {
+        return refuse("SET STATEMENT is understood before queries and data changes only");
+    }
+    return inner;
 }
 
 [[nodiscard]] std::optional<Classified> classify_by_table(const Token& first) {

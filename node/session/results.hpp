@@ -60,6 +60,12 @@ class KeptResult final : public ResultSink {
 
 inline constexpr std::uint16_t error_interrupted = 1317;
 
+// The answer to SHOW WARNINGS, read ahead of what would make the server forget it.
+struct KeptWarnings {
+    std::deque<SessionMessage> messages;
+    std::uint64_t rows = 0;
+};
+
 // How a statement ended on the server.
 struct StatementEnd {
     std::optional<Error> error;

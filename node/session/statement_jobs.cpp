@@ -63,6 +63,20 @@ void run_behind(JobReport& report, const StatementJob& job, std::span<const std:
     if (report.connection->ahead_failed()) report.connection.reset();  // nobody may go on in that state
 }
 
+// What follows a definition on its connection makes the server forget the definition's warnings.
+[[nodiscard]] KeptWarnings read_warnings(JobReport& report, const StatementJob& job) {
+    constexpr std::uint64_t bytes_max = 1u << 20;  // the server cuts a message off at 512 characters
+    if (!report.end.error && report.end.ok.warnings == 0) return {};
+    KeptResult kept(bytes_max);
+    const StatementEnd end =
+        run_statement(*report.connection, {"SHOW WARNINGS LIMIT 100"}, job.session, job.request, kept);
+    if (end.error) {
+        if (end.error->code != ErrorCode::sql) report.connection.reset();
+        return {};
+    }
+    return {kept.release(), end.rows};
+}
+
 // The connection died while the statement ran: waits until the server has ended it, then asks the server's own log.
 void look_after_loss(JobReport& report, const StatementJob& job, std::uint64_t connection_id) {
     report.uncertain = true;
@@ -193,6 +207,7 @@ JobReport run_definition(ConnectionPtr connection, const StatementJob& job) {
     report.end = run_statement(*report.connection, {job.sql}, job.session, job.request, kept);
     storage::pass(storage::Failpoint::statement_ran);
     drop_if_unusable(report);
+    if (report.connection) report.warnings = read_warnings(report, job);
     if (report.connection) {
         report.kept = kept.release();
         auto gtid = storage::LocalDatabase::statement_gtid(*report.connection, job.sequence);

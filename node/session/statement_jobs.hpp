@@ -43,6 +43,7 @@ struct JobReport {
     bool logged = false;              // of run_definition
     bool uncertain = false;           // of run_definition: nobody knows whether it ran
     std::string last_gtid;
+    KeptWarnings warnings;  // of run_definition
 };
 
 using ConnectionPtr = std::unique_ptr<storage::Connection>;

@@ -291,6 +291,18 @@ TEST_CASE("settings that end too early stay within their text") {
     }
 }
 
+TEST_CASE("SET STATEMENT may stand before another one, however often") {
+    CHECK(kind_of("SET STATEMENT sort_buffer_size=700000, sql_mode='' FOR SET STATEMENT sort_buffer_size=200000 FOR "
+                  "SELECT 1") == Kind::read);
+    CHECK(kind_of("SET STATEMENT sql_mode='' FOR SET STATEMENT sql_log_bin=0 FOR INSERT INTO t VALUES (1)") ==
+          Kind::refused);
+    CHECK(kind_of("SET STATEMENT sql_mode='' FOR SET STATEMENT a=1 FOR SET b=1") == Kind::refused);
+    CHECK(kind_of("SET STATEMENT sql_mode='' FOR SET STATEMENT a=1 FOR") == Kind::dml);
+    std::string deep;
+    for (int i = 0; i < 20'000; ++i) deep += "SET STATEMENT a=1 FOR ";
+    CHECK(kind_of(deep + "DELETE FROM t") == Kind::dml);
+}
+
 TEST_CASE("random bytes are classified without harm") {
     std::uint64_t state = 1;
     for (int round = 0; round < 20000; ++round) {

@@ -1,0 +1,187 @@
+"""MariaDB's own test suite: which tests there are, what a test wants around it, running one, and what it found."""
+
+import itertools
+import os
+import re
+import subprocess
+import time
+
+import paths
+
+PASSED, FAILED, SKIPPED, LATE = "passed", "failed", "skipped", "late"
+SKIP_EXIT = 62  # mysqltest's own
+# What a test brings along when it wants a server of its own: options, a configuration, several servers.
+OWN_SERVER = (".opt", "-master.opt", "-slave.opt", "-client.opt", ".cnf", ".combinations", "-master.sh", "-slave.sh")
+
+
+class SuiteMissing(Exception):
+    pass
+
+
+def tree(package, *path):
+    found = os.path.join(paths.DEBS, package, "usr", *path)
+    if not os.path.exists(found):
+        raise SuiteMissing(f"{found} is missing: run tools/setup --mtr")
+    return found
+
+
+def data_dir():
+    return tree("mariadb-test-data", "share", "mysql", "mysql-test")
+
+
+class Test:
+    """One test file with the result it must give."""
+
+    def __init__(self, suite, name, suite_dir, path, result):
+        self.suite, self.name, self.suite_dir, self.path, self.result = suite, name, suite_dir, path, result
+
+    @property
+    def full_name(self):
+        return f"{self.suite}.{self.name}"
+
+
+def suite_dir(suite):
+    directory = os.path.join(data_dir(), *(["main"] if suite == "main" else ["suite", suite]))
+    if not os.path.isdir(directory):
+        raise SuiteMissing(f"there is no suite {suite} in {data_dir()}")
+    return directory
+
+
+def disabled(directory):
+    """Names that the suite itself does not run."""
+    try:
+        with open(os.path.join(directory, "disabled.def"), encoding="utf-8", errors="replace") as file:
+            return {line.split(":")[0].strip() for line in file if line.strip() and not line.startswith("#")}
+    except FileNotFoundError:
+        return set()
+
+
+def discover(suite):
+    """The tests of a suite that can run against a server which is there already, by name."""
+    top = suite_dir(suite)
+    directory = os.path.join(top, "t") if os.path.isdir(os.path.join(top, "t")) else top
+    results = os.path.join(top, "r") if os.path.isdir(os.path.join(top, "r")) else top
+    off = disabled(directory)
+    found = []
+    for file in sorted(os.listdir(directory)):
+        name, extension = os.path.splitext(file)
+        if extension != ".test" or name in off:
+            continue
+        if any(os.path.exists(os.path.join(directory, name + end)) for end in OWN_SERVER):
+            continue
+        result = os.path.join(results, name + ".result")
+        if os.path.exists(result):  # without one a test only has to come to its end; next to none is so
+            found.append(Test(suite, name, top, os.path.join(directory, file), result))
+    return found
+
+
+class Surroundings:
+    """Directory, option file and environment that tests see; one server at a time stands behind them."""
+
+    def __init__(self, directory, socket, port):
+        self.var = os.path.join(directory, "var")
+        self.socket, self.port = socket, port
+        self.options = os.path.join(directory, "client.cnf")
+        for part in ("tmp", "log", "run"):
+            os.makedirs(os.path.join(self.var, part))
+        os.symlink(os.path.join(data_dir(), "std_data"), os.path.join(self.var, "std_data"))
+        with open(self.options, "w", encoding="utf-8") as file:
+            file.write(f"[client]\nuser=root\nsocket={socket}\nport={port}\n")
+            for group in ("mysql", "mysqlshow", "mysqlimport", "mysqlcheck"):
+                file.write(f"[{group}]\ndefault-character-set=latin1\n")
+
+    def environment(self):
+        def client(name, *more):
+            return " ".join([paths.program(name), f"--defaults-file={self.options}", *more])
+
+        env = paths.environment()
+        library = tree("libpcre2-posix3", "lib", "x86_64-linux-gnu")
+        env.update({
+            "LD_LIBRARY_PATH": ":".join([library] + [p for p in [env.get("LD_LIBRARY_PATH")] if p]),
+            "LC_ALL": "C", "TZ": "GMT-3", "UMASK": "0660", "UMASK_DIR": "0770", "USE_RUNNING_SERVER": "1",
+            "MYSQL_TEST_DIR": data_dir(), "MYSQLTEST_VARDIR": self.var, "MYSQLTEST_REAL_VARDIR": self.var,
+            "MYSQL_TMP_DIR": os.path.join(self.var, "tmp"), "MASTER_MYSOCK": self.socket, "MASTER_MYPORT": str(self.port),
+            "DEFAULT_MASTER_PORT": "3306", "MYSQL_CHARSETSDIR": "/usr/share/mysql/charsets", "HAVE_BROKEN_DNS": "0",
+            "MYSQL_SHAREDIR": "/usr/share/mysql", "MYSQL_BINDIR": "/usr", "SECURE_LOAD_PATH": f"{data_dir()}/std_data",
+            "MYSQL": client("mariadb"), "MYSQL_DUMP": client("mariadb-dump"), "MYSQL_CHECK": client("mariadb-check"),
+            "MYSQL_SHOW": client("mariadb-show"), "MYSQL_IMPORT": client("mariadb-import"), "MYSQLADMIN": client("mariadb-admin"),
+            "EXE_MYSQL": paths.program("mariadb"), "MYSQL_TEST": " ".join([self.program(), *self.common()]),
+            "CLIENT_TLS_LIBRARY": "OpenSSL", "CLIENT_TLS_LIBRARY_VERSION": "3",
+        })
+        return env
+
+    @staticmethod
+    def program():
+        return tree("mariadb-test", "bin", "mariadb-test")
+
+    def common(self):
+        return [f"--defaults-file={self.options}", "--silent", f"--tmpdir={self.var}/tmp", f"--logdir={self.var}/log",
+                "--character-sets-dir=/usr/share/mysql/charsets", "--database=test", f"--timer-file={self.var}/log/timer"]
+
+    def run(self, test, limit_s, record=None):
+        """(state, seconds, what was found wrong). With `record` the output is written there and compared with nothing, and
+        errors that the test does not expect are no end of it."""
+        for part in ("tmp", "log"):
+            subprocess.run(["find", os.path.join(self.var, part), "-mindepth", "1", "-delete"], check=False)
+        command = [self.program(), *self.common(), f"--suite-dir={test.suite_dir}/", f"--test-file={test.path}",
+                   f"--result-file={record or test.result}", "--tail-lines=20"]
+        if record:
+            if os.path.exists(record):
+                os.remove(record)
+            command += ["--record", "--continue-on-error"]
+        begin = time.monotonic()
+        process = subprocess.Popen(command, cwd=data_dir(), env=self.environment(), stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+        try:
+            output, _ = process.communicate(timeout=limit_s)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, 9)  # with the clients it has started
+            output, _ = process.communicate()
+            return LATE, limit_s, f"not within {limit_s} s; was in line {self.line_reached(test)}"
+        seconds = round(time.monotonic() - begin, 1)
+        text = output.decode("utf-8", "replace")
+        if process.returncode == 0:
+            return PASSED, seconds, ""
+        if process.returncode == SKIP_EXIT:
+            return SKIPPED, seconds, text.strip()[-200:]
+        return (PASSED if record and os.path.exists(record) else FAILED), seconds, first_difference(text)
+
+    def line_reached(self, test):
+        """What the test had printed last."""
+        log = os.path.join(self.var, "log", test.name + ".log")
+        try:
+            with open(log, encoding="utf-8", errors="replace") as file:
+                return repr(file.read()[-200:])
+        except OSError:
+            return "(nothing printed)"
+
+
+def compare(expected, found):
+    """What is the first difference of two recorded outputs; empty when they are equal."""
+    with open(expected, encoding="utf-8", errors="replace") as one, open(found, encoding="utf-8", errors="replace") as other:
+        lines, others = one.read().splitlines(), other.read().splitlines()
+    for number, pair in enumerate(itertools.zip_longest(lines, others)):
+        if pair[0] != pair[1]:
+            statement = next((line for line in reversed(lines[:number]) if line.endswith(";")), "")
+            return f"behind {statement[-150:]!r}: expected {pair[0]!r:.300}, found {pair[1]!r:.300}"
+    return ""
+
+
+def first_difference(text):
+    """The first line that is otherwise, or the first error that the test did not expect."""
+    error = re.search(r"^mysqltest: (?!Result)(.*?)(?:\n\n|\nThe result from queries|\Z)", text, re.M | re.S)
+    if error:
+        words = " ".join(error.group(1).split())
+        told = words.rfind("' failed: ")
+        return words[:200] + " … " + words[told + 2:][:400] if told > 200 else words[:600]
+    expected, found = [], []
+    for line in text.split("@@", 2)[-1].splitlines()[1:]:
+        if line.startswith("-") and not found:
+            expected.append(line[1:])
+        elif line.startswith("+"):
+            found.append(line[1:])
+        elif expected or found:
+            break
+    if expected or found:
+        return f"expected {' / '.join(expected[:2])!r}, found {' / '.join(found[:2])!r}"[:600]
+    return text.strip()[-300:] or "ended without a word"
