@@ -1,0 +1,235 @@
+#!/usr/bin/python3
+"""Random statements through every node's MySQL listener and into a plain server: all that a client is told must be equal.
+
+A run is made of chapters, each with a database, a session and a seed of its own:
+  differential.py [--statements N] [--seed S]      a run, N statements on each node in all
+  differential.py --seed S --node N --chapter C    one chapter again; with --shrink only what its difference needs
+"""
+
+import argparse
+import os
+import re
+import sys
+import threading
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tools", "lib"))
+
+import servers  # noqa: E402
+import wire_client as wire  # noqa: E402
+from ddb_cluster import LONG, SLOW, Cluster, Failure, check, main, note, parallel  # noqa: E402
+from gateway import PASSWORD, PLAIN, USER, account  # noqa: E402
+from random_sql import Chapter  # noqa: E402
+
+CHAPTER_STATEMENTS = 250
+DIFFERENCES_SHOWN = 20
+
+
+def words():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--statements", type=int, default=100_000 if LONG else 3_000, help="on all nodes together")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--node", type=int, help="only this one")
+    parser.add_argument("--chapter", type=int, help="only this one")
+    parser.add_argument("--shrink", action="store_true", help="looks for the fewest statements that differ")
+    parser.add_argument("--print", action="store_true", help="prints the chapter's statements and answers")
+    return parser.parse_args()
+
+
+OPTIONS = words()
+
+
+def run(client, statement):
+    """The answer to one statement of a chapter."""
+    kind, text, parameters = statement
+    if kind == "text":
+        return client.query(text)
+    if kind == "init_db":
+        return client.simple(wire.INIT_DB, text.encode())
+    if kind == "ping":
+        return client.simple(wire.PING)
+    if kind == "field_list":
+        return client.field_list(text)
+    if kind == "reset":
+        return client.simple(wire.RESET_CONNECTION) + client.simple(wire.INIT_DB, text.encode())
+    if kind == "change_user":
+        return client.change_user(text)
+    number, out = client.prepare(text)
+    if number is not None:
+        for values in parameters:
+            out = out + client.execute(number, values)
+        client.close_statement(number)
+    return out
+
+
+class Pair:
+    """The same session on a node and on the plain server."""
+
+    def __init__(self, chapter, node, plain):
+        capabilities = (wire.FOUND_ROWS * chapter.found_rows | wire.DEPRECATE_EOF * chapter.deprecate_eof |
+                        wire.MULTI_STATEMENTS * chapter.multi)
+        self.clients = []
+        for host, port in (node, plain):
+            client = wire.Client(host, port, USER, PASSWORD, capabilities=capabilities, deadline_s=60 * SLOW)
+            self.clients.append(client)
+            for text in (f"DROP DATABASE IF EXISTS {chapter.database}", f"CREATE DATABASE {chapter.database}", f"USE {chapter.database}"):
+                answer = client.query(text)
+                check(answer[0][0] == "ok", f"{host}:{port}: {text}: {answer}")
+
+    def answers(self, statement):
+        out = []
+        for client in self.clients:
+            try:
+                out.append(run(client, statement))
+            except (OSError, ValueError) as error:
+                out.append([("broken", f"{type(error).__name__}: {error}")])
+        return out
+
+    def close(self):
+        for client in self.clients:
+            client.close()
+
+
+def comparable(statement, answer):
+    """What two servers must agree on."""
+    ordered = "ORDER BY" in statement[1]
+    out, rows, columns = [], [], []
+    for item in [*answer, ("nothing",)]:
+        if item[0] == "row":
+            rows.append(("row", [comparable_value(value, column) for value, column in zip(item[1], columns)]))
+            continue
+        out += rows if ordered else sorted(rows, key=repr)
+        rows, columns = [], item[1] if item[0] == "columns" else []
+        out.append(item)
+    return out[:-1]
+
+
+def comparable_value(value, column):
+    if isinstance(value, float) and column[7] == wire.FLOAT:
+        return f"{value:.6g}"  # known: FLOAT
+    if isinstance(value, bytes):
+        return re.sub(rb" AUTO_INCREMENT=\d+", b"", value)  # known: counters
+    return value
+
+
+def difference(statement, found, expected):
+    """Lines about where two answers part; nothing when they do not."""
+    found, expected = comparable(statement, found), comparable(statement, expected)
+    if found == expected:
+        return []
+    for i in range(max(len(found), len(expected))):
+        one = found[i] if i < len(found) else "nothing more"
+        other = expected[i] if i < len(expected) else "nothing more"
+        if one != other:
+            if one[0] == other[0] == "columns":
+                pairs = [pair for pair in zip(one[1], other[1]) if pair[0] != pair[1]] or [(one, other)]
+                one, other = pairs[0]
+            return [f"{statement[0]}: {statement[1]} {statement[2] or ''}", f"  node:  {str(one)[:600]}", f"  plain: {str(other)[:600]}"]
+    return []
+
+
+def play(chapter, statements, node, plain, stop):
+    """(number of statements that were compared, lines about the first difference)"""
+    pair = Pair(chapter, node, plain)
+    try:
+        for count, statement in enumerate(statements, 1):
+            if stop.is_set():
+                return count, []
+            found, expected = pair.answers(statement)
+            if OPTIONS.print:
+                note(f"{statement[1][:300]}\n      {str(found)[:300]}")
+            lines = difference(statement, found, expected)
+            if lines:
+                return count, lines
+        return len(statements), []
+    finally:
+        pair.close()
+
+
+def shrink(chapter, count, node, plain):
+    """The fewest of the chapter's first statements that still differ somewhere, by leaving out ever smaller pieces."""
+    statements, never = chapter.statements[:count], threading.Event()
+    size = len(statements) // 2
+    while size >= 1:
+        at = 0
+        while at < len(statements):
+            fewer = statements[:at] + statements[at + size:]
+            reached, lines = play(chapter, fewer, node, plain, never)
+            if lines:
+                statements = fewer[:reached]
+            else:
+                at += size
+        size //= 2
+    return statements
+
+
+class Plain:
+    """A server of its own that nothing replicates."""
+
+    def __init__(self, directory):
+        self.port, = servers.free_ports(1)
+        self.server = servers.Server(directory, dict(PLAIN, port=str(self.port), **{"bind-address": "127.0.0.1"}))
+
+    def __enter__(self):
+        self.server.install()
+        self.server.start()
+        self.server.wait_for("SELECT 1", "1", 60 * SLOW)
+        self.server.sql(";".join(account()))
+        return self
+
+    def __exit__(self, *_):
+        self.server.stop()
+
+
+class Campaign:
+    def __init__(self, cluster, plain):
+        self.cluster, self.plain = cluster, ("127.0.0.1", plain.port)
+        self.stop = threading.Event()
+        self.differences, self.lock = 0, threading.Lock()
+
+    def chapter(self, node, number):
+        chapter = Chapter(f"{OPTIONS.seed}.{node}.{number}", f"diff{node}", CHAPTER_STATEMENTS)
+        address = self.cluster.nodes[node]["address"], self.cluster.port + 2
+        count, lines = play(chapter, chapter.statements, address, self.plain, self.stop)
+        if lines:
+            if OPTIONS.shrink:
+                fewer = shrink(chapter, count, address, self.plain)
+                lines = ["with only"] + [f"    {kind}: {text} {parameters or ''}" for kind, text, parameters in fewer] + lines
+            self.report(node, number, count, lines)
+        return count
+
+    def report(self, node, number, count, lines):
+        with self.lock:
+            self.differences += 1
+            note("\n  ".join([f"DIFFERENCE at statement {count} of --seed {OPTIONS.seed} --node {node} --chapter {number}", *lines]))
+            if self.differences >= DIFFERENCES_SHOWN:
+                self.stop.set()
+
+    def node(self, node):
+        chapters = [OPTIONS.chapter] if OPTIONS.chapter is not None else range(10 ** 9)
+        wanted, count = OPTIONS.statements / len(self.cluster.nodes), 0
+        for number in chapters:
+            if count >= wanted or self.stop.is_set():
+                break
+            count += self.chapter(node, number)
+        return count
+
+
+def as_a_plain_server():
+    with Cluster() as cluster:
+        for statement in account():
+            cluster.sql(1, statement)
+        with Plain(os.path.join(cluster.base, "plain")) as plain:
+            campaign = Campaign(cluster, plain)
+            begin = time.monotonic()
+            nodes = [OPTIONS.node] if OPTIONS.node else list(cluster.nodes)
+            counts = parallel([lambda node=node: campaign.node(node) for node in nodes])
+            spent = time.monotonic() - begin
+        note(f"{sum(counts)} statements in {spent:.0f} s, seed {OPTIONS.seed}, coordinator {cluster.coordinator()}")
+        if campaign.differences:
+            raise Failure(f"{campaign.differences} answers differ from a plain server's")
+
+
+if __name__ == "__main__":
+    sys.argv[1:] = []
+    main(as_a_plain_server)
