@@ -9,6 +9,7 @@ A run is made of chapters, each with a database, a session and a seed of its own
 import argparse
 import os
 import re
+import signal
 import sys
 import threading
 import time
@@ -23,11 +24,20 @@ from random_sql import Chapter  # noqa: E402
 
 CHAPTER_STATEMENTS = 250
 DIFFERENCES_SHOWN = 20
+# What cannot be equal, and is therefore not compared, or not generated.
+KNOWN = {
+    "FLOAT": "binary rows are made of the text protocol's, which has six digits of a FLOAT",
+    "counters": "AUTO_INCREMENT= in SHOW CREATE TABLE may lag behind on a follower; rows carry their own numbers",
+    "refused": "XA, HANDLER, COMMIT RELEASE, CREATE EVENT are refused in words of ddb's own, LOCK TABLES does nothing",
+    "@@autocommit": "says 1 also under autocommit=0; the status flags, which drivers follow, are compared",
+    "plan": "row estimates and cardinalities come from each server's own samples",
+}
 
 
 def words():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--statements", type=int, default=100_000 if LONG else 3_000, help="on all nodes together")
+    parser.add_argument("--seconds", type=int, default=int((1800 if LONG else 150) * SLOW), help="ends sooner when they are over")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--node", type=int, help="only this one")
     parser.add_argument("--chapter", type=int, help="only this one")
@@ -106,9 +116,9 @@ def comparable(statement, answer):
 
 def comparable_value(value, column):
     if isinstance(value, float) and column[7] == wire.FLOAT:
-        return f"{value:.6g}"  # known: FLOAT
+        return f"{value:.6g}"  # KNOWN: FLOAT
     if isinstance(value, bytes):
-        return re.sub(rb" AUTO_INCREMENT=\d+", b"", value)  # known: counters
+        return re.sub(rb" AUTO_INCREMENT=\d+", b"", value)  # KNOWN: counters
     return value
 
 
@@ -134,7 +144,7 @@ def play(chapter, statements, node, plain, stop):
     try:
         for count, statement in enumerate(statements, 1):
             if stop.is_set():
-                return count, []
+                return count - 1, []
             found, expected = pair.answers(statement)
             if OPTIONS.print:
                 note(f"{statement[1][:300]}\n      {str(found)[:300]}")
@@ -185,6 +195,9 @@ class Campaign:
     def __init__(self, cluster, plain):
         self.cluster, self.plain = cluster, ("127.0.0.1", plain.port)
         self.stop = threading.Event()
+        self.timer = threading.Timer(OPTIONS.seconds, self.stop.set)
+        self.timer.daemon = True
+        self.timer.start()
         self.differences, self.lock = 0, threading.Lock()
 
     def chapter(self, node, number):
@@ -222,10 +235,16 @@ def as_a_plain_server():
         with Plain(os.path.join(cluster.base, "plain")) as plain:
             campaign = Campaign(cluster, plain)
             begin = time.monotonic()
+            # As the threads end by themselves, so does a run that is told to stop.
+            signal.signal(signal.SIGTERM, lambda *_: campaign.stop.set())
             nodes = [OPTIONS.node] if OPTIONS.node else list(cluster.nodes)
             counts = parallel([lambda node=node: campaign.node(node) for node in nodes])
+            campaign.timer.cancel()
             spent = time.monotonic() - begin
         note(f"{sum(counts)} statements in {spent:.0f} s, seed {OPTIONS.seed}, coordinator {cluster.coordinator()}")
+        for name, reason in KNOWN.items():
+            note(f"not compared: {name}: {reason}")
+        check(min(counts) > 0, f"statements compared on each node: {counts}")
         if campaign.differences:
             raise Failure(f"{campaign.differences} answers differ from a plain server's")
 

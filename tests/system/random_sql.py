@@ -51,7 +51,7 @@ WRONG = ["SELEC 1", "SELECT 1 FROM", "SELECT nothing FROM {t}", "SELECT * FROM n
          "SELECT id, COUNT(*) FROM {t} WHERE COUNT(*) > 1", "SELECT * FROM {t} GROUP BY nothing", "SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'mine', MYSQL_ERRNO = 5000",
          "RESIGNAL", "SELECT 1; SELECT 2", "DROP DATABASE nowhere", "CREATE DATABASE {d}", "CREATE INDEX i ON nothing (a)", "TRUNCATE nothing", "DO nothing",
          "INSERT INTO v1 VALUES (1)", "GET DIAGNOSTICS @n = NUMBER", "SELECT * FROM {t} LIMIT -1", "SELECT * FROM {t} LIMIT 'a'", "COMMIT AND NONSENSE",
-         "INSERT INTO {t} SELECT 1", "LOCK TABLES nothing READ", "SELECT COUNT(*) FROM mysql.nothing", "CREATE TABLE x (a NOTYPE)", "HANDLER nothing OPEN"]
+         "INSERT INTO {t} SELECT 1", "SELECT COUNT(*) FROM mysql.nothing", "CREATE TABLE x (a NOTYPE)"]
 STATE = ["SELECT ROW_COUNT()", "SELECT FOUND_ROWS()", "SELECT LAST_INSERT_ID()", "SHOW WARNINGS", "SHOW WARNINGS", "SHOW ERRORS", "SHOW COUNT(*) WARNINGS",
          "SELECT @@warning_count, @@error_count", "SHOW WARNINGS LIMIT 1", "SELECT @a, @b, @c", "SELECT @@last_insert_id, @@identity", "SELECT @@in_transaction",
          "GET DIAGNOSTICS @n = NUMBER, @r = ROW_COUNT", "SELECT @n, @r", "SELECT ROW_COUNT(), FOUND_ROWS(), LAST_INSERT_ID()"]
