@@ -93,6 +93,8 @@ using Message = std::variant<PeerMessage, SessionMessage, Announcement, Transfer
 [[nodiscard]] Result<Membership> decode_membership(std::string_view bytes);
 [[nodiscard]] std::string encode_statement(const StatementPayload& statement);
 [[nodiscard]] Result<StatementPayload> decode_statement(std::string_view bytes);
+[[nodiscard]] std::string encode_parts(const PartsRange& parts);
+[[nodiscard]] Result<PartsRange> decode_parts(std::string_view bytes);
 // Header of a state transfer, and what the journal keeps of it.
 [[nodiscard]] std::string encode_snapshot(const Snapshot& snapshot);
 [[nodiscard]] Result<Snapshot> decode_snapshot(std::string_view bytes);

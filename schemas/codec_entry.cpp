@@ -1,4 +1,4 @@
-// What the journal stores: entries, the bodies of membership and statement entries, snapshots.
+// What the journal stores: entries, the bodies of membership, statement and rows_end entries, snapshots.
 #include "schemas/wire_fields.hpp"
 
 namespace ddb {
@@ -30,6 +30,15 @@ std::string encode_statement(const StatementPayload& statement) {
 }
 Result<StatementPayload> decode_statement(std::string_view bytes) {
     return wire::read_all<StatementPayload>(bytes);
+}
+
+std::string encode_parts(const PartsRange& parts) {
+    std::string out;
+    wire::write_to(out, parts, nullptr);
+    return out;
+}
+Result<PartsRange> decode_parts(std::string_view bytes) {
+    return wire::read_all<PartsRange>(bytes);
 }
 
 std::string encode_snapshot(const Snapshot& snapshot) {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,8 +13,7 @@
 
 namespace ddb {
 
-// Largest payload of one log entry. A transaction beyond it is refused by the coordinator's server
-// (max_binlog_cache_size is set below it) before anything is proposed.
+// Largest payload of one log entry. The rows of a larger transaction travel in `rows_part` entries.
 inline constexpr std::size_t entry_payload_bytes_max = 64u << 20;
 
 // Immutable bytes with shared ownership; copying costs a reference count.
@@ -45,6 +45,11 @@ enum class EntryKind : std::uint8_t {
     membership = 4,  // payload = Membership
     marker = 5,      // global snapshot
     audit = 6,
+    // Some of the rows of a transaction too large for one entry; payload as of `rows`, without effect by itself. All of
+    // them come before, and in the epoch of, the entry of the same transaction that names them: a `rows_end`, or the
+    // `statement` of a CREATE … SELECT. Without that entry they are void.
+    rows_part = 7,
+    rows_end = 8,  // the transaction takes effect; payload = PartsRange
 };
 
 // What a client was told, or would have been told; remembered so that a retried request gets the first answer.
@@ -74,6 +79,15 @@ struct Entry {
 // Body of a `rows` entry: whole binary-log events as the server wrote them (Table_map and rows events, without the
 // events of ddb_meta), to be applied under the format description of the newest noop entry of the same epoch.
 // Kept as raw concatenated events; each event carries its own length in its header.
+
+// Where the parts of a transaction lie in the log: the `rows_part` entries with its id from `first` on, `count` of
+// them.
+struct PartsRange {
+    LogIndex first;
+    std::uint32_t count = 0;
+    friend bool operator==(const PartsRange&, const PartsRange&) = default;
+};
+
 // Body of a `statement` entry: msgpack of this struct.
 struct StatementPayload {
     std::string
@@ -81,7 +95,8 @@ struct StatementPayload {
     std::string sql;  // the text as the binary log shows it; empty when `events` tells everything
     std::string database;
     std::uint16_t expected_error = 0;
-    bool secret = false;  // carries a password: never into a log, trace or listing
+    bool secret = false;              // carries a password: never into a log, trace or listing
+    std::optional<PartsRange> parts;  // rows that follow those in `events`
 };
 
 // The members of the cluster. Kept sorted by id.

@@ -8,7 +8,7 @@ namespace ddb::wire {
 
 template <>
 struct EnumRange<EntryKind> {
-    static constexpr std::uint64_t min = 1, max = 6;
+    static constexpr std::uint64_t min = 1, max = 8;
 };
 template <>
 struct EnumRange<TransferPhase> {
@@ -82,10 +82,14 @@ void fields(A& a, typename A::template Ref<Membership> m) {
     a.record("membership", field("cluster", m.cluster), field("members", m.members, wire::members_max));
 }
 template <class A>
+void fields(A& a, typename A::template Ref<PartsRange> m) {
+    a.record("parts", field("first", m.first), field("count", m.count));
+}
+template <class A>
 void fields(A& a, typename A::template Ref<StatementPayload> m) {
     a.record("statement", field("events", m.events, entry_payload_bytes_max),
              field("sql", m.sql, entry_payload_bytes_max), field("database", m.database),
-             field("expected_error", m.expected_error), field("secret", m.secret));
+             field("expected_error", m.expected_error), field("secret", m.secret), field("parts", m.parts));
 }
 template <class A>
 void fields(A& a, typename A::template Ref<OutcomeRecord> m) {

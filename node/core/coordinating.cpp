@@ -259,7 +259,7 @@ void Core::Impl::update_keep_from() {
     for (const auto& [id, peer] : office.peers)
         if (is_voter(id) || now_ - peer.heard < learner_memory_ticks) least = std::min(least, peer.durable_applied);
     // A voter not heard since this tenure began counts with 0, so nothing is dropped that it might need.
-    office.keep_from = std::max(office.keep_from, next(least));
+    office.keep_from = std::max(office.keep_from, log_.needed_after(least));
     keep_from_ = std::max(keep_from_, office.keep_from);
 }
 

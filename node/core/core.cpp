@@ -403,9 +403,9 @@ void Core::Impl::truncate_log() {
         // needs a snapshot. A quarter goes at once, so that this is rare.
         from = std::max(std::min(from, keep_from_),
                         log_.newest_within(config_.kept_entries_hard_max / 4 * 3, config_.kept_bytes_hard_max / 4 * 3));
-        if (!rebuild_) from = std::min(from, next(local_.durable_applied));
+        if (!rebuild_) from = std::min(from, log_.needed_after(local_.durable_applied));
     } else {
-        from = std::min({from, keep_from_, next(local_.durable_applied), pinned_.value_or(from)});
+        from = std::min({from, keep_from_, log_.needed_after(local_.durable_applied), pinned_.value_or(from)});
     }
     from = std::min(from, next(rebuild_ ? std::min(decided_, journal_.durable()) : decided_reported_));
     const std::uint64_t worth_a_write = config_.kept_entries_max / 20 + 1;

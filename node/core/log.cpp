@@ -74,10 +74,38 @@ void Log::append(Entry entry) {
         DDB_ASSERT(membership.ok());
         memberships_.emplace_back(entry.id.index, std::move(*membership));
     }
+    note_parts(entry);
     payload_bytes_ += entry.payload.size();
     kept_bytes_ += entry.payload.size();
     sizes_.push_back(entry.payload.size());
     entries_.push_back(std::move(entry));
+}
+
+// Before the entry is appended.
+void Log::note_parts(const Entry& entry) {
+    const auto end = [&](const Parts& parts) { ended_parts_.push_back({parts.txn, parts.first, entry.id.index}); };
+    if (entry.id.epoch > last().epoch) {
+        for (const Parts& parts : open_parts_) end(parts);
+        open_parts_.clear();
+    }
+    if (entry.kind != EntryKind::rows_part && entry.kind != EntryKind::rows_end && entry.kind != EntryKind::statement)
+        return;
+    const auto open = std::find_if(open_parts_.begin(), open_parts_.end(),
+                                   [&](const Parts& parts) { return parts.txn == entry.txn; });
+    if (entry.kind == EntryKind::rows_part) {
+        if (open == open_parts_.end()) open_parts_.push_back({entry.txn, entry.id.index, {}});
+    } else if (open != open_parts_.end()) {
+        end(*open);
+        open_parts_.erase(open);
+    }
+}
+
+LogIndex Log::needed_after(LogIndex applied) const {
+    LogIndex needed = next(applied);
+    for (const Parts& parts : open_parts_) needed = std::min(needed, parts.first);
+    for (auto it = ended_parts_.rbegin(); it != ended_parts_.rend() && it->end > applied; ++it)
+        needed = std::min(needed, it->first);
+    return needed;
 }
 
 void Log::truncate_after(LogIndex index) {
@@ -89,6 +117,9 @@ void Log::truncate_after(LogIndex index) {
         entries_.pop_back();
     }
     while (!memberships_.empty() && memberships_.back().first > index) memberships_.pop_back();
+    for (; !ended_parts_.empty() && ended_parts_.back().end > index; ended_parts_.pop_back())
+        open_parts_.push_back({ended_parts_.back().txn, ended_parts_.back().first, {}});
+    std::erase_if(open_parts_, [&](const Parts& parts) { return parts.first > index; });
     payloads_from_ = std::min(payloads_from_, next(last().index));
 }
 
@@ -105,6 +136,7 @@ void Log::drop_before(LogIndex index) {
     const auto kept = std::find_if(memberships_.begin(), memberships_.end(),
                                    [this](const auto& known) { return known.first > base_.index; });
     if (kept != memberships_.begin()) base_membership_ = std::prev(kept)->second;
+    while (!ended_parts_.empty() && ended_parts_.front().end < index) ended_parts_.pop_front();
     memberships_.erase(memberships_.begin(), kept);
     payloads_from_ = std::max(payloads_from_, next(base_.index));
 }

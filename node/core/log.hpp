@@ -48,6 +48,9 @@ class Log {
 
     // Payloads of all kept entries, in memory or not.
     [[nodiscard]] std::uint64_t kept_bytes() const { return kept_bytes_; }
+    // First entry that a server which has applied everything up to `applied` still needs: the one behind it, or the
+    // first part of a transaction that takes effect, or may yet, behind it.
+    [[nodiscard]] LogIndex needed_after(LogIndex applied) const;
     // Oldest entry that may stay when at most that much is kept.
     [[nodiscard]] LogIndex newest_within(std::size_t entries_max, std::uint64_t bytes_max) const;
 
@@ -60,6 +63,14 @@ class Log {
     [[nodiscard]] const std::optional<Membership>& base_membership() const { return base_membership_; }
 
   private:
+    // Transactions that came in parts.
+    struct Parts {
+        TxnId txn;
+        LogIndex first;
+        LogIndex end;  // the entry that let them take effect, or the first of a newer epoch, which made them void
+    };
+    void note_parts(const Entry& entry);
+
     EntryId base_;
     Digest base_digest_;
     std::optional<Membership> base_membership_;
@@ -69,6 +80,8 @@ class Log {
     std::deque<std::uint64_t> sizes_;  // of the payloads of entries_, also where they are not in memory
     std::uint64_t kept_bytes_ = 0;
     std::vector<std::pair<LogIndex, Membership>> memberships_;  // above the base, ascending
+    std::vector<Parts> open_parts_;                             // without an end yet, all of the newest epoch
+    std::deque<Parts> ended_parts_;                             // ascending by `end`, which is kept
 };
 
 }  // namespace ddb::core

@@ -29,7 +29,7 @@ void Outcomes::remember(OutcomeRecord record) {
 }
 
 void Outcomes::record(const Entry& entry) {
-    if (!entry.txn && !entry.session) return;
+    if ((!entry.txn && !entry.session) || entry.kind == EntryKind::rows_part) return;
     if (floor_.value > 0 && uncertain_ < order_slack) {
         ++uncertain_;
         forgotten_ = std::max(forgotten_, entry.txn);

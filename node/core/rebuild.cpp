@@ -167,6 +167,8 @@ std::optional<NodeId> Core::Impl::choose_donor(NodeId asker, NodeId avoid) const
 
 std::optional<Snapshot> Core::Impl::snapshot(LogIndex at) const {
     if (rebuild_ || at < log_.base().index || at > decided_ || log_.membership_at(at) == nullptr) return std::nullopt;
+    // A log that begins behind `at` would lack parts of a transaction that takes effect there.
+    if (log_.needed_after(at) <= at) return std::nullopt;
     Snapshot snapshot;
     snapshot.last = log_.id_at(at);
     snapshot.digest = log_.digest_at(at);

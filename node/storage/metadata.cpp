@@ -23,7 +23,10 @@ const char* name_of(EntryKind kind) {
         case EntryKind::noop:
             return "noop";
         case EntryKind::rows:
+        case EntryKind::rows_end:
             return "rows";
+        case EntryKind::rows_part:
+            return "part";
         case EntryKind::statement:
             return "statement";
         case EntryKind::membership:

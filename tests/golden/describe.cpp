@@ -32,6 +32,10 @@ const char* name(EntryKind kind) {
             return "marker";
         case EntryKind::audit:
             return "audit";
+        case EntryKind::rows_part:
+            return "part";
+        case EntryKind::rows_end:
+            return "end of parts";
     }
     return "?";
 }

@@ -28,6 +28,7 @@
 //   pin A INDEX | unpin A
 //   tick N                           N ticks of every node
 //   fill A N                         N proposals at once
+//   part A COUNTER | end A COUNTER   a part of that transaction | what lets it take effect
 //   mute COMMAND                     without its output
 //   propose A TEXT | read A | quiesced A yes|no | stepdown A | outcome A EPOCH COUNTER
 //   status | members                 `members` with the list and the first entry of the journal
@@ -205,10 +206,13 @@ void Script::propose(Node& node, const std::string& text) {
     Entry entry;
     entry.kind = EntryKind::rows;
     entry.payload = Payload(text);
-    const std::uint64_t token = node.next_token++;
-    const Epoch epoch = node.core->status().epoch;
-    entry.txn = TxnId{epoch, token};
-    node.core->step(core::Propose{ProposalToken{token}, epoch, std::move(entry)});
+    entry.txn = TxnId{node.core->status().epoch, node.next_token};
+    propose(node, std::move(entry));
+}
+
+void Script::propose(Node& node, Entry entry) {
+    const ProposalToken token{node.next_token++};
+    node.core->step(core::Propose{token, entry.txn.epoch, std::move(entry)});
 }
 
 core::RecoveredState Script::recover(const simulator::JournalImage& journal) {
@@ -285,6 +289,13 @@ bool Script::inputs(const std::string& verb, Words& words) {
         std::uint64_t count = 0;
         words >> count;
         while (count-- > 0) propose(node, "fill");
+    } else if (verb == "part" || verb == "end") {
+        Node& node = node_of(words);
+        Entry entry;
+        entry.kind = verb == "part" ? EntryKind::rows_part : EntryKind::rows_end;
+        entry.txn.epoch = node.core->status().epoch;
+        words >> entry.txn.counter;
+        propose(node, std::move(entry));
     } else if (verb == "read") {
         Node& node = node_of(words);
         node.core->step(core::ReadIndexQuery{ReadToken{node.next_token++}});

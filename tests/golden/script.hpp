@@ -55,6 +55,7 @@ class Script {
     void set_log(Node& node, Words& words);
     void start(Node& node);
     static void propose(Node& node, const std::string& text);
+    static void propose(Node& node, Entry entry);
     void tick(std::uint64_t count);
     void complete(Node& node, Words& words);
     void deliver(Words& words, bool keep);

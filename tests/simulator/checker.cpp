@@ -177,7 +177,7 @@ void Checker::one_decided(Voter node, EntryId id, const Holders& holders) {
         membership_at_ = id.index;
         ++changes_;
     }
-    if (entry.txn) {
+    if (entry.txn && entry.kind != EntryKind::rows_part) {
         require(decided_txns_.try_emplace(entry.txn, id).second, node, "a transaction was decided twice");
         require(!failed_txns_.contains(entry.txn), node,
                 "decided " + name(id) + " of a transaction reported as failed");

@@ -1,14 +1,17 @@
 #include "tests/simulator/clients.hpp"
 
+#include "schemas/codec.hpp"
 #include "tests/simulator/world.hpp"
 
 namespace ddb::simulator {
 
 namespace {
-constexpr double odd_choice = 0.1;     // a client asks whoever answers, not only who serves
-constexpr double same_again = 0.3;     // or the one it asked before
-constexpr double gives_up = 0.3;       // after a definite failure
-constexpr double asks_the_fate = 0.3;  // instead of sending the request again
+constexpr double odd_choice = 0.1;                           // a client asks whoever answers, not only who serves
+constexpr double same_again = 0.3;                           // or the one it asked before
+constexpr double gives_up = 0.3;                             // after a definite failure
+constexpr double asks_the_fate = 0.3;                        // instead of sending the request again
+constexpr double is_large = 0.1;                             // a transaction that comes in parts
+constexpr std::uint64_t part_mark = std::uint64_t{1} << 63;  // in the token of a part
 }  // namespace
 
 Clients::Clients(World& world, std::size_t count, double eagerness)
@@ -25,7 +28,7 @@ bool Clients::idle() const {
 
 void Clients::step(bool open) {
     for (Host& host : world_.hosts())
-        if (host.serving && host.awake(world_.now_ms())) start_absent(host);
+        if (host.serving && host.awake(world_.now_ms())) go_on(host);
     for (std::size_t number = 0; number < clients_.size(); ++number) {
         Client& client = clients_[number];
         if (client.at) {
@@ -92,25 +95,42 @@ void Clients::attempt(std::size_t number) {
 // Only under the office in which the look-up found nothing; under another one it would have to be made again.
 void Clients::run(Host& host, std::uint64_t token) {
     Job& job = host.jobs.at(token);
-    job.phase = Job::Phase::proposed;
     job.txn = TxnId{host.office, next_txn_++};
+    if (world_.dice().chance(is_large)) job.parts_left = static_cast<std::uint32_t>(world_.dice().between(1, 4));
+    propose(host, token);
+}
+
+// One part after another, each in a step of its own, so that other entries come between them; then what lets them take
+// effect.
+void Clients::propose(Host& host, std::uint64_t token) {
+    Job& job = host.jobs.at(token);
+    if (job.parts_left > 0) {
+        job.phase = Job::Phase::parts;
+        Entry part;
+        part.kind = EntryKind::rows_part;
+        part.txn = job.txn;
+        part.payload = Payload("part " + std::to_string(job.parts_left) + " of " + std::to_string(job.txn.counter));
+        return world_.feed(host, core::Propose{ProposalToken{token | part_mark}, job.epoch, std::move(part)});
+    }
+    job.phase = Job::Phase::proposed;
     const Client& client = clients_[job.client];
     Entry entry;
-    entry.kind = EntryKind::rows;
+    entry.kind = job.parts.count > 0 ? EntryKind::rows_end : EntryKind::rows;
     entry.txn = job.txn;
     entry.session = client.session;
     entry.request = job.request;
-    entry.payload = Payload("write " + std::to_string(job.txn.counter));
+    entry.payload = Payload(job.parts.count > 0 ? encode_parts(job.parts) : "write " + std::to_string(job.txn.counter));
     world_.feed(host, core::Propose{ProposalToken{token}, job.epoch, std::move(entry)});
 }
 
-void Clients::start_absent(Host& host) {
+void Clients::go_on(Host& host) {
     std::vector<std::uint64_t> ready;
     for (const auto& [token, job] : host.jobs)
-        if (job.phase == Job::Phase::absent) ready.push_back(token);
+        if (job.phase == Job::Phase::absent || job.phase == Job::Phase::parts) ready.push_back(token);
     for (const std::uint64_t token : ready) {
         const auto job = host.jobs.find(token);
-        if (job != host.jobs.end() && host.core) run(host, token);
+        if (job == host.jobs.end() || !host.core) continue;
+        job->second.phase == Job::Phase::absent ? run(host, token) : propose(host, token);
     }
 }
 
@@ -120,7 +140,7 @@ void Clients::leave(Client& client) {
     if (found != client.at->jobs.end()) {
         Job& job = found->second;
         job.attached = false;
-        if (job.phase == Job::Phase::proposed || job.phase == Job::Phase::accepted) {
+        if (job.phase != Job::Phase::asking && job.phase != Job::Phase::absent) {
             client.unknown = true;
         } else {
             client.at->jobs.erase(found);
@@ -154,16 +174,32 @@ Clients::Client* Clients::attached(Host& host, std::uint64_t token, const Job& j
 }
 
 void Clients::on(Host& host, const core::ProposalAccepted& accepted) {
+    if ((accepted.token.value & part_mark) != 0) {
+        const auto found = host.jobs.find(accepted.token.value & ~part_mark);
+        if (found == host.jobs.end()) return;  // lost in a crash
+        Job& job = found->second;
+        if (job.parts.count++ == 0) job.parts.first = accepted.id.index;
+        --job.parts_left;
+        return;
+    }
     Job& job = host.jobs.at(accepted.token.value);
     job.phase = Job::Phase::accepted;
     job.index = accepted.id.index;
 }
 
 void Clients::on(Host& host, const core::ProposalRefused& refused) {
-    const Job job = host.jobs.at(refused.token.value);
-    host.jobs.erase(refused.token.value);
+    const std::uint64_t token = refused.token.value & ~part_mark;
+    const auto found = host.jobs.find(token);
+    if (found == host.jobs.end()) return;  // lost in a crash
+    if (found->second.parts.count > 0 && host.serving && host.office == found->second.epoch) {
+        // What has begun is finished within the tenure, or parts without an end would hold every log.
+        found->second.phase = Job::Phase::parts;
+        return;
+    }
+    const Job job = found->second;
+    host.jobs.erase(found);
     world_.checker().failed(job.txn);
-    Client* client = attached(host, refused.token.value, job);
+    Client* client = attached(host, token, job);
     if (!client) return;
     if (!client->unknown && world_.dice().chance(gives_up)) {
         world_.checker().failed(client->session, client->request);
@@ -173,6 +209,7 @@ void Clients::on(Host& host, const core::ProposalRefused& refused) {
 }
 
 void Clients::on(Host& host, const core::ProposalUnknown& unknown) {
+    if ((unknown.token.value & part_mark) != 0) return;  // what lets it take effect is told apart
     const Job job = host.jobs.at(unknown.token.value);
     host.jobs.erase(unknown.token.value);
     Client* client = attached(host, unknown.token.value, job);
@@ -227,7 +264,7 @@ void Clients::on_crash(Host& host) {
     for (const auto& [token, job] : host.jobs) {
         Client* client = attached(host, token, job);
         if (!client) continue;
-        if (job.phase == Job::Phase::proposed || job.phase == Job::Phase::accepted) client->unknown = true;
+        if (job.phase != Job::Phase::asking && job.phase != Job::Phase::absent) client->unknown = true;
         again(*client);
     }
     host.jobs.clear();

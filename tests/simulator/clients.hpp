@@ -52,11 +52,12 @@ class Clients {
     void attempt(std::size_t number);
     [[nodiscard]] Host* choose(const Client& client);
     void run(Host& host, std::uint64_t token);
+    void propose(Host& host, std::uint64_t token);
     void leave(Client& client);
     void again(Client& client);
     void finish(Client& client);
     void acknowledge(Client& client, EntryId id);
-    void start_absent(Host& host);
+    void go_on(Host& host);
     [[nodiscard]] Client* attached(Host& host, std::uint64_t token, const Job& job);
 
     World& world_;

@@ -16,15 +16,17 @@ namespace ddb::simulator {
 
 // A client's request while this host works on it.
 struct Job {
-    enum class Phase { asking, absent, proposed, accepted };
+    enum class Phase { asking, absent, parts, proposed, accepted };
     std::size_t client = 0;
     RequestNumber request;
     Phase phase = Phase::asking;
-    Epoch epoch;            // of the office it runs under
-    TxnId txn;              // from `proposed` on
-    LogIndex index;         // from `accepted` on
-    bool attached = true;   // the client still waits for it here
-    bool only_ask = false;  // the client wants to know the request's fate and not to run it again
+    Epoch epoch;                   // of the office it runs under
+    TxnId txn;                     // from `proposed` on
+    LogIndex index;                // from `accepted` on
+    std::uint32_t parts_left = 0;  // to be proposed before the entry that makes them count
+    PartsRange parts;              // those that have their place in the log
+    bool attached = true;          // the client still waits for it here
+    bool only_ask = false;         // the client wants to know the request's fate and not to run it again
 };
 
 struct Host {

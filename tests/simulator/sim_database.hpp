@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "schemas/entry.hpp"
+#include "tests/simulator/sim_journal.hpp"
 
 namespace ddb::simulator {
 
@@ -14,7 +15,8 @@ class SimDatabase {
     [[nodiscard]] LogIndex durable() const { return durable_.position; }
     [[nodiscard]] std::uint64_t content() const { return newest_.content; }
 
-    void apply(const Entry& entry);
+    // False: the journal does not hold what the entry refers to.
+    [[nodiscard]] bool apply(const Entry& entry, const JournalImage& journal);
     void flush() { durable_ = newest_; }
     void crash() { newest_ = durable_; }
     void wipe() { newest_ = durable_ = State{}; }

@@ -435,7 +435,8 @@ void World::move_database(Host& host) {
     while (host.database.applied().value < up_to) {
         const Entry* entry = host.journal.durable().find(next(host.database.applied()));
         if (!entry) throw Violation(host.label() + ": an entry to be applied is not in the journal any more");
-        host.database.apply(*entry);
+        if (!host.database.apply(*entry, host.journal.durable()))
+            throw Violation(host.label() + ": parts of " + name(entry->id) + " are not in the journal any more");
         checker_.applied(host.voter, entry->id, host.database.content());
     }
     if (dice_.chance(0.3)) host.database.flush();

@@ -45,7 +45,7 @@ inline Membership membership() {
             {{{NodeId{1}, Incarnation{11}}, false, "10.0.0.1:6000"}, {{NodeId{65535}, Incarnation{22}}, true, ""}}};
 }
 inline StatementPayload statement() {
-    return {"events", "CREATE TABLE t (a INT)", "db", 1050, true};
+    return {"events", "CREATE TABLE t (a INT)", "db", 1050, true, PartsRange{LogIndex{7}, 3}};
 }
 
 inline Snapshot snapshot() {
