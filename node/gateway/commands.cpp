@@ -148,9 +148,12 @@ void Conversation::on_change_user(std::string_view payload) {
     reauthenticating_ = true;
     credentials_.user = std::move(change->user);
     credentials_.database = std::move(change->database);
+    if (change->charset != 0) credentials_.collation = change->charset;
     token_ = std::move(change->auth);
     const bool other_plugin = !change->plugin.empty() && change->plugin != native_plugin;
-    if (other_plugin || (!token_.empty() && token_.size() != scramble_bytes)) {
+    // Some clients say nothing until they are asked, as some servers do in any case.
+    const bool silent = token_.empty() && (capabilities_ & capability::plugin_auth) != 0;
+    if (other_plugin || silent || (!token_.empty() && token_.size() != scramble_bytes)) {
         state_ = State::switching;
         challenge_ = host_.new_challenge();
         return put(encode_auth_switch(native_plugin, challenge_));

@@ -22,49 +22,6 @@ constexpr std::uint32_t offered_capabilities =
     capability::connect_attrs | capability::plugin_auth_lenenc | capability::session_track | capability::deprecate_eof |
     capability::long_password;
 
-// Of the collation ids clients send at login; what is utf8 in any form needs nothing.
-std::string charset_of(std::uint8_t collation) {
-    switch (collation) {
-        case 8:
-        case 5:
-        case 15:
-        case 31:
-        case 47:
-        case 48:
-        case 49:
-        case 94:
-            return "latin1";
-        case 11:
-        case 65:
-            return "ascii";
-        case 63:
-            return "binary";
-        case 9:
-        case 2:
-        case 21:
-        case 27:
-        case 77:
-            return "latin2";
-        case 51:
-        case 50:
-        case 52:
-        case 14:
-        case 23:
-            return "cp1251";
-        case 13:
-        case 88:
-            return "sjis";
-        case 28:
-        case 87:
-            return "gbk";
-        case 1:
-        case 84:
-            return "big5";
-        default:
-            return "";
-    }
-}
-
 }  // namespace
 
 Error mysql_error_of(Error error) {
@@ -172,7 +129,7 @@ void Conversation::on_hello(std::string_view payload) {
     }
     capabilities_ = hello->capabilities & offered_;
     multi_statements_ = (capabilities_ & capability::multi_statements) != 0;
-    credentials_ = {std::move(hello->user), "", std::move(hello->database), "", charset_of(hello->charset)};
+    credentials_ = {std::move(hello->user), "", std::move(hello->database), "", hello->charset};
     const auto program = hello->attributes.find("program_name");
     const auto client = hello->attributes.find("_client_name");
     credentials_.program = program != hello->attributes.end()  ? program->second
@@ -238,6 +195,7 @@ void Conversation::open_session() {
     open.password = credentials_.password;
     open.database = credentials_.database;
     open.client = credentials_.program;
+    open.collation = credentials_.collation;
     open.found_rows = (capabilities_ & capability::found_rows) != 0;
     host_.send(std::move(open));
 }
@@ -246,7 +204,6 @@ void Conversation::on_opened(const SessionOpened& opened) {
     if (state_ != State::opening || opened.session != session_) return;
     if (!opened.accepted) return refuse(mysql_error_of(opened.error));
     reader_.set_limit(limits_.packet_bytes_max);
-    if (!credentials_.charset.empty()) return execute(Answer::ok_only, "SET NAMES " + credentials_.charset);
     put_ok();
     finish();
 }

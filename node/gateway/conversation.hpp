@@ -91,7 +91,7 @@ class Conversation {
         std::string password;  // as OpenSession wants it
         std::string database;
         std::string program;
-        std::string charset;  // to set first; empty: utf8mb4
+        std::uint16_t collation = 0;
     };
 
     // conversation.cpp

@@ -14,7 +14,7 @@ constexpr std::uint16_t of_a_result = status_more_results | status_cursor_exists
 Column parameter_column() {
     Column column;
     column.name = "?";
-    column.type = 253;  // VAR_STRING: a server does not know more either
+    column.type = 6;  // NULL: a server does not know more either
     column.charset = 63;
     column.flags = 128;
     return column;
@@ -84,10 +84,6 @@ void Conversation::on_result_end(ResultEnd end) {
     if (running_->answer == Answer::describe) return answer_describe(end);
     if (end.error) {
         put_error(*end.error);
-        if (!logged_in()) {
-            state_ = State::closing;
-            return;
-        }
         return finish();
     }
     if (running_->answer == Answer::field_list) return end_field_list(end);

@@ -404,7 +404,8 @@ std::string LocalDatabase::Impl::cluster() const {
 }
 
 Result<std::unique_ptr<Connection>> LocalDatabase::Impl::connect(const std::string& user, const std::string& password,
-                                                                 const std::string& database, bool found_rows) const {
+                                                                 const std::string& database,
+                                                                 const LoginOptions& login) const {
     if (user == options_.service_user) {
         return Error{ErrorCode::refused, "Access denied: this account belongs to the ddb node", 1045, "28000"};
     }
@@ -418,7 +419,7 @@ Result<std::unique_ptr<Connection>> LocalDatabase::Impl::connect(const std::stri
     options.user = user;
     options.password = password;
     options.database = database;
-    options.found_rows = found_rows;
+    options.login = login;
     auto connection = Connection::open(options);
     if (!connection.ok()) return connection;
     const int wait_s = std::max(1, options_.lock_wait_ms / 1000);

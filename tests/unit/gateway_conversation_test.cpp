@@ -83,14 +83,14 @@ class Client {
         sequence = 0;
         give(payload);
     }
-    void hello(const std::string& token, std::uint32_t more = 0) {
+    void hello(const std::string& token, std::uint32_t more = 0, std::uint8_t collation = 45) {
         std::string out;
         put_int(out,
                 capability::protocol_41 | capability::secure_connection | capability::plugin_auth |
                     capability::connect_with_db | capability::session_track | more,
                 4);
         put_int(out, 1u << 24, 4);
-        put_int(out, 45, 1);
+        put_int(out, collation, 1);
         out.append(23, '\0');
         out += std::string("user") + '\0';
         out.push_back(static_cast<char>(token.size()));
@@ -148,6 +148,21 @@ TEST_CASE("a client proves its password and the session opens with SHA1 of it") 
     client.conversation.on_session(opened);
     CHECK(client.take()[0] == '\0');
     CHECK(client.conversation.logged_in());
+}
+
+TEST_CASE("the collation that a client chose at its login goes along to every session of the connection") {
+    Client client;
+    client.hello("", 0, 46);
+    CHECK(client.engine.last<OpenSession>().collation == 46);
+    SessionOpened opened;
+    opened.session = client.engine.last<OpenSession>().session;
+    opened.accepted = true;
+    client.conversation.on_session(opened);
+    CHECK(client.take()[0] == '\0');
+    CHECK(client.conversation.logged_in());
+    client.command("\x1f");  // COM_RESET_CONNECTION
+    CHECK(client.engine.last<OpenSession>().session != opened.session);
+    CHECK(client.engine.last<OpenSession>().collation == 46);
 }
 
 TEST_CASE("a wrong password is asked for again a few times, then refused") {
