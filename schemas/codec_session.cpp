@@ -7,7 +7,7 @@ template <class A>
 void fields(A& a, typename A::template Ref<OpenSession> m) {
     a.record("open_session", field("session", m.session), field("user", m.user),
              field("password", m.password, wire::password_bytes_max), field("database", m.database),
-             field("client", m.client), field("found_rows", m.found_rows));
+             field("client", m.client), field("found_rows", m.found_rows), field("collation", m.collation));
 }
 template <class A>
 void fields(A& a, typename A::template Ref<SessionOpened> m) {

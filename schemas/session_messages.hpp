@@ -32,8 +32,9 @@ struct OpenSession {
     std::string user;
     std::string password;  // only ever on CURVE-encrypted sockets; never logged
     std::string database;
-    std::string client;       // program name and version, for the log
-    bool found_rows = false;  // affected rows count those that were found, not those that changed
+    std::string client;           // program name and version, for the log
+    bool found_rows = false;      // affected rows count those that were found, not those that changed
+    std::uint16_t collation = 0;  // MariaDB's number of the one to start with; 0: utf8mb4
 };
 struct SessionOpened {
     SessionId session;

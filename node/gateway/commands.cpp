@@ -3,7 +3,6 @@
 #include <utility>
 
 #include "node/gateway/conversation.hpp"
-#include "node/gateway/login_charset.hpp"
 #include "node/gateway/multi_statement.hpp"
 #include "node/gateway/prepared_statement.hpp"
 #include "node/gateway/statements.hpp"
@@ -169,10 +168,10 @@ void Conversation::on_change_user(std::string_view payload) {
     prepared_bytes_ = 0;
     last_prepared_ = 0;
     login_ms_ = now_ms_;
-    if (change->charset != 0) credentials_.charset = login_charset(change->charset);
+    if (change->charset != 0) credentials_.collation = change->charset;
     credentials_.user = std::move(change->user);
     credentials_.database = std::move(change->database);
-    prove_identity(std::move(change->auth), change->plugin);
+    prove_identity(std::move(change->auth), change->plugin, true);
 }
 
 void Conversation::on_reset_connection() {

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "node/gateway/login_charset.hpp"
 #include "node/gateway/prepared_statement.hpp"
 #include "node/storage/native_password.hpp"
 
@@ -144,13 +143,13 @@ void Conversation::on_hello(std::string_view payload) {
     }
     capabilities_ = hello->capabilities & offered_;
     multi_statements_ = (capabilities_ & capability::multi_statements) != 0;
-    credentials_ = {std::move(hello->user), "", std::move(hello->database), "", login_charset(hello->charset)};
+    credentials_ = {std::move(hello->user), "", std::move(hello->database), "", hello->charset};
     const auto program = hello->attributes.find("program_name");
     const auto client = hello->attributes.find("_client_name");
     credentials_.program = program != hello->attributes.end()  ? program->second
                            : client != hello->attributes.end() ? client->second
                                                                : "mysql client";
-    prove_identity(std::move(hello->auth), hello->plugin);
+    prove_identity(std::move(hello->auth), hello->plugin, false);
 }
 
 void Conversation::secured() {
@@ -159,10 +158,12 @@ void Conversation::secured() {
     state_ = State::greeting;
 }
 
-void Conversation::prove_identity(std::string token, const std::string& plugin) {
+void Conversation::prove_identity(std::string token, const std::string& plugin, bool anew) {
     token_ = std::move(token);
     const bool other_plugin = !plugin.empty() && plugin != native_plugin;
-    if (other_plugin || (!token_.empty() && token_.size() != scramble_bytes)) {
+    // Some clients say nothing at a change of user until they are asked, as some servers do in any case.
+    const bool silent = anew && token_.empty() && (capabilities_ & capability::plugin_auth) != 0;
+    if (other_plugin || silent || (!token_.empty() && token_.size() != scramble_bytes)) {
         state_ = State::switching;
         challenge_ = host_.new_challenge();
         return put(encode_auth_switch(native_plugin, challenge_));
@@ -220,6 +221,7 @@ void Conversation::open_session() {
     open.password = credentials_.password;
     open.database = credentials_.database;
     open.client = credentials_.program;
+    open.collation = credentials_.collation;
     open.found_rows = (capabilities_ & capability::found_rows) != 0;
     host_.send(std::move(open));
 }
@@ -228,19 +230,11 @@ void Conversation::on_opened(const SessionOpened& opened) {
     if (state_ != State::opening || opened.session != session_) return;
     if (!opened.accepted) return refuse(mysql_error_of(opened.error));
     reader_.set_limit(limits_.packet_bytes_max);
-    std::deque<std::string> first;
-    if (!credentials_.charset.empty()) first.push_back("SET NAMES " + credentials_.charset);
     if ((capabilities_ & capability::ignore_space) != 0) {
-        first.emplace_back("SET sql_mode = CONCAT(@@sql_mode, ',IGNORE_SPACE')");
+        return execute(Answer::login, "SET sql_mode = CONCAT(@@sql_mode, ',IGNORE_SPACE')");
     }
-    if (first.empty()) {
-        put_ok();
-        return finish();
-    }
-    std::string now = std::move(first.front());
-    first.pop_front();
-    execute(Answer::login, std::move(now));
-    running_->statements = std::move(first);
+    put_ok();
+    finish();
 }
 
 void Conversation::refuse(const Error& error) {

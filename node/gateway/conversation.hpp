@@ -106,7 +106,7 @@ class Conversation {
         std::string password;  // as OpenSession wants it
         std::string database;
         std::string program;
-        std::string charset;  // to set first; empty: utf8mb4
+        std::uint16_t collation = 0;
     };
     [[nodiscard]] bool listens() const {
         return state_ == State::greeting || state_ == State::switching || state_ == State::idle;
@@ -118,7 +118,7 @@ class Conversation {
     void on_payload(std::string payload);
     void on_hello(std::string_view payload);
     void on_switched(std::string_view payload);
-    void prove_identity(std::string token, const std::string& plugin);
+    void prove_identity(std::string token, const std::string& plugin, bool anew);
     void check_account();
     void log_in(std::string password);
     void open_session();

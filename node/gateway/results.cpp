@@ -14,7 +14,7 @@ constexpr std::uint16_t of_a_result = status_more_results | status_cursor_exists
 Column parameter_column() {
     Column column;
     column.name = "?";
-    column.type = 253;  // VAR_STRING: a server does not know more either
+    column.type = 6;  // NULL: a server does not know more either
     column.charset = 63;
     column.flags = 128;
     return column;

@@ -61,8 +61,7 @@ void BackSession::dispatch() {
             dispatch_set();
             return;
         case StatementKind::set_transaction:
-            if (!txn_.active && statement.read_only_default) next_read_only_ = *statement.read_only_default;
-            run_outside();
+            dispatch_set_transaction();
             return;
         case StatementKind::diagnostics:
             dispatch_diagnostics();
@@ -72,6 +71,7 @@ void BackSession::dispatch() {
             run_outside();
             return;
         case StatementKind::savepoint:
+            if (!txn_.open && !autocommit_) open_transaction(false);
             txn_.open ? run_inside() : run_outside();
             return;
         case StatementKind::temporary_table:
@@ -90,6 +90,18 @@ void BackSession::dispatch() {
     }
 }
 
+void BackSession::dispatch_set_transaction() {
+    // Of one that has begun on the server, the server itself says so.
+    if (txn_.open && !txn_.active && autocommit_) {
+        finish_error(Error{ErrorCode::sql,
+                           "Transaction characteristics can't be changed while a transaction is in progress", 1568,
+                           "25001"});
+        return;
+    }
+    if (!txn_.active && active_->statement.read_only_default) next_read_only_ = *active_->statement.read_only_default;
+    run_outside();
+}
+
 void BackSession::dispatch_set() {
     const Classified& statement = active_->statement;
     if (!statement.autocommit) {
@@ -101,7 +113,8 @@ void BackSession::dispatch_set() {
         }
         return;
     }
-    if (*statement.autocommit && txn_.open) {
+    const bool switched_on = *statement.autocommit && !autocommit_;  // else it leaves an open transaction alone
+    if (switched_on && txn_.open) {
         commit_then([this] { run_outside(); }, false);
     } else if (txn_.active) {
         autocommit_ =
@@ -140,9 +153,9 @@ void BackSession::dispatch_end_of_transaction() {
         finish_error(rolled_back("transaction rolled back: the coordinator changed before it was committed"));
         return;
     }
-    const auto after = [this] {
+    const auto after = [this, read_only = txn_.read_only] {
         if (active_->statement.chain) {
-            open_transaction(false);
+            open_transaction(read_only);
         }
         finish_ok();
     };
@@ -218,8 +231,15 @@ void BackSession::dispatch_diagnostics() {
     send_kept();
 }
 
+// Ends an open transaction, but not when it is no statement at all: that the server says when it only looks at it.
 void BackSession::dispatch_definition() {
-    commit_then([this] { run_as_definition(); }, false);
+    if (!txn_.open) {
+        run_as_definition();
+        return;
+    }
+    StatementJob job = make_job();
+    job.describe = true;
+    start_job(run_plain, std::move(job), &BackSession::definition_parsed);
 }
 
 }  // namespace ddb::session

@@ -30,10 +30,10 @@ bool BackSession::quiet() const {
 void BackSession::open() {
     busy_ = true;
     parts_.pool.run(Task([parts = &parts_, serial = serial_, open = open_] {
-        auto connection = parts->database.connect(open.user, open.password, open.database, open.found_rows);
+        auto connection = parts->database.connect(open.user, open.password, open.database, login_of(open));
         if (!connection && connection.error().mysql_code == unknown_database) {
-            connection = parts->database.connect(open.user, open.password, "",
-                                                 open.found_rows);  // dropped since the client chose it
+            // Dropped since the client chose it.
+            connection = parts->database.connect(open.user, open.password, "", login_of(open));
         }
         std::optional<Error> error;
         JobReport report;
@@ -221,9 +221,13 @@ ResultEnd BackSession::make_end() const {
 }
 
 void BackSession::finish(ResultEnd end) {
+    // A server's answer has some flag in any case; those that the node gives itself go on with what was told before.
+    if (end.status_flags != 0) no_backslash_escapes_ = (end.status_flags & status_no_backslash_escapes) != 0;
     end.status_flags &=
         static_cast<std::uint16_t>(~(status_in_transaction | status_autocommit | status_in_read_only_transaction));
+    if (no_backslash_escapes_) end.status_flags |= status_no_backslash_escapes;
     if (txn_.open) end.status_flags |= status_in_transaction;
+    if (txn_.open && txn_.read_only) end.status_flags |= status_in_read_only_transaction;
     if (autocommit_) end.status_flags |= status_autocommit;
     end.database = database_;
     if (end.error) ++parts_.counters.errors;

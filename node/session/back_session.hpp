@@ -103,6 +103,7 @@ class BackSession {
     // back_dispatch.cpp: what a statement needs
     void dispatch();
     void dispatch_set();
+    void dispatch_set_transaction();
     void dispatch_begin();
     void dispatch_end_of_transaction();
     void dispatch_data();
@@ -126,6 +127,7 @@ class BackSession {
     void inside_done(JobReport report);
     void outside_done(JobReport report);
     void described(JobReport report);
+    void definition_parsed(JobReport report);
     void definition_done(JobReport report);
     void commit_then(std::function<void()> after, bool clients_request);
     void commit_prepared(JobReport report);
@@ -159,6 +161,7 @@ class BackSession {
     bool read_only_default_ = false;
     bool next_read_only_ = false;
     bool reads_anew_ = false;
+    bool no_backslash_escapes_ = false;  // of the server's last answer
     bool temporary_tables_ = false;
     bool user_locks_ = false;
     bool unsure_ = false;  // the server may be in a state in which XA START fails (hidden LOCK TABLES, SET autocommit)

@@ -416,6 +416,17 @@ void BackSession::described(JobReport report) {
 
 // --- definitions -----------------------------------------------------------------------------------------------------
 
+void BackSession::definition_parsed(JobReport report) {
+    constexpr std::uint16_t syntax_error = 1064;
+    connection_ = std::move(report.connection);
+    if (inside_error_ends_here(report)) return;
+    if (report.end.error && report.end.error->mysql_code == syntax_error) {
+        finish_report(report);
+        return;
+    }
+    commit_then([this] { run_as_definition(); }, false);
+}
+
 void BackSession::run_as_definition() {
     active_->phase = Phase::gate;
     if (parts_.gate.enter(serial_)) on_gate_entered();

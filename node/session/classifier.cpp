@@ -102,7 +102,17 @@ constexpr std::string_view per_node =
     return of(StatementKind::ddl);
 }
 
-[[nodiscard]] Classified classify_begin(Tokens tokens) {
+[[nodiscard]] Classified classify_hidden(std::string_view sql, StatementKind kind);
+
+// BEGIN with anything else behind it is a block (sql_mode=ORACLE), or the server says what is wrong with it.
+[[nodiscard]] Classified classify_begin(std::string_view sql, Tokens tokens) {
+    constexpr std::array<std::string_view, 8> words{"BEGIN", "WORK",       "START",    "TRANSACTION",
+                                                    "WITH",  "CONSISTENT", "SNAPSHOT", "READ"};
+    constexpr std::array<std::string_view, 2> modes{"ONLY", "WRITE"};
+    const bool plain = std::all_of(tokens.begin(), tokens.end(), [&](const Token& token) {
+        return token.symbol(',') || token.symbol(';') || one_of(token, words) || one_of(token, modes);
+    });
+    if (!plain) return classify_hidden(sql, StatementKind::execute);
     Classified out = of(StatementKind::begin);
     out.consistent_snapshot = head_has(tokens, "SNAPSHOT");
     out.read_only = head_has(tokens, "ONLY");
@@ -112,6 +122,10 @@ constexpr std::string_view per_node =
 [[nodiscard]] Classified classify_end(Tokens tokens) {
     const bool commit = tokens[0].is("COMMIT");
     if (!commit && head_has(tokens, "TO")) return of(StatementKind::savepoint);
+    constexpr std::array<std::string_view, 7> words{"COMMIT", "ROLLBACK", "WORK", "AND", "NO", "CHAIN", "RELEASE"};
+    const bool plain = std::all_of(tokens.begin(), tokens.end(),
+                                   [&](const Token& token) { return token.symbol(';') || one_of(token, words); });
+    if (!plain) return of(StatementKind::dml);  // the server says what is wrong with it
     Classified out = of(commit ? StatementKind::commit : StatementKind::rollback);
     bool negated = false;
     for (const auto& token : tokens) {
@@ -125,7 +139,21 @@ constexpr std::string_view per_node =
     return out;
 }
 
-[[nodiscard]] Classified classify_read(std::string_view sql) {
+// SELECT @@warning_count, @@error_count: asks about the statement before, as SHOW WARNINGS does, and touches nothing.
+[[nodiscard]] bool asks_for_counts(Tokens tokens) {
+    if (tokens.size() < 2 || tokens.size() % 2 != 0 || !tokens[0].is("SELECT")) return false;
+    for (std::size_t i = 1; i < tokens.size(); ++i) {
+        const Token& token = tokens[i];
+        const bool count =
+            token.kind == Token::Kind::system_variable &&
+            (equals_ignoring_case(token.text, "WARNING_COUNT") || equals_ignoring_case(token.text, "ERROR_COUNT"));
+        if (i % 2 == 1 ? !count : !token.symbol(',')) return false;
+    }
+    return true;
+}
+
+[[nodiscard]] Classified classify_read(std::string_view sql, Tokens tokens) {
+    if (asks_for_counts(tokens)) return of(StatementKind::diagnostics);
     Classified out = of(StatementKind::read);
     out.local = rules::may_read_locally(sql);
     if (!out.local) {
@@ -158,7 +186,7 @@ constexpr std::string_view per_node =
         out.all_warnings = second.is("WARNINGS") && ends;
         return out;
     }
-    return classify_read(sql);
+    return classify_read(sql, tokens);
 }
 
 // Hidden text can bypass what first words tell; only the account's own rights stop what is assembled at run time.
@@ -238,10 +266,10 @@ constexpr std::string_view per_node =
     constexpr std::array<std::string_view, 2> coordinator_reads{"DO", "CHECKSUM"};
     const Token first = tokens[0];
     const Token second = token_at(tokens, 1);
-    if (first.symbol('(') || one_of(first, read_words)) return classify_read(sql);
+    if (first.symbol('(') || one_of(first, read_words)) return classify_read(sql, tokens);
     if (first.is("SHOW")) return classify_show(sql, tokens);
     if (one_of(first, coordinator_reads)) {
-        Classified out = classify_read(sql);
+        Classified out = classify_read(sql, tokens);
         out.local = false;
         return out;
     }
@@ -249,9 +277,9 @@ constexpr std::string_view per_node =
     if (first.is("SET"))
         return second.is("STATEMENT") ? classify_set_statement(sql, tokens) : rules::classify_set(tokens.subspan(1));
     if (first.is("BEGIN")) {
-        return second.is("NOT") ? classify_hidden(sql, StatementKind::execute) : classify_begin(tokens);
+        return second.is("NOT") ? classify_hidden(sql, StatementKind::execute) : classify_begin(sql, tokens);
     }
-    if (first.is("START")) return classify_begin(tokens);
+    if (first.is("START")) return classify_begin(sql, tokens);
     if (first.is("COMMIT") || first.is("ROLLBACK")) return classify_end(tokens);
     constexpr std::array<std::string_view, 5> definitions{"CREATE", "ALTER", "DROP", "RENAME", "TRUNCATE"};
     if (one_of(first, definitions)) return classify_definition(tokens);

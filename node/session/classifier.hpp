@@ -17,7 +17,7 @@ namespace ddb::session {
 enum class StatementKind : std::uint8_t {
     empty,        // nothing but comments
     read,         // tried read-only first; see Classified::local
-    diagnostics,  // SHOW WARNINGS: belongs to the connection that ran the previous statement
+    diagnostics,  // SHOW WARNINGS, SELECT @@warning_count: belongs to the connection that ran the previous statement
     use,
     begin,
     commit,

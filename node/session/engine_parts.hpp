@@ -20,6 +20,9 @@
 
 namespace ddb::session {
 
+// SERVER_STATUS_NO_BACKSLASH_ESCAPES: clients, and the listener, quote by it.
+inline constexpr std::uint16_t status_no_backslash_escapes = 0x0200;
+
 class FrontSession;
 class BackSession;
 

@@ -234,6 +234,7 @@ void FrontSession::on_back_end(ResultEnd end) {
 void FrontSession::learn_state(const ResultEnd& end) {
     in_transaction_ = (end.status_flags & status_in_transaction) != 0;
     back_autocommit_ = (end.status_flags & status_autocommit) != 0;
+    no_backslash_escapes_ = (end.status_flags & status_no_backslash_escapes) != 0;
     database_ = end.database;
     seen_ = std::max(seen_, end.index);
     if (active_->execute.describe) return;

@@ -40,7 +40,7 @@ struct FrontSession::LocalJob {
 StatementEnd FrontSession::read_on_executor(LocalJob& job, const storage::LocalDatabase& database) {
     StatementEnd end;
     if (!job.connection) {
-        auto made = database.connect(job.open.user, job.open.password, job.database, job.open.found_rows);
+        auto made = database.connect(job.open.user, job.open.password, job.database, login_of(job.open));
         if (!made) {
             end.error = made.error();
             return end;
@@ -190,6 +190,7 @@ void FrontSession::local_done(LocalReport report) {
 }
 
 void FrontSession::end_local(const StatementEnd& ended) {
+    if (!ended.error) no_backslash_escapes_ = (ended.ok.status_flags & status_no_backslash_escapes) != 0;
     ResultEnd end = make_end();
     tell_end(ended, end);
     end.error = ended.error;

@@ -42,7 +42,7 @@ void FrontSession::open() {
 void FrontSession::connect(bool last_try) {
     opening_wait_id_ = 0;
     parts_.pool.run(Task([parts = &parts_, id = open_.session, serial = serial_, open = open_, last_try] {
-        auto connection = parts->database.connect(open.user, open.password, open.database, open.found_rows);
+        auto connection = parts->database.connect(open.user, open.password, open.database, login_of(open));
         std::optional<Error> error;
         if (!connection) error = connection.error();
         parts->post(Task([parts, id, serial, last_try, error = std::move(error),
@@ -126,6 +126,10 @@ void FrontSession::begin(Execute execute) {
     if (execute.timeout_ms == 0) active_->begin_until_ms = parts_.now_ms + begin_ms_max;
     active_->in_transaction = in_transaction_;
     active_->execute = std::move(execute);
+    if (!active_->execute.describe) {
+        if (auto known = with_last_statement(active_->execute.sql, active_->statement.kind, last_))
+            active_->execute.sql = std::move(*known);
+    }
     if (answer_of_ddb() || answer_without_work()) return;
     if (may_read_here()) {
         read_locally();
@@ -178,7 +182,8 @@ ResultEnd FrontSession::make_end() const {
     end.database = database_;
     end.index = seen_;
     end.status_flags =
-        static_cast<std::uint16_t>((in_transaction_ ? 1 : 0) | (back_autocommit_ ? status_autocommit : 0));
+        static_cast<std::uint16_t>((in_transaction_ ? 1 : 0) | (back_autocommit_ ? status_autocommit : 0) |
+                                   (no_backslash_escapes_ ? status_no_backslash_escapes : 0));
     return end;
 }
 
@@ -190,6 +195,10 @@ void FrontSession::finish(ResultEnd end) {
     }
     end.session = open_.session;
     end.request = active_->execute.request;
+    if (!active_->execute.describe) {
+        const auto found = end.rows ? end.rows : last_.found_rows;
+        last_ = {row_count_of(end), last_was_local_ ? found : std::nullopt};
+    }
     active_.reset();
     local_wanted_ = false;
     last_end_ = end;

@@ -12,6 +12,7 @@
 
 #include "node/session/classifier.hpp"
 #include "node/session/engine_parts.hpp"
+#include "node/session/last_statement.hpp"
 #include "node/session/results.hpp"
 #include "node/session/statement_jobs.hpp"
 #include "schemas/row_count.hpp"
@@ -132,6 +133,7 @@ class FrontSession {
     std::optional<Active> active_;
     RequestNumber last_request_;
     std::optional<ResultEnd> last_end_;
+    LastStatement last_;
     std::deque<SessionMessage> outbox_;
 
     // local reads
@@ -155,6 +157,7 @@ class FrontSession {
     bool in_transaction_ = false;
     bool transaction_lost_ = false;
     bool back_autocommit_ = true;
+    bool no_backslash_escapes_ = false;  // as the last server said that answered
     bool stateful_ = false;      // session variables differ from a fresh connection: everything runs on the back
     bool next_on_back_ = false;  // SET TRANSACTION concerns the next statement
     std::vector<std::string> replay_;

@@ -61,6 +61,11 @@ using ConnectionPtr = std::unique_ptr<storage::Connection>;
 // A transaction whose PREPARE may have happened on a connection that is gone; tries for some seconds.
 [[nodiscard]] bool roll_back_orphan(const storage::LocalDatabase& database, const StatementJob& job);
 
+// The same wherever the session connects: here, at the coordinator, and again after a loss.
+[[nodiscard]] inline storage::LoginOptions login_of(const OpenSession& open) {
+    return {open.found_rows, open.collation};
+}
+
 [[nodiscard]] std::string xa_sql(const char* verb, const std::string& xid);
 
 // Server errors after which only rollback is possible (FACTS 10).

@@ -219,6 +219,11 @@ Captured GroupAssembler::finish(bool rolled_back, std::uint32_t end) {
         }
         out.statement.events = std::move(out.events);
         out.events.clear();
+    } else if (rolled_back) {
+        // Logged all the same, because a temporary table was made in between: its rows were undone and must not travel.
+        out.events.clear();
+        out.rows = 0;
+        out.row_events = 0;
     }
     return out;
 }

@@ -32,15 +32,16 @@ bool ends_connection(unsigned code) {
     return code == 1053 || code == 1153 || code == 1927 || code == 4031;
 }
 
-bool is_client_error(unsigned code) {
-    return (code >= 2000 && code < 3000) || (code >= 5000 && code < 6000);
+// The library's own, which all have this state; a server's SIGNAL may use the same numbers.
+bool is_client_error(unsigned code, std::string_view state) {
+    return ((code >= 2000 && code < 3000) || (code >= 5000 && code < 6000)) && state == "HY000";
 }
 
 Error error_of(MYSQL* mysql) {
     const unsigned code = mysql_errno(mysql);
     Error error;
     error.message = mysql_error(mysql);
-    if (code == 0 || is_client_error(code)) {
+    if (code == 0 || is_client_error(code, mysql_sqlstate(mysql))) {
         error.code = ErrorCode::io;
         error.message = "database server: " + (error.message.empty() ? std::string("connection lost") : error.message);
         return error;
@@ -225,7 +226,7 @@ class Connection::Impl {
             column.database.assign(field.db != nullptr ? field.db : "", field.db_length);
             column.type = static_cast<std::uint8_t>(field.type);
             column.charset = static_cast<std::uint16_t>(field.charsetnr);
-            column.flags = static_cast<std::uint16_t>(field.flags);
+            column.flags = static_cast<std::uint16_t>(field.flags & ~unsigned{NUM_FLAG});  // the library's own addition
             column.length = static_cast<std::uint32_t>(std::min<unsigned long>(field.length, UINT32_MAX));
             column.decimals = static_cast<std::uint8_t>(field.decimals);
             column.original_name.assign(field.org_name != nullptr ? field.org_name : "", field.org_name_length);
@@ -247,6 +248,7 @@ class Connection::Impl {
         if (fields != nullptr) take_columns(fields.get());
         ok_.parameters = static_cast<std::uint16_t>(mysql_stmt_param_count(statement.get()));
         ok_.status_flags = static_cast<std::uint16_t>(mysql_->server_status);
+        ok_.warnings = static_cast<std::uint16_t>(mysql_stmt_warning_count(statement.get()));
         return ok();
     }
 
@@ -410,10 +412,17 @@ Result<std::unique_ptr<Connection>> Connection::open(const ConnectOptions& optio
     const char* const database = options.database.empty() ? nullptr : options.database.c_str();
     if (mysql_real_connect(mysql, host, options.user.c_str(), options.password.c_str(), database,
                            local ? 0u : options.endpoint.port, local ? options.endpoint.socket.c_str() : nullptr,
-                           CLIENT_MULTI_RESULTS | (options.found_rows ? CLIENT_FOUND_ROWS : 0ul)) == nullptr) {
+                           CLIENT_MULTI_RESULTS | (options.login.found_rows ? CLIENT_FOUND_ROWS : 0ul)) == nullptr) {
         return impl->fail_now();
     }
-    return std::unique_ptr<Connection>(new Connection(std::move(impl)));
+    auto connection = std::unique_ptr<Connection>(new Connection(std::move(impl)));
+    // The library logs in with a character set's default collation alone.
+    const auto* const chosen =
+        options.login.collation == 0 ? nullptr : mariadb_get_charset_by_nr(options.login.collation);
+    if (chosen == nullptr || chosen->nr == mysql->charset->nr) return connection;
+    const std::string names = "SET NAMES " + std::string(chosen->csname) + " COLLATE " + chosen->name;
+    if (auto set = connection->execute(names); !set) return set.error();
+    return connection;
 }
 
 Result<OkPacket> Connection::execute(std::string_view sql) {

@@ -24,12 +24,18 @@ struct Endpoint {
     friend bool operator==(const Endpoint&, const Endpoint&) = default;
 };
 
+// What a client asks for at its login, beside who it is.
+struct LoginOptions {
+    bool found_rows = false;      // affected rows count those that were found, not those that changed
+    std::uint16_t collation = 0;  // MariaDB's number, with its character set; 0, or one that is unknown: utf8mb4
+};
+
 struct ConnectOptions {
     Endpoint endpoint;
     std::string user;
     std::string password;  // or password_from_sha1() of native_password.hpp
     std::string database;
-    bool found_rows = false;  // affected rows count those that were found, not those that changed
+    LoginOptions login;
     int connect_timeout_ms = 5000;
     int read_timeout_ms = 0;  // 0: none (a statement may wait for a lock)
     std::string program_name = "ddb";

@@ -78,8 +78,9 @@ void LocalDatabase::end_audit() {
 }
 
 Result<std::unique_ptr<Connection>> LocalDatabase::connect(const std::string& user, const std::string& password,
-                                                           const std::string& database, bool found_rows) const {
-    return impl_->connect(user, password, database, found_rows);
+                                                           const std::string& database,
+                                                           const LoginOptions& login) const {
+    return impl_->connect(user, password, database, login);
 }
 Status LocalDatabase::kill(std::uint64_t connection_id, bool query_only) const {
     return impl_->kill(connection_id, query_only);

@@ -196,7 +196,7 @@ class LocalDatabase {
     // Any thread, blocking: a connection as that user. Reads on any node; writes only while the office is open.
     [[nodiscard]] Result<std::unique_ptr<Connection>> connect(const std::string& user, const std::string& password,
                                                               const std::string& database,
-                                                              bool found_rows = false) const;
+                                                              const LoginOptions& login = {}) const;
     // Any thread, blocking: KILL of a connection or its running statement, by the service account.
     Status kill(std::uint64_t connection_id, bool query_only) const;
     // Any thread. First part of every write transaction, sent ahead of the user's first statement (Connection::start

@@ -430,7 +430,8 @@ std::string LocalDatabase::Impl::cluster() const {
 }
 
 Result<std::unique_ptr<Connection>> LocalDatabase::Impl::connect(const std::string& user, const std::string& password,
-                                                                 const std::string& database, bool found_rows) const {
+                                                                 const std::string& database,
+                                                                 const LoginOptions& login) const {
     if (user == options_.service_user) {
         return Error{ErrorCode::refused, "Access denied: this account belongs to the ddb node", 1045, "28000"};
     }
@@ -444,7 +445,7 @@ Result<std::unique_ptr<Connection>> LocalDatabase::Impl::connect(const std::stri
     options.user = user;
     options.password = password;
     options.database = database;
-    options.found_rows = found_rows;
+    options.login = login;
     const auto open = [&]() -> Result<std::unique_ptr<Connection>> {
         auto connection = Connection::open(options);
         if (!connection.ok()) return connection;

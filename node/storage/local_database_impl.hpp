@@ -52,7 +52,8 @@ class LocalDatabase::Impl {
     void install_snapshot(EntryId last, std::vector<Entry> entries);
     void end_rebuild();
     [[nodiscard]] Result<std::unique_ptr<Connection>> connect(const std::string& user, const std::string& password,
-                                                              const std::string& database, bool found_rows) const;
+                                                              const std::string& database,
+                                                              const LoginOptions& login) const;
     Status kill(std::uint64_t connection_id, bool query_only);
 
     // Fixed after start().

@@ -1,6 +1,5 @@
 // What the protocol asks of a listener beyond the plain way of things: limits, orders that fail, forms that depend on
 // what was agreed.
-#include "node/gateway/login_charset.hpp"
 #include "tests/unit/gateway_support.hpp"
 
 using namespace ddb;
@@ -154,35 +153,23 @@ TEST_CASE("half a command is not waited for, a slow one is") {
     CHECK(error_code(client.take()) == 1159);
 }
 
-TEST_CASE("the character set of the login is the server's for that number") {
-    CHECK(login_charset(0).empty());
-    CHECK(login_charset(33).empty());
-    CHECK(login_charset(45).empty());
-    CHECK(login_charset(224).empty());
-    CHECK(login_charset(26) == "cp1250");
-    CHECK(login_charset(7) == "koi8r");
-    CHECK(login_charset(96) == "cp932");
-    CHECK(login_charset(183) == "utf32");
+TEST_CASE("another user comes with another collation") {
     Client client;
     client.give(hello_of(26, 0));
     open(client);
-    CHECK(client.engine.last<Execute>().sql == "SET NAMES cp1250");
-    client.conversation.on_session(client.end_of_last());
+    CHECK(client.engine.last<OpenSession>().collation == 26);
     CHECK(client.take()[0] == '\0');
-    // Another user, another character set.
     client.command(std::string("\x11other\0\0db\0\x08\0", 13));
     open(client);
-    CHECK(client.engine.last<Execute>().sql == "SET NAMES latin1");
+    CHECK(client.engine.last<OpenSession>().collation == 8);
 }
 
 TEST_CASE("a login whose settings the server refuses has failed") {
     Client client;
-    client.give(hello_of(35, capability::ignore_space));
+    client.give(hello_of(45, capability::ignore_space));
     open(client);
-    CHECK(client.engine.last<Execute>().sql == "SET NAMES ucs2");
     auto end = client.end_of_last();
-    end.error =
-        Error{ErrorCode::sql, "Variable 'character_set_client' can't be set to the value of 'ucs2'", 1231, "42000"};
+    end.error = Error{ErrorCode::sql, "Variable 'sql_mode' can't be set", 1231, "42000"};
     client.conversation.on_session(end);
     CHECK(error_code(client.take()) == 1231);
     CHECK(client.conversation.closing());
@@ -192,7 +179,6 @@ TEST_CASE("a client that writes spaces before parentheses gets the mode for it")
     Client client;
     client.give(hello_of(8, capability::ignore_space));
     open(client);
-    client.conversation.on_session(client.end_of_last());
     CHECK(client.take_all().empty());
     CHECK(client.engine.last<Execute>().sql.find("IGNORE_SPACE") != std::string::npos);
     client.conversation.on_session(client.end_of_last());

@@ -84,14 +84,14 @@ class Client {
         sequence = 0;
         give(payload);
     }
-    void hello(const std::string& token, std::uint32_t more = 0) {
+    void hello(const std::string& token, std::uint32_t more = 0, std::uint8_t collation = 45) {
         std::string out;
         put_int(out,
                 capability::protocol_41 | capability::secure_connection | capability::plugin_auth |
                     capability::connect_with_db | capability::session_track | more,
                 4);
         put_int(out, 1u << 24, 4);
-        put_int(out, 45, 1);
+        put_int(out, collation, 1);
         out.append(23, '\0');
         out += std::string("user") + '\0';
         out.push_back(static_cast<char>(token.size()));

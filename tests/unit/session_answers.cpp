@@ -62,3 +62,66 @@ TEST_CASE("SET ddb_read_consistency holds for the session") {
     CHECK(f.run("SET autocommit = 1, ddb_write_concern = 'all'").code() == 1235);
     CHECK(f.good("SET @ddb_mine = 1").end.error == std::nullopt);
 }
+
+TEST_CASE("what is asked about the statement before is right wherever that one ran") {
+    Client c = fresh("a4");
+    Client f(bench(), *bench().follower, "root", "d");
+    for (Client* client : {&c, &f}) {
+        client->good("DELETE FROM a4");
+        client->good("INSERT INTO a4 VALUES (1,1),(2,2),(3,3)");
+        CHECK(client->good("SELECT ROW_COUNT()").cell() == "3");
+        CHECK(client->good("SELECT ROW_COUNT()").cell() == "-1");
+        client->good("SELECT id FROM a4 ORDER BY id LIMIT 2");
+        const auto found = client->good("SELECT FOUND_ROWS()");
+        CHECK(found.cell() == "2");
+        CHECK(found.columns.at(0).name == "FOUND_ROWS()");
+        client->good("SELECT SQL_CALC_FOUND_ROWS id FROM a4 ORDER BY id LIMIT 2");
+        CHECK(client->good("SELECT FOUND_ROWS()").cell() == "3");
+        client->good("SELECT 1 / 0, id FROM a4 WHERE id = 1");
+        CHECK(client->good("SELECT @@warning_count").cell() == "1");
+        client->good("UPDATE a4 SET v = v + 1 WHERE id < 3");
+        client->good("SET @n = ROW_COUNT()");
+        CHECK(client->good("SELECT @n").cell() == "2");
+    }
+}
+
+TEST_CASE("a transaction's kind holds to its end, and is told with every answer") {
+    constexpr std::uint16_t in_read_only = 0x2001;
+    Client c = fresh("a5");
+    CHECK((c.good("START TRANSACTION READ ONLY").end.status_flags & in_read_only) == in_read_only);
+    CHECK(c.run("SET TRANSACTION READ WRITE").code() == 1568);
+    CHECK((c.good("SELECT * FROM a5").end.status_flags & in_read_only) == in_read_only);
+    CHECK((c.good("COMMIT AND CHAIN").end.status_flags & in_read_only) == in_read_only);
+    CHECK(c.run("INSERT INTO a5 VALUES (1,1)").code() == 1792);
+    CHECK((c.good("COMMIT").end.status_flags & in_read_only) == 0);
+    c.good("INSERT INTO a5 VALUES (1,1)");
+}
+
+TEST_CASE("what is no COMMIT or is already so commits nothing") {
+    Client c = fresh("a6");
+    c.good("BEGIN");
+    c.good("INSERT INTO a6 VALUES (1,1)");
+    CHECK(c.run("COMMIT AND NONSENSE").code() == 1064);
+    CHECK(c.run("CREATE TABLE a6_more (id NOTYPE)").code() == 1064);
+    CHECK((c.good("SET autocommit = 1").end.status_flags & 1) == 1);
+    c.good("ROLLBACK");
+    CHECK(c.good("SELECT COUNT(*) FROM a6").cell() == "0");
+    c.good("SET autocommit = 0");
+    c.good("SAVEPOINT s1");
+    c.good("INSERT INTO a6 VALUES (1,1)");
+    c.good("ROLLBACK TO s1");
+    CHECK((c.good("SET autocommit = 1").end.status_flags & 1) == 0);
+    CHECK(c.good("SELECT COUNT(*) FROM a6").cell() == "0");
+}
+
+TEST_CASE("how strings are quoted is told with the answers that the node gives itself, too") {
+    constexpr std::uint16_t no_backslash_escapes = 0x200;
+    Client f(bench(), *bench().follower, "root", "");
+    CHECK((f.good("SET sql_mode = 'NO_BACKSLASH_ESCAPES'").end.status_flags & no_backslash_escapes) != 0);
+    CHECK((f.good("COMMIT").end.status_flags & no_backslash_escapes) != 0);
+    CHECK((f.good("BEGIN").end.status_flags & no_backslash_escapes) != 0);
+    CHECK((f.good("COMMIT").end.status_flags & no_backslash_escapes) != 0);
+    CHECK((f.run("SELECT nothing").end.status_flags & no_backslash_escapes) != 0);
+    CHECK((f.good("SET sql_mode = ''").end.status_flags & no_backslash_escapes) == 0);
+    CHECK((f.good("COMMIT").end.status_flags & no_backslash_escapes) == 0);
+}

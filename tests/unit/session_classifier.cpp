@@ -133,6 +133,13 @@ TEST_CASE("classes") {
     CHECK(!classify("COMMIT AND NO CHAIN").chain);
     CHECK(classify("COMMIT AND CHAIN").chain);
     CHECK(refused("COMMIT RELEASE"));
+    CHECK(kind_of("COMMIT WORK;") == Kind::commit);
+    CHECK(kind_of("COMMIT AND NONSENSE") == Kind::dml);
+    CHECK(kind_of("ROLLBACK everything") == Kind::dml);
+    CHECK(kind_of("BEGIN WORK") == Kind::begin);
+    CHECK(kind_of("START TRANSACTION READ WRITE, WITH CONSISTENT SNAPSHOT;") == Kind::begin);
+    CHECK(kind_of("START TRANSACTION NONSENSE") == Kind::execute);
+    CHECK(kind_of("BEGIN UPDATE t SET a = 1; END") == Kind::execute);
     CHECK(kind_of("ROLLBACK") == Kind::rollback);
     CHECK(kind_of("ROLLBACK TO SAVEPOINT a") == Kind::savepoint);
     CHECK(kind_of("ROLLBACK WORK TO a") == Kind::savepoint);
@@ -140,6 +147,10 @@ TEST_CASE("classes") {
     CHECK(kind_of("RELEASE SAVEPOINT a") == Kind::savepoint);
     CHECK(kind_of("SHOW WARNINGS") == Kind::diagnostics);
     CHECK(kind_of("SHOW COUNT(*) ERRORS") == Kind::diagnostics);
+    CHECK(kind_of("SELECT @@warning_count, @@error_count") == Kind::diagnostics);
+    CHECK(kind_of("SELECT @@warning_count, f()") == Kind::read);
+    CHECK(kind_of("SELECT @@warning_count,") == Kind::read);
+    CHECK(kind_of("SELECT @@warning_count FROM t") == Kind::read);
     CHECK(kind_of("USE `x`") == Kind::use);
     CHECK(kind_of("CALL p()") == Kind::call);
     CHECK(kind_of("EXECUTE IMMEDIATE 'select 1'") == Kind::execute);

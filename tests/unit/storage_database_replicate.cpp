@@ -127,6 +127,33 @@ TEST_CASE("statements run on the follower as they ran on the coordinator", "[rep
     CHECK_FALSE(b.fenced());
 }
 
+// A server logs the rows of such a transaction all the same, and ROLLBACK behind them.
+TEST_CASE("what was rolled back does not travel, though a temporary table was made in between", "[replicate]") {
+    StorageNode a(1);
+    Cluster cluster({&a});
+    cluster.open(Epoch{1});
+    cluster.statement("CREATE DATABASE d", "");
+    cluster.statement("CREATE TABLE t (id INT PRIMARY KEY)");
+    auto session = a.user("root", "d");
+    const std::string undone = random_xid();
+    REQUIRE(session->execute_all(a.database().begin_sql(undone, cluster.next_txn())).ok());
+    REQUIRE(session->execute("INSERT INTO t VALUES (1)").ok());
+    REQUIRE(session->execute("CREATE TEMPORARY TABLE x (id INT PRIMARY KEY)").ok());
+    REQUIRE(session->execute("XA END '" + undone + "'").ok());
+    REQUIRE(session->execute("XA ROLLBACK '" + undone + "'").ok());
+    const std::string kept = random_xid();
+    REQUIRE(session->execute_all(a.database().begin_sql(kept, cluster.next_txn())).ok());
+    REQUIRE(session->execute("INSERT INTO t VALUES (2)").ok());
+    REQUIRE(session->execute_all(a.database().prepare_sql(kept)).ok());
+    Captured group = a.next_group();
+    for (; group.xid != kept; group = a.next_group()) {
+        CHECK(group.events.empty());
+        CHECK(group.rows == 0);
+    }
+    CHECK(group.rows == 1);
+    REQUIRE(session->execute("XA ROLLBACK '" + kept + "'").ok());
+}
+
 TEST_CASE("the marker leaves the user's session alone", "[replicate]") {
     StorageNode a(1);
     Cluster cluster({&a});

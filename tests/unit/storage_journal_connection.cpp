@@ -113,6 +113,25 @@ TEST_CASE("statements are pipelined and the OK packet of a prepared transaction 
     REQUIRE(committed.ok());
 }
 
+TEST_CASE("a connection begins with the collation that its client chose") {
+    ConnectOptions options = service_account(*shared().server, shared().options);
+    const auto answers = [&](std::uint16_t collation) {
+        options.login.collation = collation;
+        auto connection = Connection::open(options);
+        REQUIRE(connection.ok());
+        return **(*connection)
+                     ->scalar(
+                         "SELECT CONCAT(@@character_set_client, ' ', @@character_set_results, ' ', "
+                         "@@collation_connection, ' ', 'a' = 'A')");
+    };
+    CHECK(answers(0) == "utf8mb4 utf8mb4 utf8mb4_general_ci 1");
+    CHECK(answers(45) == "utf8mb4 utf8mb4 utf8mb4_general_ci 1");
+    CHECK(answers(46) == "utf8mb4 utf8mb4 utf8mb4_bin 0");
+    CHECK(answers(8) == "latin1 latin1 latin1_swedish_ci 1");
+    CHECK(answers(63) == "binary binary binary 0");
+    CHECK(answers(999) == "utf8mb4 utf8mb4 utf8mb4_general_ci 1");  // not known
+}
+
 TEST_CASE("an error in the middle wins and leaves the connection usable") {
     auto connection = shared().connect("t");
     const std::vector<std::string> statements{"DO 1", "SELECT 1 UNION SELECT 2", "SELECT nonsense FROM nowhere",
@@ -122,6 +141,12 @@ TEST_CASE("an error in the middle wins and leaves the connection usable") {
     CHECK(result.error().code == ErrorCode::sql);
     CHECK(result.error().mysql_code == 1146);
     CHECK(result.error().sqlstate == "42S02");
+    CHECK_FALSE(connection->broken());
+    // A number of the client library's, said by the server.
+    auto signalled = connection->execute("SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'mine', MYSQL_ERRNO = 2013");
+    REQUIRE_FALSE(signalled.ok());
+    CHECK(signalled.error().code == ErrorCode::sql);
+    CHECK(signalled.error().mysql_code == 2013);
     CHECK_FALSE(connection->broken());
     CHECK(connection->scalar("SELECT 7")->value() == "7");
 

@@ -1,0 +1,59 @@
+// ROW_COUNT() and FOUND_ROWS() of the statement before, put into the text of the next one.
+#include <catch2/catch.hpp>
+
+#include "node/session/last_statement.hpp"
+
+using namespace ddb;
+using namespace ddb::session;
+
+namespace {
+
+std::string told(const std::string& sql, const LastStatement& last) {
+    return with_last_statement(sql, classify(sql).kind, last).value_or("as it is");
+}
+
+}  // namespace
+
+TEST_CASE("the count of rows stands in the place of ROW_COUNT(), under its own name") {
+    const LastStatement last{5, std::nullopt};
+    CHECK(told("SELECT ROW_COUNT()", last) == "SELECT CAST(5 AS SIGNED) AS `ROW_COUNT()`");
+    CHECK(told("select row_count ( ) , 1;", last) == "select CAST(5 AS SIGNED) AS `row_count ( )` , 1;");
+    CHECK(told("SELECT ROW_COUNT() AS n", last) == "SELECT CAST(5 AS SIGNED) AS n");
+    CHECK(told("SELECT ROW_COUNT() + 1", last) == "SELECT CAST(5 AS SIGNED) + 1");
+    CHECK(told("SELECT ABS(ROW_COUNT())", last) == "SELECT ABS(CAST(5 AS SIGNED))");
+    CHECK(told("SELECT 1 ORDER BY 1, ROW_COUNT()", last) == "SELECT 1 ORDER BY 1, CAST(5 AS SIGNED)");
+    CHECK(told("SELECT ROW_COUNT() INTO @n", last) == "SELECT CAST(5 AS SIGNED) AS `ROW_COUNT()` INTO @n");
+    CHECK(told("INSERT INTO log VALUES (1, ROW_COUNT())", last) == "INSERT INTO log VALUES (1, CAST(5 AS SIGNED))");
+    CHECK(told("SET @n = ROW_COUNT()", {-1, std::nullopt}) == "SET @n = CAST(-1 AS SIGNED)");
+}
+
+TEST_CASE("the rows found by a read on this node are known too, those of the coordinator's are its own affair") {
+    CHECK(told("SELECT FOUND_ROWS()", {-1, 2}) == "SELECT CAST(2 AS SIGNED) AS `FOUND_ROWS()`");
+    CHECK(told("SELECT ROW_COUNT(), FOUND_ROWS(), LAST_INSERT_ID()", {-1, 7}) ==
+          "SELECT CAST(-1 AS SIGNED) AS `ROW_COUNT()`, CAST(7 AS SIGNED) AS `FOUND_ROWS()`, LAST_INSERT_ID()");
+    CHECK(told("SELECT FOUND_ROWS()", {-1, std::nullopt}) == "as it is");
+    CHECK(told("SELECT SQL_CALC_FOUND_ROWS 1", {-1, 7}) == "as it is");
+}
+
+TEST_CASE("the same words elsewhere mean something else") {
+    const LastStatement last{5, 5};
+    CHECK(told("SELECT 'ROW_COUNT()'", last) == "as it is");
+    CHECK(told("SELECT `ROW_COUNT`, row_count FROM t", last) == "as it is");
+    CHECK(told("SELECT ROW_COUNT(1)", last) == "as it is");
+    CHECK(told("SELECT shop.ROW_COUNT()", last) == "as it is");
+    CHECK(told("SELECT '\\' , 'ROW_COUNT()'", last) == "as it is");
+    CHECK(told("CREATE PROCEDURE p() SELECT ROW_COUNT()", last) == "as it is");
+    CHECK(told("BEGIN NOT ATOMIC UPDATE t SET a = 1; SELECT ROW_COUNT(); END", last) == "as it is");
+    CHECK(told("SELECT 1", last) == "as it is");
+}
+
+TEST_CASE("an answer's count of rows") {
+    ResultEnd end;
+    end.outcome.affected_rows = 3;
+    CHECK(row_count_of(end) == 3);
+    end.rows = 0;
+    CHECK(row_count_of(end) == -1);
+    end.rows.reset();
+    end.error = Error{ErrorCode::sql, "no", 1064, "42000"};
+    CHECK(row_count_of(end) == -1);
+}
