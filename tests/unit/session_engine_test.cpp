@@ -216,6 +216,18 @@ TEST_CASE("warnings of a definition can be read, as often as wanted, until the n
     CHECK(c.good("SHOW WARNINGS").rows.empty());
 }
 
+TEST_CASE("a function sees the session's user variables, wherever the statement that calls it could run") {
+    Client c = fresh("uservars");
+    c.good("CREATE FUNCTION uservar() RETURNS INT READS SQL DATA RETURN @x");
+    c.good("INSERT INTO uservars VALUES (1, 7)");
+    c.good("SET @x = 5");
+    CHECK(c.good("SELECT uservar()").cell() == "5");
+    Client other(bench(), *bench().node, "root", "d");
+    other.good("SELECT v FROM uservars WHERE id = 1 INTO @x");
+    CHECK(other.good("SELECT uservar()").cell() == "7");
+    c.good("DROP FUNCTION uservar");
+}
+
 TEST_CASE("programs: triggers, functions, procedures, prepared statements, temporary tables") {
     Client c = fresh("t7");
     c.good("CREATE TABLE log7 (id INT AUTO_INCREMENT PRIMARY KEY, v INT)");
