@@ -254,7 +254,8 @@ Classified classify_set(Tokens tokens) {
         (of_ddb ? own : others) = true;
         std::string reason = of_ddb ? take_own(assignment, out) : take_effect(assignment, out);
         if (!reason.empty()) return refuse(std::move(reason));
-        if (!assignment.user_variable && !assignment.global) out.session_state = true;
+        // User variables too: functions read them, which the text of the statement that calls them does not tell.
+        if (!assignment.global) out.session_state = true;
     }
     if (!own) return out;
     if (others) return refuse("SET ddb_… stands alone: no server knows it; set other variables in another statement");

@@ -80,7 +80,8 @@ bool FrontSession::may_read_here() const {
     if (active_->execute.describe) return !stateful_ && not_replayable_.empty();
     const Classified& statement = active_->statement;
     if (statement.kind == StatementKind::diagnostics) return last_was_local_ && (local_ != nullptr || local_busy_);
-    const bool plain_session = !in_transaction_ && back_autocommit_ && !stateful_ && !next_on_back_;
+    const bool own_state = stateful_ || !not_replayable_.empty();
+    const bool plain_session = !in_transaction_ && back_autocommit_ && !own_state && !next_on_back_;
     return statement.kind == StatementKind::read && statement.local && plain_session;
 }
 

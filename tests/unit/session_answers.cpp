@@ -125,3 +125,37 @@ TEST_CASE("how strings are quoted is told with the answers that the node gives i
     CHECK((f.good("SET sql_mode = ''").end.status_flags & no_backslash_escapes) == 0);
     CHECK((f.good("COMMIT").end.status_flags & no_backslash_escapes) == 0);
 }
+
+TEST_CASE("warnings of a definition can be read, as often as wanted, until the next statement") {
+    Client c = fresh("warned");
+    CHECK(c.good("DROP TABLE IF EXISTS nothing").end.outcome.warnings == 1);
+    for (int i = 0; i < 2; ++i) {
+        auto answer = c.good("SHOW WARNINGS");
+        REQUIRE(answer.rows.size() == 1);
+        CHECK(answer.columns.size() == 3);
+        CHECK(answer.cell(0, 0) == "Note");
+        CHECK(answer.cell(0, 1) == "1051");
+    }
+    CHECK(c.run("DROP TABLE nothing").code() == 1051);
+    CHECK(c.good("show warnings;").cell(0, 0) == "Error");
+    c.good("INSERT INTO warned VALUES (1, 1)");
+    CHECK(c.good("SHOW WARNINGS").rows.empty());
+    c.good("CREATE TABLE IF NOT EXISTS warned (id INT PRIMARY KEY)");
+    Client other(bench(), *bench().node, "root", "d");
+    CHECK(other.good("SHOW WARNINGS").rows.empty());
+    CHECK(c.good("SHOW WARNINGS").cell(0, 1) == "1050");
+    c.good("CREATE TABLE warned_too (id INT PRIMARY KEY)");
+    CHECK(c.good("SHOW WARNINGS").rows.empty());
+}
+
+TEST_CASE("a function sees the session's user variables, wherever the statement that calls it could run") {
+    Client c = fresh("uservars");
+    c.good("CREATE FUNCTION uservar() RETURNS INT READS SQL DATA RETURN @x");
+    c.good("INSERT INTO uservars VALUES (1, 7)");
+    c.good("SET @x = 5");
+    CHECK(c.good("SELECT uservar()").cell() == "5");
+    Client other(bench(), *bench().node, "root", "d");
+    other.good("SELECT v FROM uservars WHERE id = 1 INTO @x");
+    CHECK(other.good("SELECT uservar()").cell() == "7");
+    c.good("DROP FUNCTION uservar");
+}

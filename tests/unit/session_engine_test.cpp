@@ -194,28 +194,6 @@ TEST_CASE("definitions and accounts") {
     CHECK(bench().node->engine->counters().foreign_writes == 0);
 }
 
-TEST_CASE("warnings of a definition can be read, as often as wanted, until the next statement") {
-    Client c = fresh("warned");
-    CHECK(c.good("DROP TABLE IF EXISTS nothing").end.outcome.warnings == 1);
-    for (int i = 0; i < 2; ++i) {
-        auto answer = c.good("SHOW WARNINGS");
-        REQUIRE(answer.rows.size() == 1);
-        CHECK(answer.columns.size() == 3);
-        CHECK(answer.cell(0, 0) == "Note");
-        CHECK(answer.cell(0, 1) == "1051");
-    }
-    CHECK(c.run("DROP TABLE nothing").code() == 1051);
-    CHECK(c.good("show warnings;").cell(0, 0) == "Error");
-    c.good("INSERT INTO warned VALUES (1, 1)");
-    CHECK(c.good("SHOW WARNINGS").rows.empty());
-    c.good("CREATE TABLE IF NOT EXISTS warned (id INT PRIMARY KEY)");
-    Client other(bench(), *bench().node, "root", "d");
-    CHECK(other.good("SHOW WARNINGS").rows.empty());
-    CHECK(c.good("SHOW WARNINGS").cell(0, 1) == "1050");
-    c.good("CREATE TABLE warned_too (id INT PRIMARY KEY)");
-    CHECK(c.good("SHOW WARNINGS").rows.empty());
-}
-
 TEST_CASE("programs: triggers, functions, procedures, prepared statements, temporary tables") {
     Client c = fresh("t7");
     c.good("CREATE TABLE log7 (id INT AUTO_INCREMENT PRIMARY KEY, v INT)");

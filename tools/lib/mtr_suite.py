@@ -144,7 +144,8 @@ class Surroundings:
             return PASSED, seconds, ""
         if process.returncode == SKIP_EXIT:
             return SKIPPED, seconds, text.strip()[-200:]
-        return (PASSED if record and os.path.exists(record) else FAILED), seconds, first_difference(text)
+        came_through = record and os.path.exists(record) and runs_elsewhere(record)
+        return (PASSED if came_through else FAILED), seconds, first_difference(text)
 
     def line_reached(self, test):
         """What the test had printed last."""
@@ -160,20 +161,35 @@ def compare(expected, found):
     """What is the first difference of two recorded outputs; empty when they are equal."""
     with open(expected, encoding="utf-8", errors="replace") as one, open(found, encoding="utf-8", errors="replace") as other:
         lines, others = one.read().splitlines(), other.read().splitlines()
-    for number, pair in enumerate(itertools.zip_longest(lines, others)):
-        if pair[0] != pair[1]:
-            statement = next((line for line in reversed(lines[:number]) if line.endswith(";")), "")
-            return f"behind {statement[-150:]!r}: expected {pair[0]!r:.300}, found {pair[1]!r:.300}"
+    for number, (line, instead) in enumerate(itertools.zip_longest(lines, others)):
+        if line == instead:
+            continue
+        statement = next((line for line in reversed(lines[:number]) if line.endswith(";")), "")
+        if instead and instead.startswith("mysqltest: "):  # an error that the test did not expect, told in several lines
+            told = itertools.takewhile(lambda text: text not in lines[number:number + 1], others[number:number + 12])
+            return f"behind {statement[-150:]!r}: {unexpected(chr(10).join(told))}"
+        return f"behind {statement[-150:]!r}: expected {line!r:.300}, found {instead!r:.300}"
     return ""
+
+
+def runs_elsewhere(recorded):
+    """Whether a test got along without files of the server's, which it can reach only where mysql-test-run has made them."""
+    with open(recorded, encoding="utf-8", errors="replace") as file:
+        return "is not a subdirectory of MYSQLTEST_VARDIR" not in file.read()
+
+
+def unexpected(text):
+    """The message of an error that a test did not expect, without the statement's whole length."""
+    words = " ".join(text.split())
+    told = words.rfind("' failed: ")
+    return words[:200] + " … " + words[told + 2:][:400] if told > 200 else words[:600]
 
 
 def first_difference(text):
     """The first line that is otherwise, or the first error that the test did not expect."""
     error = re.search(r"^mysqltest: (?!Result)(.*?)(?:\n\n|\nThe result from queries|\Z)", text, re.M | re.S)
     if error:
-        words = " ".join(error.group(1).split())
-        told = words.rfind("' failed: ")
-        return words[:200] + " … " + words[told + 2:][:400] if told > 200 else words[:600]
+        return unexpected(error.group(1))
     expected, found = [], []
     for line in text.split("@@", 2)[-1].splitlines()[1:]:
         if line.startswith("-") and not found:

@@ -144,7 +144,7 @@ class Target:
                 client(self.backs[0], "SELECT User, Host, COALESCE(JSON_VALUE(Priv, '$.is_role'), '') FROM mysql.global_priv")}
 
     def clean(self):
-        """Removes what a test has left behind. False when something stays that needs a fresh server."""
+        """Removes what a test has left behind. Says what stays and needs a fresh server; empty when nothing does."""
         databases = [row[0] for row in client(self.backs[0], "SHOW DATABASES") if row[0] not in KEPT]
         text = "".join(f"DROP DATABASE `{name.replace('`', '``')}`;" for name in databases)
         text += "DROP DATABASE IF EXISTS test; CREATE DATABASE test;"
@@ -160,16 +160,16 @@ class Target:
                 try:
                     number = re.fullmatch(r"-?\d+(\.\d+)?", was or "")
                     client(back, f"SET GLOBAL {name} = " + (was if number else "'" + (was or "").replace("'", "''") + "'"))
-                except TargetLost:
-                    return False
-        return True
+                except TargetLost as error:
+                    return f"setting {name}: {error}"
+        return "" if self._accounts() == self.accounts else "the server's own tables"
 
-    def ready(self):
-        """Called before a test: whether the target is as it was at the beginning."""
+    def left_over(self):
+        """Called before a test: why the target is not as it was at the beginning; empty when it is."""
         try:
-            return self.clean() and self._accounts() == self.accounts
-        except TargetLost:
-            return False
+            return self.clean()
+        except TargetLost as error:
+            return str(error)
 
     def begin(self):
         os.makedirs(self.directory)
