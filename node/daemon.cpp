@@ -22,6 +22,7 @@
 
 #include "bus/beacon.hpp"
 #include "node/driver.hpp"
+#include "node/session/versioned_comments.hpp"
 
 namespace ddb::node {
 
@@ -282,6 +283,7 @@ class Daemon {
         });
         if (!database) return database.error();
         database_ = std::move(*database);
+        session::set_server_version(database_->initial().version);
         recovered.applied = database_->initial().applied;
         const bool formed = recovered.base_membership.has_value();
         const std::string address = host_ + ":" + std::to_string(settings_.node.port);

@@ -2,11 +2,10 @@
 
 #include <cstring>
 
+#include "node/session/versioned_comments.hpp"
+
 namespace ddb::session {
 namespace {
-
-// Version whose rules decide about versioned comments: the embedded default server.
-constexpr unsigned server_version = 101100;
 
 constexpr char upper(char c) {
     return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
@@ -65,9 +64,7 @@ bool SqlScanner::open_versioned_comment(std::size_t header) {
         return true;
     }
     position_ = header + digits;
-    // MariaDB skips what MySQL 5.7 and later wrote for itself.
-    const bool foreign = !mariadb_only && version >= 50700 && version <= 99999;
-    return version <= server_version && !foreign;
+    return runs_versioned_comment(mariadb_only, version);
 }
 
 void SqlScanner::skip_to_comment_end() {

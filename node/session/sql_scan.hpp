@@ -1,9 +1,10 @@
 // Tokens of one SQL statement, as far as routing needs them: what is a comment, a string, an identifier, a word. Works
 // on bytes of any encoding, never fails, allocates nothing. Values; any thread.
 //
-// Versioned comments ("/*!40101 … */", "/*M!100300 … */") are transparent when MariaDB 10.11 would run their content,
-// and skipped when it would not. Where another server decides differently, the routing rules stay safe: a statement
-// that is taken for less than it is runs inside an XA transaction, where the server refuses what commits implicitly.
+// Versioned comments ("/*!40101 … */", "/*M!100300 … */") are transparent when the node's server would run their
+// content, and skipped when it would not (versioned_comments.hpp). Where another server decides differently, the
+// routing rules stay safe: a statement that is taken for less than it is runs inside an XA transaction, where the
+// server refuses what commits implicitly.
 #pragma once
 
 #include <cstddef>

@@ -95,13 +95,17 @@ std::vector<std::string> server_arguments(const ManagedOptions& options, const S
                     "--innodb-log-file-size=" + number(options.redo_log_bytes), "--aria-pagecache-buffer-size=8M",
                     "--loose-feedback=OFF", "--skip-slave-start", "--log-warnings=1"});
     } else {
-        out.insert(out.end(), {"--gtid-mode=ON", "--enforce-gtid-consistency=ON", "--session-track-gtids=OWN_GTID",
-                               "--log-bin-trust-function-creators=ON", "--binlog-transaction-compression=OFF",
-                               "--binlog-row-value-options=", "--xa-detach-on-prepare=OFF",
-                               // Tables that do not roll back would differ; by these the server refuses them itself.
-                               "--disabled-storage-engines=MyISAM,MRG_MYISAM,MEMORY,CSV,ARCHIVE,BLACKHOLE,FEDERATED",
-                               "--sql-require-primary-key=ON", "--information-schema-stats-expiry=0", "--mysqlx=OFF",
-                               "--skip-replica-start", "--innodb-redo-log-capacity=" + number(options.redo_log_bytes)});
+        out.insert(out.end(),
+                   {"--gtid-mode=ON", "--enforce-gtid-consistency=ON", "--session-track-gtids=OWN_GTID",
+                    "--log-bin-trust-function-creators=ON", "--binlog-transaction-compression=OFF",
+                    "--binlog-row-value-options=", "--xa-detach-on-prepare=OFF",
+                    // Cascades are the storage engine's, on every node alike. Above it, as MySQL 9.6 and later do
+                    // them otherwise, they came out differently where the parent's rows are replayed.
+                    "--loose-innodb-native-foreign-keys=ON",
+                    // Tables that do not roll back would differ; by these the server refuses them itself.
+                    "--disabled-storage-engines=MyISAM,MRG_MYISAM,MEMORY,CSV,ARCHIVE,BLACKHOLE,FEDERATED",
+                    "--sql-require-primary-key=ON", "--information-schema-stats-expiry=0", "--mysqlx=OFF",
+                    "--skip-replica-start", "--innodb-redo-log-capacity=" + number(options.redo_log_bytes)});
     }
     if (options.tcp_port == 0) {
         out.emplace_back("--skip-networking");

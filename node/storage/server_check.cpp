@@ -76,6 +76,7 @@ class Checker {
         check_row_image();
         check_server_id();
         check_isolation();
+        check_foreign_keys();
         check_engine();
         if (auto status = check_rights(); !status.ok()) return status.error();
         if (auto status = check_replica(); !status.ok()) return status.error();
@@ -169,6 +170,14 @@ class Checker {
         if (report_.mariadb) return;
         add(Kind::note, "isolation", "MySQL", "MariaDB with innodb_snapshot_isolation",
             "REPEATABLE READ permits lost updates on MySQL as on a single server; use SELECT … FOR UPDATE");
+    }
+
+    // Older servers have no other way than this one.
+    void check_foreign_keys() {
+        const auto found = value("innodb_native_foreign_keys");
+        if (!found || upper(*found) == "ON") return;
+        add(Kind::fatal, "innodb_native_foreign_keys", *found, "ON",
+            "add innodb_native_foreign_keys=ON to the server's configuration and restart it (cascades would differ)");
     }
 
     void check_engine() {

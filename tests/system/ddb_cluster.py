@@ -148,7 +148,9 @@ class Cluster:
         self.env = dict(os.environ, XDG_CONFIG_HOME=os.path.join(self.base, "config"), PATH=path())
         self.up_arguments = ["--nodes", str(nodes), *arguments] + ([] if wait else ["--no-wait"])
         self.up_arguments += ["--wait", str(int(60 * SLOW))]
-        settings = list(settings) + ([f"mysql.server={SERVER}"] if SERVER else [])
+        self.server_arguments = ["--set", f"mysql.server={SERVER}"] if SERVER else []
+        self.up_arguments += self.server_arguments
+        settings = list(settings)
         if SLOW > 1:
             settings.append(f"timing.election_ms={int(600 * SLOW)}")
         for setting in settings:

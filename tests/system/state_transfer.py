@@ -101,7 +101,7 @@ class Writer(Background):
 
 def fill(cluster, node, megabytes):
     cluster.sql(node, "INSERT INTO x.bulk (v) VALUES " + ",".join(["(RAND())"] * 256), timeout=30)
-    cluster.sql(node, "UPDATE x.bulk SET v = RPAD(v, 3900, SHA1(v))", timeout=30)
+    cluster.sql(node, "UPDATE x.bulk SET v = RPAD(v, 3900, SHA2(v, 256))", timeout=30)
     have = 1
     while have < megabytes:
         step = min(have, megabytes - have, 16)
@@ -251,7 +251,7 @@ def begin_with_data():
         cluster.mysql(holder, "SET sql_log_bin = 0;" + OBJECTS + f"CREATE TABLE x.w {TABLE};"
                       f"SET {'sql_require_primary_key' if MYSQL else 'GLOBAL innodb_force_primary_key'} = 0; CREATE TABLE x.nokey (a INT); INSERT INTO x.nokey VALUES (1)")
         cluster.tool("down")
-        for line in cluster.tool("up", "--set", "cluster.expect=3", "--wait", "60", deadline_s=90).splitlines():
+        for line in cluster.tool("up", "--set", "cluster.expect=3", *cluster.server_arguments, "--wait", "60", deadline_s=90).splitlines():
             note(line[:60])
         for node in cluster.nodes:
             wait_level(cluster, node)

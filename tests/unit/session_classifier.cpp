@@ -4,6 +4,7 @@
 
 #include "node/session/classifier.hpp"
 #include "node/session/sql_scan.hpp"
+#include "node/session/versioned_comments.hpp"
 
 using namespace ddb;
 using namespace ddb::session;
@@ -44,6 +45,16 @@ TEST_CASE("tokens") {
     CHECK(scan("`", 10).size() == 1);
     CHECK(scan("a--b", 10).size() == 4);
     CHECK(scan("a-- b", 10).size() == 1);
+}
+
+TEST_CASE("versioned comments are MySQL's where the server is") {
+    set_server_version("9.7.4-2");
+    CHECK(kind_of("/*!80000 SET sql_log_bin=0 */") == Kind::refused);
+    CHECK(kind_of("SET x=1 /*!90704 , sql_log_bin=0 */") == Kind::refused);
+    CHECK(kind_of("SET x=1 /*!90705 , sql_log_bin=0 */") == Kind::set);
+    CHECK(kind_of("/*M!100100 SET sql_log_bin=0 */") == Kind::empty);
+    set_server_version("10.11.19-MariaDB-0+deb12u1");
+    CHECK(kind_of("SET x=1 /*!90704 , sql_log_bin=0 */") == Kind::set);
 }
 
 TEST_CASE("versioned comments") {
