@@ -35,7 +35,7 @@ struct ConnectOptions {
     std::string user;
     std::string password;  // or password_from_sha1() of native_password.hpp
     std::string database;
-    LoginOptions login;
+    LoginOptions login = {};
     int connect_timeout_ms = 5000;
     int read_timeout_ms = 0;  // 0: none (a statement may wait for a lock)
     std::string program_name = "ddb";
