@@ -1,5 +1,6 @@
 """MariaDB's own test suite: which tests there are, what a test wants around it, running one, and what it found."""
 
+import functools
 import itertools
 import os
 import re
@@ -10,6 +11,10 @@ import paths
 
 PASSED, FAILED, SKIPPED, LATE = "passed", "failed", "skipped", "late"
 SKIP_EXIT = 62  # mysqltest's own
+# A test, or a file that it includes, that ends or starts servers, reads their files, or wants one built for debugging.
+OWN_SERVER_WORDS = re.compile(r"shutdown_server|\.expect\b|\$MYSQLD(_CMD|_DATADIR|_LAST_CMD)?\b|@@datadir|have_debug(_sync)?\.inc|"
+                              r"debug_dbug|big_test\.inc|have_wsrep|master-slave\.inc", re.I)
+INCLUDED = re.compile(r"^\s*(?:--\s*)?source\s+([^\s;$]+)", re.M | re.I)
 # What a test brings along when it wants a server of its own: options, a configuration, several servers.
 OWN_SERVER = (".opt", "-master.opt", "-slave.opt", "-client.opt", ".cnf", ".combinations", "-master.sh", "-slave.sh")
 
@@ -56,6 +61,20 @@ def disabled(directory):
         return set()
 
 
+@functools.lru_cache(maxsize=None)
+def wants_own_server(path, top):
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            text = "\n".join(line for line in file.read().splitlines() if not line.lstrip().startswith("#"))
+    except OSError:
+        return False
+    if OWN_SERVER_WORDS.search(text):
+        return True
+    places = (data_dir(), top, os.path.dirname(path))
+    found = (os.path.join(place, name) for name in INCLUDED.findall(text) for place in places)
+    return any(wants_own_server(file, top) for file in found if file != path and os.path.exists(file))
+
+
 def discover(suite):
     """The tests of a suite that can run against a server which is there already, by name."""
     top = suite_dir(suite)
@@ -69,6 +88,8 @@ def discover(suite):
             continue
         if any(os.path.exists(os.path.join(directory, name + end)) for end in OWN_SERVER):
             continue
+        if wants_own_server(os.path.join(directory, file), top):
+            continue
         result = os.path.join(results, name + ".result")
         if os.path.exists(result):  # without one a test only has to come to its end; next to none is so
             found.append(Test(suite, name, top, os.path.join(directory, file), result))
@@ -78,8 +99,9 @@ def discover(suite):
 class Surroundings:
     """Directory, option file and environment that tests see; one server at a time stands behind them."""
 
-    def __init__(self, directory, socket, port):
+    def __init__(self, directory, socket, port, how=()):
         self.var = os.path.join(directory, "var")
+        self.how = list(how)  # further options of mysqltest
         self.socket, self.port = socket, port
         self.options = os.path.join(directory, "client.cnf")
         for part in ("tmp", "log", "run"):
@@ -125,6 +147,7 @@ class Surroundings:
             subprocess.run(["find", os.path.join(self.var, part), "-mindepth", "1", "-delete"], check=False)
         command = [self.program(), *self.common(), f"--suite-dir={test.suite_dir}/", f"--test-file={test.path}",
                    f"--result-file={record or test.result}", "--tail-lines=20"]
+        command += self.how
         if record:
             if os.path.exists(record):
                 os.remove(record)

@@ -141,16 +141,17 @@ class Target:
 
     def _users(self):
         return {(row[0], row[1], row[2]) for row in
-                client(self.backs[0], "SELECT User, Host, COALESCE(JSON_VALUE(Priv, '$.is_role'), '') FROM mysql.global_priv")}
+                client(self.front, "SELECT User, Host, COALESCE(JSON_VALUE(Priv, '$.is_role'), '') FROM mysql.global_priv")}
 
     def clean(self):
         """Removes what a test has left behind. Says what stays and needs a fresh server; empty when nothing does."""
-        databases = [row[0] for row in client(self.backs[0], "SHOW DATABASES") if row[0] not in KEPT]
-        text = "".join(f"DROP DATABASE `{name.replace('`', '``')}`;" for name in databases)
+        databases = [row[0] for row in client(self.front, "SHOW DATABASES") if row[0] not in KEPT]
+        text = "".join(f"DROP DATABASE IF EXISTS `{name.replace('`', '``')}`;" for name in databases)
         text += "DROP DATABASE IF EXISTS test; CREATE DATABASE test;"
         for user, host, role in self._users() - self.users:
             quoted = "'" + user.replace("'", "''") + "'"
-            text += f"DROP ROLE {quoted};" if role == "1" or (host == "" and user) else f"DROP USER {quoted}@'{host}';"
+            text += f"DROP ROLE IF EXISTS {quoted};" if role == "1" or (host == "" and user) else (
+                f"DROP USER IF EXISTS {quoted}@'{host}';")
         client(self.front, "SET foreign_key_checks = 0;" + text)
         for back in self.backs:
             for name, value in client(back, ALL_SETTINGS):
