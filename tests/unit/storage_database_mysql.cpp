@@ -77,7 +77,7 @@ const ServerDialect& mysql() {
 
 // What comes of the events: the last group that is complete, and whether it was complete with the last event.
 std::optional<Captured> group_of(const std::vector<std::string>& events) {
-    GroupAssembler assembler(Epoch{1}, {});
+    GroupAssembler assembler(Epoch{1}, {}, "binlog.1");
     for (std::size_t i = 0; i < events.size(); ++i) {
         const auto event = parse_event(events[i]);
         REQUIRE(event);
