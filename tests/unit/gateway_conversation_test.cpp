@@ -44,21 +44,6 @@ TEST_CASE("the collation that a client chose at its login goes along to every se
     CHECK(client.engine.last<OpenSession>().collation == 46);
 }
 
-TEST_CASE("the collation that a client chose at its login goes along to every session of the connection") {
-    Client client;
-    client.hello("", 0, 46);
-    CHECK(client.engine.last<OpenSession>().collation == 46);
-    SessionOpened opened;
-    opened.session = client.engine.last<OpenSession>().session;
-    opened.accepted = true;
-    client.conversation.on_session(opened);
-    CHECK(client.take()[0] == '\0');
-    CHECK(client.conversation.logged_in());
-    client.command("\x1f");  // COM_RESET_CONNECTION
-    CHECK(client.engine.last<OpenSession>().session != opened.session);
-    CHECK(client.engine.last<OpenSession>().collation == 46);
-}
-
 TEST_CASE("a wrong password is asked for again a few times, then refused") {
     Client client;
     client.hello(storage::native_token(std::string(20, 'x'), challenge));
