@@ -13,13 +13,14 @@ CLASSES = (
     (r"events are refused", "refused: events"),
     (r"FLUSH TABLES WITH READ LOCK is refused|BACKUP is refused", "refused: FLUSH TABLES WITH READ LOCK, BACKUP"),
     (r"ER_NOT_SUPPORTED_YET \(1235\)", "refused: other statements of one server"),
+    (r"found 'ddb_meta'", "the schema ddb_meta"),
     (r"SHOW (BINARY LOGS|BINLOG|MASTER)", "a server's own binary log"),
-    (r"(?i)status like|Handler_|Com_|Qcache", "a server's own counters"),
-    (r"(?i)behind '[^']*(explain|analyze)", "estimates of EXPLAIN"),
+    (r"status like|Handler_|Com_|Qcache", "a server's own counters"),
+    (r"behind '[^']*(explain|analyze)", "estimates of EXPLAIN"),
     (r"^late", "late"),
 )
 
 
 def classify(state, wrong):
     text = f"{state} {wrong}"
-    return next((name for pattern, name in CLASSES if re.search(pattern, text)), "not explained")
+    return next((name for pattern, name in CLASSES if re.search(pattern, text, re.I)), "not explained")
