@@ -204,6 +204,7 @@ void BackSession::with_barrier(std::function<void()> go) {
 void BackSession::dispatch_data() {
     if (!txn_.open && !autocommit_) open_transaction(false);
     const bool read = active_->statement.kind == StatementKind::read;
+    if (!txn_.open) next_read_only_ = false;  // SET TRANSACTION was for this statement's
     if (txn_.open) {
         with_barrier([this] { run_inside(); });
     } else if (read || read_only_default_) {
@@ -237,9 +238,7 @@ void BackSession::dispatch_definition() {
         run_as_definition();
         return;
     }
-    StatementJob job = make_job();
-    job.describe = true;
-    start_job(run_plain, std::move(job), &BackSession::definition_parsed);
+    start_job(look_at, make_job(), &BackSession::definition_parsed);
 }
 
 }  // namespace ddb::session

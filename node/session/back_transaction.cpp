@@ -418,9 +418,11 @@ void BackSession::described(JobReport report) {
 
 void BackSession::definition_parsed(JobReport report) {
     constexpr std::uint16_t syntax_error = 1064;
+    constexpr std::uint16_t unknown_type = 4161;
     connection_ = std::move(report.connection);
     if (inside_error_ends_here(report)) return;
-    if (report.end.error && report.end.error->mysql_code == syntax_error) {
+    const auto code = report.end.error ? report.end.error->mysql_code : std::uint16_t{0};
+    if (code == syntax_error || code == unknown_type) {
         finish_report(report);
         return;
     }

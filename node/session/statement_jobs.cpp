@@ -116,6 +116,15 @@ JobReport run_plain(ConnectionPtr connection, const StatementJob& job) {
     return report;
 }
 
+JobReport look_at(ConnectionPtr connection, const StatementJob& job) {
+    JobReport report;
+    report.connection = std::move(connection);
+    KeptResult columns(job.kept_bytes_max);  // that it would have: of no interest
+    report.end = run_statement(*report.connection, {job.sql, {}, {}, true}, job.session, job.request, columns);
+    drop_if_unusable(report);
+    return report;
+}
+
 JobReport run_read(ConnectionPtr connection, const StatementJob& job) {
     JobReport report;
     report.connection = std::move(connection);
@@ -146,7 +155,13 @@ JobReport run_write(ConnectionPtr connection, const StatementJob& job) {
         return report;
     }
     if (report.connection->broken()) report.xa_uncertain = true;
-    end_and_roll_back(report, job.xid);
+    if (prepared.ok()) {
+        // No XA END: its failure would take the place of the statement's own error in SHOW WARNINGS.
+        (void)report.connection->execute(xa_sql("ROLLBACK", job.xid));
+        drop_if_unusable(report);
+    } else {
+        end_and_roll_back(report, job.xid);
+    }
     return report;
 }
 

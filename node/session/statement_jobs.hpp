@@ -49,6 +49,8 @@ struct JobReport {
 using ConnectionPtr = std::unique_ptr<storage::Connection>;
 
 [[nodiscard]] JobReport run_plain(ConnectionPtr connection, const StatementJob& job);
+// What the server says of the statement without running it; the client sees nothing of it.
+[[nodiscard]] JobReport look_at(ConnectionPtr connection, const StatementJob& job);
 // As a statement of its own: read-only first, again as a write when the server says 1792.
 [[nodiscard]] JobReport run_read(ConnectionPtr connection, const StatementJob& job);
 // As a statement of its own, up to and including XA PREPARE.

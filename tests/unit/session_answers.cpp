@@ -79,6 +79,8 @@ TEST_CASE("what is asked about the statement before is right wherever that one r
         CHECK(client->good("SELECT FOUND_ROWS()").cell() == "3");
         client->good("SELECT 1 / 0, id FROM a4 WHERE id = 1");
         CHECK(client->good("SELECT @@warning_count").cell() == "1");
+        CHECK(client->run("INSERT INTO a4 VALUES (1,1)").code() == 1062);
+        CHECK(client->good("SHOW WARNINGS").cell(0, 1) == "1062");
         client->good("UPDATE a4 SET v = v + 1 WHERE id < 3");
         client->good("SET @n = ROW_COUNT()");
         CHECK(client->good("SELECT @n").cell() == "2");
@@ -102,11 +104,13 @@ TEST_CASE("what is no COMMIT or is already so commits nothing") {
     c.good("BEGIN");
     c.good("INSERT INTO a6 VALUES (1,1)");
     CHECK(c.run("COMMIT AND NONSENSE").code() == 1064);
-    CHECK(c.run("CREATE TABLE a6_more (id NOTYPE)").code() == 1064);
+    CHECK(c.run("CREATE TABLE a6_more (id NOTYPE)").code() == 4161);
+    CHECK(c.run("CREATE TABLE a6_more id INT").code() == 1064);
     CHECK((c.good("SET autocommit = 1").end.status_flags & 1) == 1);
     c.good("ROLLBACK");
     CHECK(c.good("SELECT COUNT(*) FROM a6").cell() == "0");
     c.good("SET autocommit = 0");
+    CHECK(c.good("CHECK TABLE a6").columns.size() == 4);
     c.good("SAVEPOINT s1");
     c.good("INSERT INTO a6 VALUES (1,1)");
     c.good("ROLLBACK TO s1");
