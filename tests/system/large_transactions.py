@@ -9,7 +9,7 @@ import time
 from ddb_cluster import Background, Cluster, SLOW, check, equal, main, note, wait_until
 
 LONG = "DDB_LONG" in os.environ
-ROWS = 1_000_000 if LONG else 60_000  # of about a kilobyte each
+ROWS = 1_000_000 if LONG else 24_000  # of about a kilobyte each
 FILL = f"INSERT INTO d.big SELECT seq, REPEAT(MD5(seq), 31) FROM d.seq_1_to_{ROWS}"
 STATEMENT_S = int((1800 if LONG else 120) * SLOW)
 MEMORY_MB_MAX = 256
