@@ -15,8 +15,9 @@ TransferHost Driver::transfer_host() {
                         [this](bool hold) {
                             held_by_transfer_ = hold;
                             hold_definitions();
+                            sessions_.hold_large_groups(hold);
                         },
-                        [this] { return sessions_.definitions_held(); },
+                        [this] { return sessions_.definitions_held() && sessions_.large_groups_held(); },
                         [this] {
                             if (!transfer_posted_.exchange(true)) {
                                 parts_.mailbox.post_always(LoopEvent{TransferWaiting{}});

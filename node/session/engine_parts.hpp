@@ -123,6 +123,7 @@ class EngineParts final : public PipelineHost {
     bool fenced = false;
     bool server_up = true;
     bool quiescing = false;
+    bool large_groups_held = false;                                   // wanted
     std::unordered_set<std::uint64_t> own_connections;                // of back sessions of this office
     std::unordered_map<std::uint64_t, std::uint64_t> outcome_askers;  // token → serial of the back session
     std::uint64_t last_outcome_token = 0;

@@ -14,6 +14,12 @@ constexpr std::uint64_t shared_ms_max = 100;
 constexpr std::uint64_t idle_ms_max = 20;
 constexpr std::uint16_t error_deadlock = 1213;
 
+// No right to the database, table, column, routine or what a privilege is needed for.
+[[nodiscard]] bool is_denial(std::uint16_t code) {
+    constexpr std::array<std::uint16_t, 6> codes{1044, 1045, 1142, 1143, 1227, 1370};
+    return std::find(codes.begin(), codes.end(), code) != codes.end();
+}
+
 void end_xa(storage::Connection& connection, const std::string& xid) {
     const std::array<std::string, 2> sql{xa_sql("END", xid), xa_sql("ROLLBACK", xid)};
     (void)connection.execute_all(sql);  // XA END fails in rollback-only transactions, ROLLBACK does not mind
@@ -171,6 +177,13 @@ void FrontSession::local_done(LocalReport report) {
         // It writes, or commits implicitly: it belongs to the coordinator, and had no effect here (FACTS 1).
         if (error->mysql_code == error_read_only_transaction || error->mysql_code == error_xa_state) {
             active_->statement.local = false;
+            forward();
+            return;
+        }
+        // A right that was given a moment ago may not have been here yet when this connection began: where it was given
+        // they know.
+        if (is_denial(error->mysql_code)) {
+            on_server_lost();  // another connection for what comes next
             forward();
             return;
         }

@@ -279,13 +279,24 @@ void SessionEngine::on_rebuilt() {
 
 void SessionEngine::hold_definitions(bool hold) {
     impl_->parts.gate.hold(hold);
-    impl_->parts.pipeline.hold_large_groups(hold);
     if (!hold) impl_->parts.pass_gate_on();
     impl_->settle();
 }
 
 bool SessionEngine::definitions_held() const {
-    return impl_->parts.gate.quiet() && impl_->parts.pipeline.between_large_groups();
+    return impl_->parts.gate.quiet();
+}
+
+void SessionEngine::hold_large_groups(bool hold) {
+    impl_->parts.large_groups_held = hold;
+    impl_->parts.pipeline.hold_large_groups(hold && impl_->parts.gate.quiet());
+    impl_->settle();
+}
+
+bool SessionEngine::large_groups_held() {
+    auto& parts = impl_->parts;
+    parts.pipeline.hold_large_groups(parts.large_groups_held && parts.gate.quiet());
+    return parts.pipeline.between_large_groups();
 }
 
 void SessionEngine::on_server_down() {

@@ -110,6 +110,9 @@ class SessionEngine {
     // A dump of this node's server is being taken: new definitions wait. True once none is under way.
     void hold_definitions(bool hold);
     [[nodiscard]] bool definitions_held() const;
+    // The same for transactions in parts; held only once no definition is under way, which might wait for one of them.
+    void hold_large_groups(bool hold);
+    [[nodiscard]] bool large_groups_held();
     [[nodiscard]] bool idle() const;  // no transaction, temporary table or user lock open on this coordinator
 
     struct Counters {

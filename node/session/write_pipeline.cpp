@@ -43,6 +43,7 @@ void WritePipeline::close(const std::string& reason) {
     groups_.clear();
     feeder_.close();
     again_.clear();
+    xa_ends_ = statement_ends_ = 0;
     by_index_.clear();
     last_other_.clear();
     auto proposals = std::exchange(proposals_, {});
@@ -148,6 +149,7 @@ void WritePipeline::tick() {
 void WritePipeline::drain() {
     while (!groups_.empty()) {
         auto& group = groups_.front();
+        if (must_wait(group)) return;
         switch (group.kind) {
             case storage::Captured::Kind::xa:
                 if (!take_xa(group)) return;
@@ -182,14 +184,28 @@ bool WritePipeline::take_xa(storage::Captured& group) {
         propose_rows(slot, group);
         return true;
     }
+    take_empty(slot, group.thread_id);
+    return true;
+}
+
+void WritePipeline::take_empty(Write& slot, std::uint64_t thread_id) {
     // A sequence refilled its cache in this statement: the client may see the number only once that entry is decided.
-    const auto other = last_other_.find(group.thread_id);
+    const auto other = last_other_.find(thread_id);
     if (other != last_other_.end() && proposals_.contains(other->second)) {
         slot.waits_for = other->second;
     } else {
-        finish_empty(group.xid);
+        finish_empty(std::string(slot.write.xid));
     }
-    return true;
+}
+
+// Most groups may overtake a large XA group: until its XA COMMIT, which follows the log, nothing can depend on it, as
+// its locks are still held. But PREPARE gives up those that foreign keys asked for: what was written without these
+// checks, and definitions, keep their place.
+bool WritePipeline::must_wait(const storage::Captured& group) const {
+    if (statement_ends_ > 0) return true;
+    const bool keeps_its_place = group.kind == storage::Captured::Kind::statement || group.unchecked_keys;
+    const bool fed = group.place && group.kind == storage::Captured::Kind::statement;  // perhaps this very group
+    return keeps_its_place && (xa_ends_ > 0 || (!feeder_.idle() && !fed));
 }
 
 Entry WritePipeline::entry_of(const Write& slot, std::uint64_t rows) {
@@ -204,8 +220,6 @@ Entry WritePipeline::entry_of(const Write& slot, std::uint64_t rows) {
     return entry;
 }
 
-// Those behind it in the binary log do not wait: until its XA COMMIT, which follows the log, none of them can depend on
-// it.
 void WritePipeline::feed(const Write& slot, storage::Captured& group) {
     const std::string xid = slot.write.xid;  // the slot may go
     if (group.place->largest_event_bytes > entry_payload_bytes_max) {
@@ -214,19 +228,27 @@ void WritePipeline::feed(const Write& slot, storage::Captured& group) {
                                                                      " MiB and was rolled back"));
     }
     feeder_.add({slot.write.txn, std::move(*group.place), true,
-                 [this, xid, rows = group.rows](PartsRange parts) { propose_end(xid, rows, parts); }});
+                 [this, xid, rows = group.rows, thread_id = group.thread_id](PartsRange parts) {
+                     propose_end(xid, rows, thread_id, parts);
+                     drain();
+                 }});
 }
 
-void WritePipeline::propose_end(const std::string& xid, std::uint64_t rows, PartsRange parts) {
+void WritePipeline::propose_end(const std::string& xid, std::uint64_t rows, std::uint64_t thread_id, PartsRange parts) {
     const auto it = writes_.find(xid);
     if (it == writes_.end()) return;
     Entry entry = entry_of(it->second, rows);
-    entry.kind = EntryKind::rows_end;
-    entry.payload = Payload(encode_parts(parts));
+    if (parts.count == 0) {  // all of it was undone by ROLLBACK TO SAVEPOINT
+        if (!it->second.write.keep_when_empty) return take_empty(it->second, thread_id);
+    } else {
+        entry.kind = EntryKind::rows_end;
+        entry.payload = Payload(encode_parts(parts));
+    }
     Proposal proposal;
     proposal.kind = Proposal::Kind::xa;
     proposal.xid = xid;
     proposal.end_of_parts = entry;
+    ++xa_ends_;
     (void)propose(std::move(entry), std::move(proposal));
 }
 
@@ -248,9 +270,15 @@ bool WritePipeline::take_statement(storage::Captured& group) {
     }
     Statement& slot = it->second;
     if (!slot.ready) return false;
+    if (group.place && group.place->largest_event_bytes > entry_payload_bytes_max) {
+        // It has taken effect here and cannot reach the log: this server is rebuilt by the path of its intent.
+        end_statement(group.sequence, ended(WriteResult::Kind::unknown,
+                                            unknown_error(slot.finished.txn, "the change of one row is too large")));
+        return true;
+    }
     if (group.place) {
         // What follows may depend on it, and waits.
-        if (!slot.feeding) feed(group.sequence, slot, group);
+        if (!slot.feeding && feeder_.idle()) feed(group.sequence, slot, group);
         return false;
     }
     StatementPayload& gathered = slot.gathered;
@@ -299,7 +327,10 @@ void WritePipeline::propose_statement(std::uint64_t sequence, Statement& slot) {
     Proposal proposal;
     proposal.kind = Proposal::Kind::statement;
     proposal.sequence = sequence;
-    if (in_parts) proposal.end_of_parts = entry;
+    if (in_parts) {
+        proposal.end_of_parts = entry;
+        ++statement_ends_;
+    }
     (void)propose(std::move(entry), std::move(proposal));
 }
 
@@ -369,18 +400,22 @@ void WritePipeline::on_accepted(const core::ProposalAccepted& accepted) {
     const auto it = proposals_.find(accepted.token);
     if (it == proposals_.end()) return;
     it->second.index = accepted.id.index;
+    const bool ended_parts = it->second.end_of_parts.has_value();
     it->second.end_of_parts.reset();
+    if (ended_parts) --(it->second.kind == Proposal::Kind::xa ? xa_ends_ : statement_ends_);
     by_index_[accepted.id.index] = accepted.token;
     const bool part = it->second.kind == Proposal::Kind::part;
     if (it->second.kind != Proposal::Kind::xa) {
         host_.register_done(accepted.id.index);
         if (part) feeder_.on_accepted(accepted.id.index);
+        if (ended_parts) drain();
         return;
     }
     const auto write = writes_.find(it->second.xid);
     if (write == writes_.end()) return;
     host_.register_prepared(accepted.id.index, write->second.write.txn, it->second.xid,
                             std::move(write->second.write.connection));
+    if (ended_parts) drain();
 }
 
 void WritePipeline::on_refused(const core::ProposalRefused& refused) {

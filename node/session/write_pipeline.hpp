@@ -92,7 +92,9 @@ class WritePipeline {
     void close(const std::string& reason);
     [[nodiscard]] bool empty() const { return writes_.empty() && statements_.empty() && proposals_.empty(); }
     // A transaction in parts is neither wholly in front of this moment nor wholly behind it.
-    [[nodiscard]] bool between_large_groups() const { return feeder_.between_groups() && again_.empty(); }
+    [[nodiscard]] bool between_large_groups() const {
+        return feeder_.between_groups() && xa_ends_ == 0 && statement_ends_ == 0;
+    }
     void hold_large_groups(bool held) { feeder_.hold(held); }
     void tick();  // now and then
 
@@ -144,7 +146,9 @@ class WritePipeline {
     [[nodiscard]] static Entry entry_of(const Write& slot, std::uint64_t rows);
     void feed(const Write& slot, storage::Captured& group);
     void feed(std::uint64_t sequence, Statement& slot, storage::Captured& group);
-    void propose_end(const std::string& xid, std::uint64_t rows, PartsRange parts);
+    void propose_end(const std::string& xid, std::uint64_t rows, std::uint64_t thread_id, PartsRange parts);
+    void take_empty(Write& slot, std::uint64_t thread_id);
+    [[nodiscard]] bool must_wait(const storage::Captured& group) const;
     void fail_write(const std::string& xid, const Error& error);
     void propose_statement(std::uint64_t sequence, Statement& slot);
     ProposalToken propose(Entry entry, Proposal proposal);
@@ -156,7 +160,9 @@ class WritePipeline {
     PipelineHost& host_;
     PartFeeder feeder_;
     std::vector<ProposalToken> again_;  // of refused ends of parts
-    Epoch epoch_;                       // 0: closed
+    std::size_t xa_ends_ = 0;           // of parts, that have no place in the log yet
+    std::size_t statement_ends_ = 0;
+    Epoch epoch_;  // 0: closed
     ProposalToken last_token_;
     std::unordered_map<std::string, Write> writes_;
     std::map<std::uint64_t, Statement> statements_;

@@ -146,7 +146,8 @@ bool Applier::enter(const Entry& first, const std::stop_token& stop) {
     const bool begins_parts = first.kind == EntryKind::rows_part && first.txn != in_parts_;
     std::unique_lock lock(mutex_);
     if (first.kind == EntryKind::noop) holding_out_ = false;
-    const bool inside = holding_out_ && first.txn == in_parts_;
+    // A statement that overtook the parts goes on with them: their end stands behind it.
+    const bool inside = holding_out_ && in_parts_ && (first.kind == EntryKind::statement || first.txn == in_parts_);
     if (inside || (first.kind != EntryKind::statement && !begins_parts)) return true;
     (void)changed_.wait(lock, stop, [&] { return !hold_statements_ || !running_ || fenced_; });
     holding_out_ = !hold_statements_ && running_ && !fenced_ && !stop.stop_requested();
@@ -220,7 +221,7 @@ void Applier::run(const std::stop_token& stop) {
 
 // One transaction, tried again while what stands in its way may pass. Fails only when interrupted or fenced.
 Status Applier::apply(std::span<const Entry> entries, const std::stop_token& stop) {
-    const auto give_up = std::chrono::steady_clock::now() + transient_limit;
+    std::optional<std::chrono::steady_clock::time_point> give_up;  // from the first failure on
     for (;;) {
         Status status = ensure_connection();
         // A commit whose answer was lost may have happened after all.
@@ -248,7 +249,8 @@ Status Applier::apply(std::span<const Entry> entries, const std::stop_token& sto
             return error;
         }
         // A lost server comes back in its own time; the supervisor pauses us meanwhile.
-        if (!lost && std::chrono::steady_clock::now() >= give_up) {
+        if (!give_up) give_up = std::chrono::steady_clock::now() + transient_limit;
+        if (!lost && std::chrono::steady_clock::now() >= *give_up) {
             fence(where + "still failing after " + std::to_string(transient_limit.count()) + " s: " + error.message);
             return error;
         }
@@ -332,6 +334,7 @@ Status Applier::send_transaction(std::span<const Entry> entries, const Statement
 // From the journal, which keeps them until their end is applied.
 Status Applier::add_parts(BinlogPacker& packer, const Entry& end, const PartsRange& parts,
                           const std::stop_token& stop) {
+    if (parts.count == 0) return ok();
     std::uint32_t found = 0;
     for (LogIndex from = parts.first; from < end.id.index;) {
         if (interrupted(stop)) return fail(ErrorCode::shutting_down, "applying was interrupted");

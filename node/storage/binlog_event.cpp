@@ -221,7 +221,9 @@ std::optional<RowsEvent> parse_rows(const EventView& event) {
     ByteCursor in(event.body);
     RowsEvent out;
     out.table_id = in.number(6);
-    out.statement_end = (in.number(2) & 1) != 0;
+    const std::uint64_t flags = in.number(2);
+    out.statement_end = (flags & 1) != 0;
+    out.unchecked_keys = (flags & 2) != 0;
     if (is_rows_v2(event.type)) {
         const std::uint64_t extra = in.number(2);  // counts itself
         if (extra < 2) return std::nullopt;

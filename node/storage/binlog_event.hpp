@@ -155,6 +155,7 @@ struct TableMap {
 struct RowsEvent {
     std::uint64_t table_id = 0;
     bool statement_end = false;
+    bool unchecked_keys = false;  // written under foreign_key_checks=0
     std::uint64_t columns = 0;
     std::string_view present_before;
     std::string_view present_after;  // updates only, else empty

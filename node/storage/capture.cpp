@@ -197,6 +197,7 @@ Status GroupAssembler::add_rows(const EventView& event) {
     // Maps are repeated in every statement.
     if (rows->statement_end) group_.maps.clear();
     ++out.row_events;
+    out.unchecked_keys |= rows->unchecked_keys;
     out.rows += count.value_or(1);
     add_event(event);
     return ok();
@@ -206,6 +207,7 @@ Captured GroupAssembler::finish(bool rolled_back, std::uint32_t end) {
     Captured out = std::move(group_.out);
     if (out.place) {
         group_.place.end = end;
+        group_.place.row_events = out.row_events;
         out.place = std::move(group_.place);
     }
     group_ = Group{};
@@ -222,6 +224,7 @@ Captured GroupAssembler::finish(bool rolled_back, std::uint32_t end) {
     } else if (rolled_back) {
         // Logged all the same, because a temporary table was made in between: its rows were undone and must not travel.
         out.events.clear();
+        out.place.reset();
         out.rows = 0;
         out.row_events = 0;
     }
@@ -287,7 +290,12 @@ Result<std::optional<Captured>> GroupAssembler::feed(const EventView& event) {
         group_ = Group{};
         return std::optional<Captured>();
     }
-    return std::optional<Captured>(finish(rolled_back_, event.end));
+    Captured out = finish(rolled_back_, event.end);
+    if (out.place && out.place->end <= out.place->begin) {
+        return fail(ErrorCode::corrupt,
+                    "a large group lies across 4 GiB of one binary log: its rows cannot be found again");
+    }
+    return std::optional<Captured>(std::move(out));
 }
 
 Result<std::unique_ptr<Capture>> Capture::start(const Options& options, OnGroup on_group, OnEnd on_end) {

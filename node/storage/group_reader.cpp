@@ -25,7 +25,9 @@ Result<bool> GroupRows::wanted(const EventView& event) {
     const auto rows = parse_rows(event);
     if (!rows) return fail(ErrorCode::corrupt, "binary log: malformed rows event");
     const bool own = std::find(own_tables_.begin(), own_tables_.end(), rows->table_id) != own_tables_.end();
-    return !own && !undone;
+    if (own || undone) return false;
+    ++row_events_;
+    return true;
 }
 
 GroupReader::GroupReader(ConnectOptions service, Epoch epoch, GroupPlace place, OnPart on_part, OnFailure on_failure)
@@ -83,6 +85,7 @@ Status GroupReader::read(const std::stop_token& stop) {
             part_.append(raw);
         }
         if (rows_.ended(**event)) {
+            if (!rows_.complete()) return fail(ErrorCode::corrupt, "a large group reads otherwise the second time");
             (void)deliver(stop, true);
             return ok();
         }

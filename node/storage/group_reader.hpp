@@ -27,11 +27,14 @@ class GroupRows {
     // Whether the event belongs into the payload of an entry. Errors: corrupt.
     [[nodiscard]] Result<bool> wanted(const EventView& event);
     [[nodiscard]] bool ended(const EventView& event) const { return event.end >= place_.end; }
+    // At the end: whether everything was found that the capture saw.
+    [[nodiscard]] bool complete() const { return row_events_ == place_.row_events; }
     [[nodiscard]] const GroupPlace& place() const { return place_; }
 
   private:
     GroupPlace place_;
     std::vector<std::uint64_t> own_tables_;  // table ids of ddb_meta
+    std::uint32_t row_events_ = 0;
 };
 
 class GroupReader {

@@ -69,6 +69,7 @@ struct GroupPlace {
     std::uint32_t begin = 0;  // offset of the group's first event
     std::uint32_t end = 0;    // offset of what follows it
     std::size_t largest_event_bytes = 0;
+    std::uint32_t row_events = 0;  // that belong into the payload
     // Ranges of it that were undone by ROLLBACK TO SAVEPOINT, ascending by their ends.
     std::vector<std::pair<std::uint32_t, std::uint32_t>> undone;
 };
@@ -91,6 +92,7 @@ struct Captured {
     std::optional<GroupPlace> place;  // the rows are to be read from there, and `events` holds none
     StatementPayload statement;       // of kind statement (a CREATE … SELECT has several groups under one sequence)
     bool ddl = false;                 // of kind other
+    bool unchecked_keys = false;      // some rows were written under foreign_key_checks=0
 };
 // The next piece of the group that read_group() named: whole events, payload for a `rows_part` entry.
 struct CapturedPart {

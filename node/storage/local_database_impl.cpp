@@ -373,6 +373,10 @@ void LocalDatabase::Impl::on_capture_end(const Error& error, bool fatal) {
 
 void LocalDatabase::Impl::read_group(Epoch epoch, GroupPlace place) {
     std::unique_ptr<GroupReader> ended;
+    {
+        std::lock_guard lock(office_mutex_);
+        if (committer_ == nullptr) return;  // the office is gone
+    }
     auto reader = std::make_unique<GroupReader>(
         service_, epoch, std::move(place), [this](CapturedPart part) { sink_(std::move(part)); },
         [this](const Error& error) { on_capture_end(error, error.code == ErrorCode::corrupt); });

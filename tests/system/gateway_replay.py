@@ -106,11 +106,11 @@ def damage(session, chance, others):
         elif what == 1:
             out.insert(at, chance.choice(chance.choice(others)))
         elif what == 2:
-            out[at] = bytes(packet[:chance.randrange(len(packet))])  # shorter than it says
+            out[at] = bytes(packet[:chance.randrange(len(packet) + 1)])  # shorter than it says
         elif what == 3 and len(packet) > 4:
             body = packet[4:4 + chance.randrange(len(packet) - 3)]  # shorter, and it says so
             out[at] = len(body).to_bytes(3, "little") + packet[3:4] + body
-        elif what == 4:
+        elif what == 4 and len(packet) >= 4:
             packet[chance.randrange(4)] = chance.choice(INTERESTING)  # its header
             out[at] = bytes(packet)
         else:

@@ -108,6 +108,8 @@ void StorageNode::take(DatabaseEvent event) {
     std::lock_guard lock(mutex_);
     if (auto* group = std::get_if<Captured>(&event)) {
         groups_.push_back(std::move(*group));
+    } else if (auto* part = std::get_if<CapturedPart>(&event)) {
+        parts_.push_back(std::move(*part));
     } else if (auto* done = std::get_if<Committed>(&event)) {
         committed_.push_back(std::move(*done));
     } else if (const auto* applied = std::get_if<Applied>(&event)) {
@@ -154,6 +156,14 @@ template void StorageNode::wait_for<RebuildReady>(const std::function<bool(const
 template void StorageNode::wait_for<LoadedPosition>(const std::function<bool(const LoadedPosition&)>&);
 template void StorageNode::wait_for<RebuildLoaded>(const std::function<bool(const RebuildLoaded&)>&);
 template void StorageNode::wait_for<ForeignWrite>(const std::function<bool(const ForeignWrite&)>&);
+
+CapturedPart StorageNode::next_part() {
+    wait([&] { return !parts_.empty(); }, "a part of a large group");
+    std::lock_guard lock(mutex_);
+    CapturedPart out = std::move(parts_.front());
+    parts_.pop_front();
+    return out;
+}
 
 Captured StorageNode::next_group() {
     wait([&] { return !groups_.empty(); }, "a group of the binary log");
@@ -262,10 +272,33 @@ LogIndex Cluster::propose(const std::vector<std::string>& statements, const std:
         CHECK(group.gtid == prepared->gtid);
         entry.txn = txn;
         entry.payload = Payload(std::move(group.events));
+        if (group.place) {
+            entry.kind = EntryKind::rows_end;
+            entry.payload = Payload(encode_parts(append_parts(txn, group)));
+        }
         const LogIndex index = append(std::move(entry), false);
         node.database().register_prepared(index, txn, xid, std::move(connection));
         return index;
     }
+}
+
+PartsRange Cluster::append_parts(TxnId txn, const Captured& group) {
+    StorageNode& node = *nodes_[0];
+    PartsRange parts;
+    node.database().read_group(group.epoch, *group.place);
+    for (bool last = false; !last;) {
+        node.database().want_part();
+        CapturedPart part = node.next_part();
+        last = part.last;
+        Entry entry;
+        entry.kind = EntryKind::rows_part;
+        entry.txn = txn;
+        entry.payload = Payload(std::move(part.events));
+        const LogIndex index = append(std::move(entry));
+        node.database().register_done(index);
+        if (parts.count++ == 0) parts.first = index;
+    }
+    return parts;
 }
 
 LogIndex Cluster::transaction(const std::vector<std::string>& statements, const std::string& database) {

@@ -38,6 +38,7 @@ class StorageNode {
     void wait_for(const std::function<bool(const E&)>& wanted = [](const E&) { return true; });
     // The next group that is not empty of interest; takes it.
     [[nodiscard]] Captured next_group();
+    [[nodiscard]] CapturedPart next_part();
     [[nodiscard]] std::optional<std::string> fenced() const;
     [[nodiscard]] LogIndex applied() const;
     [[nodiscard]] std::unique_ptr<Connection> wait_committed(LogIndex index);
@@ -59,6 +60,7 @@ class StorageNode {
     std::condition_variable changed_;
     std::deque<DatabaseEvent> events_;  // everything but groups, commits and positions
     std::deque<Captured> groups_;
+    std::deque<CapturedPart> parts_;
     std::deque<Committed> committed_;
     std::optional<std::string> fenced_;
     LogIndex applied_;
@@ -80,6 +82,8 @@ class Cluster {
     LogIndex statement(const std::string& sql, const std::string& database = "d", const std::string& user = "root",
                        const std::vector<std::string>& before = {});
     LogIndex append(Entry entry, bool decide = true);
+    // The rows of a large group, in parts that are decided.
+    PartsRange append_parts(TxnId txn, const Captured& group);
     void append_all(std::vector<Entry> entries);
     void decide(LogIndex up_to);
     [[nodiscard]] static std::string log_rows(StorageNode& node);

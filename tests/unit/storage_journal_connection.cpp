@@ -142,13 +142,6 @@ TEST_CASE("an error in the middle wins and leaves the connection usable") {
     CHECK(result.error().mysql_code == 1146);
     CHECK(result.error().sqlstate == "42S02");
     CHECK_FALSE(connection->broken());
-    // A number of the client library's, said by the server.
-    auto signalled = connection->execute("SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'mine', MYSQL_ERRNO = 2013");
-    REQUIRE_FALSE(signalled.ok());
-    CHECK(signalled.error().code == ErrorCode::sql);
-    CHECK(signalled.error().mysql_code == 2013);
-    CHECK_FALSE(connection->broken());
-    CHECK(connection->scalar("SELECT 7")->value() == "7");
 
     const std::vector<std::string> before{"SET @a = 1", "BROKEN"};
     auto status = connection->start("SELECT 5", before);
