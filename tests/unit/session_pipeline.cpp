@@ -368,10 +368,48 @@ TEST_CASE("a definition with many rows holds back what is behind it") {
     f.part("rows", true);
     REQUIRE(f.host.proposals.size() == 1);
     f.accept(0, 20);
-    REQUIRE(f.host.proposals.size() == 3);
+    REQUIRE(f.host.proposals.size() == 2);
     CHECK(f.host.proposals[1].entry.kind == EntryKind::statement);
+    f.accept(1, 21);
+    REQUIRE(f.host.proposals.size() == 3);
     const auto payload = decode_statement(f.host.proposals[1].entry.payload.view());
     REQUIRE(payload.ok());
     CHECK(payload->parts == PartsRange{LogIndex{20}, 1});
     CHECK(f.host.proposals[2].entry.txn.counter == 5);
+}
+
+TEST_CASE("what foreign keys did not check keeps its place behind a large group") {
+    Fixture f;
+    f.expect_all();
+    f.capture_large("ddb-a", "binlog.1");
+    f.report("ddb-a", 1);
+    storage::Captured group;
+    group.epoch = Epoch{3};
+    group.kind = storage::Captured::Kind::xa;
+    group.xid = "ddb-b";
+    group.events = "rows";
+    group.unchecked_keys = true;
+    f.pipeline.on_captured(std::move(group));
+    f.report("ddb-b", 2);
+    CHECK(f.host.proposals.empty());
+    f.part("one", true);
+    f.accept(0, 10);
+    REQUIRE(f.host.proposals.size() == 2);
+    CHECK(f.host.proposals[1].entry.kind == EntryKind::rows_end);
+    f.accept(1, 11);
+    REQUIRE(f.host.proposals.size() == 3);
+    CHECK(f.host.proposals[2].entry.txn.counter == 2);
+}
+
+TEST_CASE("a large group of which everything was undone is an empty one") {
+    Fixture f;
+    f.pipeline.expect("ddb-a");
+    f.capture_large("ddb-a", "binlog.1");
+    f.report("ddb-a", 1);
+    f.part("", true);
+    CHECK(f.host.proposals.empty());
+    CHECK(f.host.finished == std::vector<std::string>{"ddb-a"});
+    REQUIRE(f.results.size() == 1);
+    CHECK(f.results[0].second == Kind::nothing);
+    CHECK(f.pipeline.empty());
 }
