@@ -9,24 +9,12 @@
 #include <set>
 
 #include "bus/keys.hpp"
+#include "tests/unit/temporary_dir.hpp"
 
 using namespace ddb;
 using namespace ddb::bus;
 
 namespace {
-
-class Directory {
-  public:
-    Directory() {
-        char name[] = "/tmp/ddb-keys-XXXXXX";
-        REQUIRE(::mkdtemp(name) != nullptr);
-        path = name;
-    }
-    ~Directory() { std::filesystem::remove_all(path); }
-    Directory(const Directory&) = delete;
-    Directory& operator=(const Directory&) = delete;
-    std::string path;
-};
 
 void write(const std::string& file, const std::string& text, mode_t mode = 0600) {
     std::ofstream(file) << text;
@@ -36,8 +24,8 @@ void write(const std::string& file, const std::string& text, mode_t mode = 0600)
 }  // namespace
 
 TEST_CASE("generated keys load on both sides and agree") {
-    const Directory dir;
-    const std::string keys_dir = dir.path + "/keys";
+    const ddb::test::TemporaryDir dir;
+    const std::string keys_dir = dir.path() + "/keys";
     REQUIRE(generate_keys(keys_dir).ok());
     struct stat info {};
     REQUIRE(::stat((keys_dir + "/cluster.key").c_str(), &info) == 0);
@@ -73,32 +61,32 @@ TEST_CASE("every purpose and every node has a key of its own") {
 }
 
 TEST_CASE("bad key files say what is wrong and what to do") {
-    const Directory dir;
+    const ddb::test::TemporaryDir dir;
     const auto error_of = [](const auto& result) {
         REQUIRE_FALSE(result.ok());
         return result.error().message;
     };
-    const std::string cluster = dir.path + "/cluster.key";
-    const std::string missing = error_of(load_cluster_keys(dir.path));
+    const std::string cluster = dir.path() + "/cluster.key";
+    const std::string missing = error_of(load_cluster_keys(dir.path()));
     CHECK(missing.find(cluster) == 0);
     CHECK(missing.find("No such file") != std::string::npos);
     CHECK(missing.find("ddb-node keygen") != std::string::npos);
 
     write(cluster, std::string(64, 'a') + "\n");
-    CHECK(load_cluster_keys(dir.path).ok());
+    CHECK(load_cluster_keys(dir.path()).ok());
     write(cluster, std::string(64, 'a'), 0640);
-    CHECK(error_of(load_cluster_keys(dir.path)).find("0600") != std::string::npos);
+    CHECK(error_of(load_cluster_keys(dir.path())).find("0600") != std::string::npos);
     write(cluster, std::string(63, 'a'));
-    CHECK(error_of(load_cluster_keys(dir.path)).find("found 63 characters, expected 64") != std::string::npos);
+    CHECK(error_of(load_cluster_keys(dir.path())).find("found 63 characters, expected 64") != std::string::npos);
     write(cluster, std::string(64, 'x'));
-    CHECK_FALSE(load_cluster_keys(dir.path).ok());
+    CHECK_FALSE(load_cluster_keys(dir.path()).ok());
     write(cluster, std::string(100'000, 'a'));
-    CHECK_FALSE(load_cluster_keys(dir.path).ok());
+    CHECK_FALSE(load_cluster_keys(dir.path()).ok());
 
-    const std::string client = dir.path + "/client.key";
+    const std::string client = dir.path() + "/client.key";
     write(client, "{}");
     CHECK(error_of(load_client_keys(client)).find("\"server_public\" is missing") != std::string::npos);
     write(client, "no json");
     CHECK(error_of(load_client_keys(client)).find("not the JSON") != std::string::npos);
-    CHECK(error_of(load_client_keys(dir.path)).find("not a regular file") != std::string::npos);
+    CHECK(error_of(load_client_keys(dir.path())).find("not a regular file") != std::string::npos);
 }

@@ -20,6 +20,7 @@
 
 #include "bus/envelope.hpp"
 #include "client_support.hpp"
+#include "tests/unit/temporary_dir.hpp"
 
 using namespace ddb;
 using namespace ddb::client::test;
@@ -293,8 +294,8 @@ class Terminal {
 
 TEST_CASE("the shell on a terminal") {
     const ScriptedNode node;
-    std::string home = "/tmp/ddb-shell-XXXXXX";
-    REQUIRE(::mkdtemp(home.data()) != nullptr);
+    const ddb::test::TemporaryDir directory;
+    const std::string& home = directory.path();
     {
         Terminal shell(at(node, {}), home);
         CHECK(shell.shows("Connected to node 2"));

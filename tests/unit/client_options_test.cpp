@@ -12,6 +12,7 @@
 #include "client/discovery.hpp"
 #include "client/options.hpp"
 #include "client/shell_editor.hpp"
+#include "tests/unit/temporary_dir.hpp"
 
 using namespace ddb;
 using namespace ddb::client;
@@ -37,21 +38,14 @@ bool refused(const std::vector<std::string>& arguments) {
     return !parse_options(arguments, with({})).ok();
 }
 
-struct Directory {
-    Directory() {
-        std::string name = (fs::temp_directory_path() / "ddb-client-XXXXXX").string();
-        REQUIRE(::mkdtemp(name.data()) != nullptr);
-        path = name;
-    }
-    ~Directory() { fs::remove_all(path); }
+struct Directory : ddb::test::TemporaryDir {
     std::string write(const std::string& name, const std::string& text, int age_s = 0) const {
-        const std::string file = path + "/" + name;
+        const std::string file = path() + "/" + name;
         fs::create_directories(fs::path(file).parent_path());
         std::ofstream(file) << text;
         fs::last_write_time(file, fs::file_time_type::clock::now() - std::chrono::seconds(age_s));
         return file;
     }
-    std::string path;
 };
 
 }  // namespace
@@ -147,7 +141,7 @@ TEST_CASE("exit statuses") {
 TEST_CASE("known clusters") {
     const Directory dir;
     const std::string key = dir.write("keys/client.key", "{}");
-    const Environment environment = with({{"XDG_CONFIG_HOME", dir.path}});
+    const Environment environment = with({{"XDG_CONFIG_HOME", dir.path()}});
     const auto cluster = [&](const std::string& name, const std::string& node, int age_s, const std::string& key_file) {
         dir.write("ddb/clusters/" + name + ".json",
                   R"({"name":")" + name + R"(","client_key":")" + key_file + R"(","nodes":[")" + node +
@@ -157,7 +151,7 @@ TEST_CASE("known clusters") {
     cluster("old", "127.0.0.1:6000", 100, key);
     cluster("new", "127.0.0.1:6000", 10, key);
     cluster("elsewhere", "127.0.0.9:6000", 1, key);
-    cluster("gone", "127.0.0.1:6000", 1, dir.path + "/no.key");
+    cluster("gone", "127.0.0.1:6000", 1, dir.path() + "/no.key");
     dir.write("ddb/clusters/broken.json", "{");
     const auto known = known_clusters(environment);
     REQUIRE(known.size() == 3);
@@ -194,7 +188,7 @@ TEST_CASE("known clusters") {
 
 TEST_CASE("a missing or damaged key is an error that names the file") {
     const Directory dir;
-    const auto target = find_target(parse({"-h", "x", "--key", dir.path + "/none.key"}), with({}));
+    const auto target = find_target(parse({"-h", "x", "--key", dir.path() + "/none.key"}), with({}));
     REQUIRE(!target.ok());
     CHECK(target.error().message.find("none.key") != std::string::npos);
 }

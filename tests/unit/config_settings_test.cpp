@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "config/settings.hpp"
+#include "tests/unit/temporary_dir.hpp"
 
 using namespace ddb;
 using config::load_settings;
@@ -30,24 +31,11 @@ std::string error_of(const Result<Settings>& settings) {
     return settings.error().message;
 }
 
-class TemporaryDirectory {
-  public:
-    TemporaryDirectory() {
-        char name[] = "/tmp/ddb-config-XXXXXX";
-        REQUIRE(::mkdtemp(name) != nullptr);
-        path_ = name;
-    }
-    ~TemporaryDirectory() { std::filesystem::remove_all(path_); }
-    TemporaryDirectory(const TemporaryDirectory&) = delete;
-    TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
+struct Directory : ddb::test::TemporaryDir {
     [[nodiscard]] std::string write(const std::string& name, const std::string& text) const {
-        std::ofstream(path_ + "/" + name) << text;
-        return path_ + "/" + name;
+        std::ofstream(path() + "/" + name) << text;
+        return path() + "/" + name;
     }
-    [[nodiscard]] const std::string& path() const { return path_; }
-
-  private:
-    std::string path_;
 };
 
 }  // namespace
@@ -79,7 +67,7 @@ TEST_CASE("defaults are as documented") {
 }
 
 TEST_CASE("comments are allowed and files are found beside the configuration") {
-    const TemporaryDirectory dir;
+    const Directory dir;
     (void)dir.write("secret", "pass word\n");
     const std::string file = dir.write("config.json", R"(// a node
 {"node": {"id": 2 /* of three */, "data_dir": "d"}, "mysql": {"password_file": "secret"}, "log": {"file": "../x.log"}})");
@@ -93,7 +81,7 @@ TEST_CASE("comments are allowed and files are found beside the configuration") {
 }
 
 TEST_CASE("certificate and key of the gateway are files that can be read") {
-    const TemporaryDirectory dir;
+    const Directory dir;
     (void)dir.write("cert.pem", "x");
     const std::string file =
         dir.write("config.json", R"({"node": {"id": 1}, "gateway": {"tls_cert": "cert.pem", "tls_key": "key.pem"}})");

@@ -104,11 +104,8 @@ void TestNode::wake() {
 // --- Bench -----------------------------------------------------------------------------------------------------------
 
 Bench::Bench() {
-    char name[] = "/tmp/ddb-ses.XXXXXX";
-    REQUIRE(::mkdtemp(name) != nullptr);
-    dir = name;
     storage::JournalOptions journal_options;
-    journal_options.dir = dir + "/journal";
+    journal_options.dir = dir.path() + "/journal";
     journal_options.node = NodeId{1};
     journal_options.cluster = "test";
     auto opened = storage::Journal::open(journal_options, [this](const core::JournalCompleted& completed) {
@@ -120,7 +117,7 @@ Bench::Bench() {
     if (!opened) FAIL(opened.error().message);
     journal = std::move(*opened);
     storage::DatabaseOptions options;
-    options.data_dir = dir;
+    options.data_dir = dir.path();
     options.service_password = "service password";
     options.node = NodeId{1};
     auto started = storage::LocalDatabase::start(options, *journal, [this](storage::DatabaseEvent event) {
@@ -139,8 +136,6 @@ Bench::~Bench() {
     node.reset();
     database.reset();
     journal.reset();
-    std::error_code ignored;
-    std::filesystem::remove_all(dir, ignored);
 }
 
 std::uint64_t Bench::now_ms() const {

@@ -16,6 +16,7 @@
 #include "node/session/session_engine.hpp"
 #include "node/storage/journal.hpp"
 #include "node/storage/local_database.hpp"
+#include "tests/unit/temporary_dir.hpp"
 
 namespace ddb::session::test {
 
@@ -73,7 +74,7 @@ class Bench {
     void hold_decisions(bool hold);
     [[nodiscard]] std::uint64_t now_ms() const;
 
-    std::string dir;
+    ddb::test::TemporaryDir dir;
     std::unique_ptr<storage::Journal> journal;
     std::unique_ptr<storage::LocalDatabase> database;
     std::unique_ptr<TestNode> node;      // coordinator

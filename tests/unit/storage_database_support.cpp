@@ -21,19 +21,12 @@ constexpr const char* password = "service password";
 }  // namespace
 
 StorageNode::StorageNode(std::uint32_t id, std::string dir, Endpoint external)
-    : id_(id), owns_dir_(dir.empty()), dir_(std::move(dir)), external_(std::move(external)) {
-    if (owns_dir_) {
-        char name[] = "/tmp/ddb-sdb.XXXXXX";
-        REQUIRE(::mkdtemp(name) != nullptr);
-        dir_ = name;
-    }
+    : id_(id), dir_(dir.empty() ? own_dir_.emplace().path() : std::move(dir)), external_(std::move(external)) {
     start();
 }
 
 StorageNode::~StorageNode() {
     stop();
-    std::error_code ignored;
-    if (owns_dir_) std::filesystem::remove_all(dir_, ignored);
 }
 
 void StorageNode::start(bool content_void) {

@@ -13,6 +13,7 @@
 
 #include "node/storage/journal.hpp"
 #include "node/storage/local_database.hpp"
+#include "tests/unit/temporary_dir.hpp"
 
 namespace ddb::storage::test {
 
@@ -49,8 +50,8 @@ class StorageNode {
     void wait(const std::function<bool()>& done, const char* what);
 
     std::uint32_t id_;
-    bool owns_dir_;
-    std::string dir_;
+    std::optional<ddb::test::TemporaryDir> own_dir_;  // first: it goes last
+    const std::string dir_;
     Endpoint external_;
     std::unique_ptr<Journal> journal_;
     std::unique_ptr<LocalDatabase> database_;

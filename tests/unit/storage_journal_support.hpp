@@ -8,27 +8,11 @@
 #include <string>
 
 #include "node/storage/managed_server.hpp"
+#include "tests/unit/temporary_dir.hpp"
 
 namespace ddb::storage::test {
 
-class TemporaryDir {
-  public:
-    TemporaryDir() {
-        char name[] = "/tmp/ddb-test.XXXXXX";
-        if (::mkdtemp(name) == nullptr) throw std::runtime_error("mkdtemp");
-        path_ = name;
-    }
-    ~TemporaryDir() {
-        std::error_code ignored;
-        std::filesystem::remove_all(path_, ignored);
-    }
-    TemporaryDir(const TemporaryDir&) = delete;
-    TemporaryDir& operator=(const TemporaryDir&) = delete;
-    [[nodiscard]] const std::string& path() const { return path_; }
-
-  private:
-    std::string path_;
-};
+using ddb::test::TemporaryDir;
 
 inline ManagedOptions small_server(const std::string& dir) {
     ManagedOptions options;
