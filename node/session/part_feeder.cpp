@@ -28,7 +28,6 @@ void PartFeeder::on_part(storage::CapturedPart part) {
 void PartFeeder::on_accepted(LogIndex index) {
     if (!proposed_) return;
     proposed_ = false;
-    refused_ = false;
     undecided_.emplace_back(index, read_.front().size());
     read_.pop_front();
     if (in_log_.count++ == 0) in_log_.first = index;
@@ -38,12 +37,6 @@ void PartFeeder::on_accepted(LogIndex index) {
 void PartFeeder::on_decided(LogIndex up_to) {
     for (; !undecided_.empty() && undecided_.front().first <= up_to; undecided_.pop_front())
         bytes_ -= undecided_.front().second;
-    go_on();
-}
-
-void PartFeeder::tick() {
-    if (!std::exchange(refused_, false)) return;
-    proposed_ = false;
     go_on();
 }
 
@@ -58,7 +51,7 @@ void PartFeeder::close() {
     read_.clear();
     undecided_.clear();
     bytes_ = 0;
-    asked_ = all_read_ = proposed_ = refused_ = false;
+    asked_ = all_read_ = proposed_ = false;
 }
 
 void PartFeeder::go_on() {

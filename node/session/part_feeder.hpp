@@ -26,7 +26,7 @@ class PartFeeder {
     struct Host {
         std::function<void(storage::GroupPlace)> read_group;
         std::function<void()> want_part;
-        // Answered by on_accepted() or on_refused(), later.
+        // Answered by on_accepted(), later; what is refused meanwhile is for the host to propose again.
         std::function<void(Entry)> propose;
     };
 
@@ -35,10 +35,7 @@ class PartFeeder {
     void add(Group group);
     void on_part(storage::CapturedPart part);
     void on_accepted(LogIndex index);
-    void on_refused() { refused_ = true; }
     void on_decided(LogIndex up_to);
-    // Now and then: what was refused for a passing reason is proposed again.
-    void tick();
     // While held no new group is begun but those that cannot wait.
     void hold(bool held);
     void close();  // the office ended: everything is void, nobody is told
@@ -59,7 +56,6 @@ class PartFeeder {
     bool asked_ = false;     // for a part that is not there yet
     bool all_read_ = false;
     bool proposed_ = false;
-    bool refused_ = false;
     bool held_ = false;
 };
 

@@ -28,7 +28,7 @@ WritePipeline::WritePipeline(PipelineHost& host)
                [this](Entry part) {
                    Proposal proposal;
                    proposal.kind = Proposal::Kind::part;
-                   (void)propose(std::move(part), std::move(proposal));
+                   propose_of_parts(std::move(part), std::move(proposal));
                }}) {}
 
 void WritePipeline::open(Epoch epoch) {
@@ -136,11 +136,10 @@ void WritePipeline::on_captured_part(storage::CapturedPart part) {
 }
 
 void WritePipeline::tick() {
-    feeder_.tick();
     for (const ProposalToken token : std::exchange(again_, {})) {
         const auto it = proposals_.find(token);
         if (it == proposals_.end()) continue;
-        Entry entry = *it->second.end_of_parts;
+        Entry entry = *it->second.of_parts;
         entry.created_at_us = host_.wall_clock_us();
         host_.propose(core::Propose{token, epoch_, std::move(entry)});
     }
@@ -194,7 +193,7 @@ void WritePipeline::take_empty(Write& slot, std::uint64_t thread_id) {
     if (other != last_other_.end() && proposals_.contains(other->second)) {
         slot.waits_for = other->second;
     } else {
-        finish_empty(std::string(slot.write.xid));
+        finish_empty(slot.write.xid);
     }
 }
 
@@ -204,8 +203,7 @@ void WritePipeline::take_empty(Write& slot, std::uint64_t thread_id) {
 bool WritePipeline::must_wait(const storage::Captured& group) const {
     if (statement_ends_ > 0) return true;
     const bool keeps_its_place = group.kind == storage::Captured::Kind::statement || group.unchecked_keys;
-    const bool fed = group.place && group.kind == storage::Captured::Kind::statement;  // perhaps this very group
-    return keeps_its_place && (xa_ends_ > 0 || (!feeder_.idle() && !fed));
+    return keeps_its_place && (xa_ends_ > 0 || !feeder_.idle());
 }
 
 Entry WritePipeline::entry_of(const Write& slot, std::uint64_t rows) {
@@ -221,7 +219,7 @@ Entry WritePipeline::entry_of(const Write& slot, std::uint64_t rows) {
 }
 
 void WritePipeline::feed(const Write& slot, storage::Captured& group) {
-    const std::string xid = slot.write.xid;  // the slot may go
+    const std::string& xid = slot.write.xid;
     if (group.place->largest_event_bytes > entry_payload_bytes_max) {
         return fail_write(xid, fail(ErrorCode::invalid_argument, "the change of one row is larger than " +
                                                                      std::to_string(entry_payload_bytes_max >> 20) +
@@ -247,9 +245,8 @@ void WritePipeline::propose_end(const std::string& xid, std::uint64_t rows, std:
     Proposal proposal;
     proposal.kind = Proposal::Kind::xa;
     proposal.xid = xid;
-    proposal.end_of_parts = entry;
     ++xa_ends_;
-    (void)propose(std::move(entry), std::move(proposal));
+    propose_of_parts(std::move(entry), std::move(proposal));
 }
 
 void WritePipeline::propose_rows(Write& slot, storage::Captured& group) {
@@ -278,7 +275,7 @@ bool WritePipeline::take_statement(storage::Captured& group) {
     }
     if (group.place) {
         // What follows may depend on it, and waits.
-        if (!slot.feeding && feeder_.idle()) feed(group.sequence, slot, group);
+        feed(group.sequence, slot, group);
         return false;
     }
     StatementPayload& gathered = slot.gathered;
@@ -301,11 +298,8 @@ bool WritePipeline::take_statement(storage::Captured& group) {
 }
 
 void WritePipeline::feed(std::uint64_t sequence, Statement& slot, storage::Captured& group) {
-    slot.feeding = true;
     const auto ended = [this, sequence](PartsRange parts) {
-        const auto it = statements_.find(sequence);
-        if (it == statements_.end() || groups_.empty()) return;
-        it->second.feeding = false;
+        if (!statements_.contains(sequence) || groups_.empty()) return;
         groups_.front().place.reset();
         if (parts.count > 0) groups_.front().statement.parts = parts;
         drain();
@@ -327,11 +321,12 @@ void WritePipeline::propose_statement(std::uint64_t sequence, Statement& slot) {
     Proposal proposal;
     proposal.kind = Proposal::Kind::statement;
     proposal.sequence = sequence;
-    if (in_parts) {
-        proposal.end_of_parts = entry;
-        ++statement_ends_;
+    if (!in_parts) {
+        (void)propose(std::move(entry), std::move(proposal));
+        return;
     }
-    (void)propose(std::move(entry), std::move(proposal));
+    ++statement_ends_;
+    propose_of_parts(std::move(entry), std::move(proposal));
 }
 
 void WritePipeline::take_other(storage::Captured& group) {
@@ -346,6 +341,11 @@ void WritePipeline::take_other(storage::Captured& group) {
     entry.row_count = group.rows;
     entry.payload = Payload(std::move(group.events));
     last_other_[group.thread_id] = propose(std::move(entry), Proposal{});
+}
+
+void WritePipeline::propose_of_parts(Entry entry, Proposal proposal) {
+    proposal.of_parts = entry;
+    (void)propose(std::move(entry), std::move(proposal));
 }
 
 ProposalToken WritePipeline::propose(Entry entry, Proposal proposal) {
@@ -368,12 +368,12 @@ WriteDone WritePipeline::take_write(const std::string& xid, std::unique_ptr<stor
     return done;
 }
 
-void WritePipeline::finish_empty(const std::string& xid) {
+void WritePipeline::finish_empty(std::string xid) {
     const auto it = writes_.find(xid);
     if (it == writes_.end()) return;
     std::unique_ptr<storage::Connection> connection;
     WriteDone done = take_write(xid, connection);
-    host_.roll_back(std::move(connection), xid, [done = std::move(done)](auto returned) {
+    host_.roll_back(std::move(connection), std::move(xid), [done = std::move(done)](auto returned) {
         WriteResult result = ended(WriteResult::Kind::nothing);
         result.connection = std::move(returned);
         done(std::move(result));
@@ -400,11 +400,11 @@ void WritePipeline::on_accepted(const core::ProposalAccepted& accepted) {
     const auto it = proposals_.find(accepted.token);
     if (it == proposals_.end()) return;
     it->second.index = accepted.id.index;
-    const bool ended_parts = it->second.end_of_parts.has_value();
-    it->second.end_of_parts.reset();
+    const bool part = it->second.kind == Proposal::Kind::part;
+    const bool ended_parts = it->second.of_parts && !part;
+    it->second.of_parts.reset();
     if (ended_parts) --(it->second.kind == Proposal::Kind::xa ? xa_ends_ : statement_ends_);
     by_index_[accepted.id.index] = accepted.token;
-    const bool part = it->second.kind == Proposal::Kind::part;
     if (it->second.kind != Proposal::Kind::xa) {
         host_.register_done(accepted.id.index);
         if (part) feeder_.on_accepted(accepted.id.index);
@@ -421,15 +421,13 @@ void WritePipeline::on_accepted(const core::ProposalAccepted& accepted) {
 void WritePipeline::on_refused(const core::ProposalRefused& refused) {
     const auto it = proposals_.find(refused.token);
     if (it == proposals_.end()) return;
-    if (it->second.end_of_parts) {
+    if (it->second.of_parts) {
         again_.push_back(refused.token);
         return;
     }
     const Proposal proposal = std::move(it->second);
     proposals_.erase(it);
-    if (proposal.kind == Proposal::Kind::part) {
-        feeder_.on_refused();
-    } else if (proposal.kind == Proposal::Kind::xa) {
+    if (proposal.kind == Proposal::Kind::xa) {
         fail_write(proposal.xid, refused.error);
     } else if (proposal.kind == Proposal::Kind::statement) {
         // The statement has taken effect here and did not reach the log: this server is rebuilt by the path of its
@@ -444,11 +442,11 @@ void WritePipeline::on_refused(const core::ProposalRefused& refused) {
 }
 
 // Never given to the journal: a definite failure, once it is rolled back.
-void WritePipeline::fail_write(const std::string& xid, const Error& error) {
+void WritePipeline::fail_write(std::string xid, const Error& error) {
     std::unique_ptr<storage::Connection> connection;
     WriteDone done = take_write(xid, connection);
     if (!done) return;
-    host_.roll_back(std::move(connection), xid, [done = std::move(done), error](auto returned) {
+    host_.roll_back(std::move(connection), std::move(xid), [done = std::move(done), error](auto returned) {
         WriteResult result = ended(WriteResult::Kind::failed, error);
         result.connection = std::move(returned);
         done(std::move(result));

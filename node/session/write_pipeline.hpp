@@ -125,7 +125,6 @@ class WritePipeline {
     };
     struct Statement {
         bool ready = false;
-        bool feeding = false;  // a group of it goes into the log in parts
         FinishedStatement finished;
         StatementPayload gathered;  // of its groups so far
         std::uint64_t rows = 0;
@@ -134,8 +133,9 @@ class WritePipeline {
         enum class Kind : std::uint8_t { xa, statement, other, part } kind = Kind::other;
         std::string xid;
         std::uint64_t sequence = 0;
-        LogIndex index;                       // 0: not accepted yet
-        std::optional<Entry> end_of_parts{};  // proposed again when refused: its parts are in the log
+        LogIndex index;  // 0: not accepted yet
+        // A part, or the end of parts: proposed again when refused, until it has its place.
+        std::optional<Entry> of_parts{};
     };
 
     void drain();
@@ -146,20 +146,21 @@ class WritePipeline {
     [[nodiscard]] static Entry entry_of(const Write& slot, std::uint64_t rows);
     void feed(const Write& slot, storage::Captured& group);
     void feed(std::uint64_t sequence, Statement& slot, storage::Captured& group);
+    void propose_of_parts(Entry entry, Proposal proposal);
     void propose_end(const std::string& xid, std::uint64_t rows, std::uint64_t thread_id, PartsRange parts);
     void take_empty(Write& slot, std::uint64_t thread_id);
     [[nodiscard]] bool must_wait(const storage::Captured& group) const;
-    void fail_write(const std::string& xid, const Error& error);
+    void fail_write(std::string xid, const Error& error);
     void propose_statement(std::uint64_t sequence, Statement& slot);
     ProposalToken propose(Entry entry, Proposal proposal);
-    void finish_empty(const std::string& xid);
+    void finish_empty(std::string xid);
     void settled(ProposalToken token);  // an `other` proposal ended: whoever waits for it goes on
     [[nodiscard]] WriteDone take_write(const std::string& xid, std::unique_ptr<storage::Connection>& connection);
     void end_statement(std::uint64_t sequence, WriteResult result);
 
     PipelineHost& host_;
     PartFeeder feeder_;
-    std::vector<ProposalToken> again_;  // of refused ends of parts
+    std::vector<ProposalToken> again_;  // refused, and to be proposed again
     std::size_t xa_ends_ = 0;           // of parts, that have no place in the log yet
     std::size_t statement_ends_ = 0;
     Epoch epoch_;  // 0: closed
