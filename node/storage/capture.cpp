@@ -37,18 +37,11 @@ std::string definitions_in(std::string_view events) {
 // The first part of X'…',X'…',1.
 std::optional<std::string> gtrid_of(std::string_view text) {
     constexpr std::string_view begin = "X'";
-    const auto digit = [](char c) { return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1; };
+    constexpr std::string_view digits = "0123456789abcdef";
     if (!text.starts_with(begin)) return std::nullopt;
     text.remove_prefix(begin.size());
     text = text.substr(0, text.find('\''));
-    if (text.size() % 2 != 0) return std::nullopt;
-    std::string out;
-    for (std::size_t i = 0; i < text.size(); i += 2) {
-        const int high = digit(text[i]), low = digit(text[i + 1]);
-        if (high < 0 || low < 0) return std::nullopt;
-        out.push_back(static_cast<char>(high * 16 + low));
-    }
-    return out;
+    return text.find_first_not_of(digits) == std::string_view::npos ? from_hex(text) : std::nullopt;
 }
 
 Error unreadable(const char* what) {

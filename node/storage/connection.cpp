@@ -32,16 +32,15 @@ bool ends_connection(unsigned code) {
     return code == 1053 || code == 1153 || code == 1927 || code == 4031;
 }
 
-// The library's own, which all have this state; a server's SIGNAL may use the same numbers.
-bool is_client_error(unsigned code, std::string_view state) {
-    return ((code >= 2000 && code < 3000) || (code >= 5000 && code < 6000)) && state == "HY000";
+bool is_client_error(unsigned code) {
+    return (code >= 2000 && code < 3000) || (code >= 5000 && code < 6000);
 }
 
 Error error_of(MYSQL* mysql) {
     const unsigned code = mysql_errno(mysql);
     Error error;
     error.message = mysql_error(mysql);
-    if (code == 0 || is_client_error(code, mysql_sqlstate(mysql))) {
+    if (code == 0 || is_client_error(code)) {
         error.code = ErrorCode::io;
         error.message = "database server: " + (error.message.empty() ? std::string("connection lost") : error.message);
         return error;

@@ -372,16 +372,13 @@ void LocalDatabase::Impl::on_capture_end(const Error& error, bool fatal) {
 }
 
 void LocalDatabase::Impl::read_group(Epoch epoch, GroupPlace place) {
-    std::unique_ptr<GroupReader> ended;
-    {
-        std::lock_guard lock(office_mutex_);
-        if (committer_ == nullptr) return;  // the office is gone
-    }
-    auto reader = std::make_unique<GroupReader>(
+    std::unique_ptr<GroupReader> ended;  // joined without the lock
+    std::lock_guard lock(office_mutex_);
+    if (committer_ == nullptr) return;  // the office is gone
+    ended = std::move(group_reader_);
+    group_reader_ = std::make_unique<GroupReader>(
         service_, epoch, std::move(place), [this](CapturedPart part) { sink_(std::move(part)); },
         [this](const Error& error) { on_capture_end(error, error.code == ErrorCode::corrupt); });
-    std::lock_guard lock(office_mutex_);
-    ended = std::exchange(group_reader_, std::move(reader));
 }
 
 void LocalDatabase::Impl::want_part() {

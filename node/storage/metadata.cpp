@@ -156,6 +156,23 @@ std::string to_hex_literal(std::string_view bytes) {
     return "x'" + hex(reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size()) + "'";
 }
 
+std::optional<std::string> from_hex(std::string_view digits) {
+    const auto value = [](char c) {
+        if (c >= '0' && c <= '9') return c - '0';
+        if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+        if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+        return -1;
+    };
+    if (digits.size() % 2 != 0) return std::nullopt;
+    std::string out;
+    for (std::size_t i = 0; i < digits.size(); i += 2) {
+        const int high = value(digits[i]), low = value(digits[i + 1]);
+        if (high < 0 || low < 0) return std::nullopt;
+        out.push_back(static_cast<char>(high * 16 + low));
+    }
+    return out;
+}
+
 std::string set_position_sql(LogIndex index, Epoch epoch, const std::string* format_description) {
     std::string sql = "UPDATE ddb_meta.position SET applied=" + std::to_string(index.value) +
                       ", epoch=" + std::to_string(epoch.value);

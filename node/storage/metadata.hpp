@@ -66,5 +66,7 @@ Status create_metadata(Connection& connection, const MarkerKey& key);
 [[nodiscard]] std::string call_statement_end_sql();
 
 [[nodiscard]] std::string to_hex_literal(std::string_view bytes);  // x'…'
+// Digits of either case; nothing else, and an even number of them.
+[[nodiscard]] std::optional<std::string> from_hex(std::string_view digits);
 
 }  // namespace ddb::storage

@@ -9,6 +9,7 @@
 #include <cstdarg>
 #include <mutex>
 
+#include "node/storage/metadata.hpp"
 #include "schemas/result.hpp"
 
 namespace ddb::storage {
@@ -31,21 +32,8 @@ std::string exclusive_or(std::string_view a, std::string_view b) {
     return out;
 }
 
-std::optional<std::string> from_hex(std::string_view text) {
-    const auto digit = [](char c) {
-        if (c >= '0' && c <= '9') return c - '0';
-        if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-        if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-        return -1;
-    };
-    if (text.size() != 2 * sha1_bytes) return std::nullopt;
-    std::string out;
-    for (std::size_t i = 0; i < text.size(); i += 2) {
-        const int high = digit(text[i]), low = digit(text[i + 1]);
-        if (high < 0 || low < 0) return std::nullopt;
-        out.push_back(static_cast<char>(high * 16 + low));
-    }
-    return out;
+std::optional<std::string> hash_of_hex(std::string_view text) {
+    return text.size() == 2 * sha1_bytes ? from_hex(text) : std::nullopt;
 }
 
 using Authenticate = int (*)(MYSQL_PLUGIN_VIO*, MYSQL*);
@@ -90,7 +78,7 @@ int login(MYSQL_PLUGIN_VIO* vio, MYSQL* mysql) {
 
 std::optional<std::string> kept_hash_of(std::string_view text) {
     if (text.empty() || text.front() != '*') return std::nullopt;
-    return from_hex(text.substr(1));
+    return hash_of_hex(text.substr(1));
 }
 
 std::optional<std::string> recover_sha1(std::string_view token, std::string_view challenge,
@@ -119,7 +107,7 @@ std::string password_from_sha1(std::string_view sha1_of_password) {
 
 std::optional<std::string> sha1_in_password(std::string_view password) {
     if (!password.starts_with(marker)) return std::nullopt;
-    return from_hex(password.substr(marker.size()));
+    return hash_of_hex(password.substr(marker.size()));
 }
 
 void install_sha1_login() {
