@@ -90,7 +90,8 @@ def coordinator_killed():
         for attempt in range(3):
             coordinator = cluster.coordinator()
             node = cluster.others(coordinator)[0]
-            killer = threading.Timer(random.uniform(0.2, 4.0) * SLOW, lambda c=coordinator: cluster.kill(c, with_mysql=attempt == 2))
+            while_it_runs_s = random.uniform(0.1, ROWS / 20_000) * SLOW
+            killer = threading.Timer(while_it_runs_s, lambda c=coordinator: cluster.kill(c, with_mysql=attempt == 2))
             killer.start()
             answer = cluster.cli(node, FILL, timeout=STATEMENT_S, deadline_s=STATEMENT_S)
             killer.join()
