@@ -150,10 +150,11 @@ class Checker {
 
     void check_row_image() {
         const auto found = value("binlog_row_image");
-        if (!found || upper(*found) == "MINIMAL") return;
-        add(Kind::settable, "binlog_row_image", *found, "MINIMAL",
-            "add binlog_row_image=MINIMAL to the server's configuration (a tenth of the bytes to replicate)",
-            "SET GLOBAL binlog_row_image=MINIMAL");
+        if (!found || upper(*found) == "FULL") return;
+        add(Kind::settable, "binlog_row_image", *found, "FULL",
+            "add binlog_row_image=FULL to the server's configuration (without it a REPLACE that leaves out columns is "
+            "not the same everywhere)",
+            "SET GLOBAL binlog_row_image=FULL");
     }
 
     void check_server_id() {

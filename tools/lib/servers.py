@@ -12,7 +12,7 @@ import paths
 COMMON = {
     "skip-name-resolve": None, "performance-schema": "OFF", "innodb-buffer-pool-size": "64M", "innodb-log-file-size": "48M",
     "max-connections": "500", "character-set-server": "utf8mb4", "innodb-snapshot-isolation": "ON", "log-bin": "binlog",
-    "binlog-format": "ROW", "binlog-row-image": "MINIMAL", "binlog-checksum": "NONE", "sync-binlog": "0",
+    "binlog-format": "ROW", "binlog-row-image": "FULL", "binlog-checksum": "NONE", "sync-binlog": "0",
     "max-allowed-packet": "1G", "event-scheduler": "OFF", "key-buffer-size": "1M", "aria-pagecache-buffer-size": "8M",
 }
 RELAXED = {"innodb-flush-log-at-trx-commit": "2"}
