@@ -3,7 +3,6 @@
 #include <bit>
 #include <charconv>
 #include <cmath>
-#include <limits>
 #include <optional>
 
 #include "node/gateway/field_types.hpp"
@@ -13,7 +12,6 @@
 namespace ddb::gateway {
 namespace {
 
-constexpr std::uint16_t flag_unsigned = 32;
 constexpr std::size_t null_bitmap_offset = 2;
 constexpr char null_value = '\xFB';
 
@@ -26,18 +24,15 @@ std::optional<Number> parse(std::string_view text) {
     return value;
 }
 
-bool put_integer(std::string& out, std::string_view text, int bytes, bool is_unsigned) {
-    const int spare_bits = 64 - 8 * bytes;
-    if (is_unsigned) {
-        const auto value = parse<std::uint64_t>(text);
-        if (!value || *value > std::numeric_limits<std::uint64_t>::max() >> spare_bits) return false;
-        put_int(out, *value, bytes);
+// Servers cut off what does not fit: they say INT of some expressions with greater values (1e20 DIV 7).
+bool put_integer(std::string& out, std::string_view text, int bytes) {
+    if (const auto value = parse<std::int64_t>(text)) {
+        put_int(out, static_cast<std::uint64_t>(*value), bytes);
         return true;
     }
-    const auto value = parse<std::int64_t>(text);
-    const std::int64_t max = std::numeric_limits<std::int64_t>::max() >> spare_bits;
-    if (!value || *value > max || *value < -max - 1) return false;
-    put_int(out, static_cast<std::uint64_t>(*value), bytes);
+    const auto value = parse<std::uint64_t>(text);
+    if (!value) return false;
+    put_int(out, *value, bytes);
     return true;
 }
 
@@ -159,7 +154,7 @@ bool put_time(std::string& out, std::string_view text) {
 bool put_value(std::string& out, std::string_view text, const Column& column) {
     if (is_floating(column.type)) return put_floating(out, text, column.type);
     if (const int bytes = number_bytes(column.type); bytes != 0) {
-        return put_integer(out, text, bytes, (column.flags & flag_unsigned) != 0);
+        return put_integer(out, text, bytes);
     }
     if (has_date(column.type)) return put_date(out, text, column.type != field_type::date);
     if (column.type == field_type::time_) return put_time(out, text);

@@ -75,7 +75,8 @@ void BackSession::dispatch() {
             txn_.open ? run_inside() : run_outside();
             return;
         case StatementKind::temporary_table:
-            txn_.active ? run_inside() : run_outside();
+            // In one that is read-only the server refuses it.
+            txn_.active || (txn_.open && txn_.read_only) ? run_inside() : run_outside();
             return;
         case StatementKind::ddl:
         case StatementKind::account:
@@ -92,13 +93,14 @@ void BackSession::dispatch() {
 
 void BackSession::dispatch_set_transaction() {
     // Of one that has begun on the server, the server itself says so.
-    if (txn_.open && !txn_.active && autocommit_) {
+    if (txn_.open && !txn_.active && (autocommit_ || txn_.begun)) {
         finish_error(Error{ErrorCode::sql,
                            "Transaction characteristics can't be changed while a transaction is in progress", 1568,
                            "25001"});
         return;
     }
     if (!txn_.active && active_->statement.read_only_default) next_read_only_ = *active_->statement.read_only_default;
+    next_is_set_ = !txn_.active;
     run_outside();
 }
 
@@ -128,8 +130,8 @@ void BackSession::dispatch_set() {
 void BackSession::open_transaction(bool read_only) {
     txn_ = Transaction{};
     txn_.open = true;
-    txn_.read_only = read_only || next_read_only_ || read_only_default_;
-    next_read_only_ = false;
+    txn_.read_only = read_only || next_read_only_.value_or(read_only_default_);
+    next_read_only_.reset();
 }
 
 void BackSession::dispatch_begin() {
@@ -138,6 +140,7 @@ void BackSession::dispatch_begin() {
 
 void BackSession::start_transaction() {
     open_transaction(active_->statement.read_only);
+    txn_.begun = true;
     if (!active_->statement.consistent_snapshot) {
         finish_ok();
         return;
@@ -156,20 +159,32 @@ void BackSession::dispatch_end_of_transaction() {
     const auto after = [this, read_only = txn_.read_only] {
         if (active_->statement.chain) {
             open_transaction(read_only);
+            txn_.begun = true;
         }
         finish_ok();
     };
+    if (!txn_.active) {
+        end_unstarted(after);
+        return;
+    }
     if (commit) {
         commit_then(after, true);
         return;
     }
-    if (!txn_.active) {
-        txn_ = Transaction{};
+    active_->after_commit = after;
+    start_job(roll_back, make_job(), &BackSession::rollback_done);
+}
+
+// What SET TRANSACTION said was for this transaction, of which the server has heard nothing.
+void BackSession::end_unstarted(std::function<void()> after) {
+    txn_ = Transaction{};
+    next_read_only_.reset();
+    if (!std::exchange(next_is_set_, false)) {
         after();
         return;
     }
-    active_->after_commit = after;
-    start_job(roll_back, make_job(), &BackSession::rollback_done);
+    active_->after_commit = std::move(after);
+    start_job(forget_next, make_job(), &BackSession::rollback_done);
 }
 
 bool BackSession::needs_barrier() const {
@@ -204,11 +219,12 @@ void BackSession::with_barrier(std::function<void()> go) {
 void BackSession::dispatch_data() {
     if (!txn_.open && !autocommit_) open_transaction(false);
     const bool read = active_->statement.kind == StatementKind::read;
-    if (!txn_.open) next_read_only_ = false;  // SET TRANSACTION was for this statement's
+    const bool read_only = next_read_only_.value_or(read_only_default_);
+    if (!txn_.open) next_read_only_.reset();  // SET TRANSACTION was for this statement's
     if (txn_.open) {
         with_barrier([this] { run_inside(); });
-    } else if (read || read_only_default_) {
-        with_barrier([this] { run_alone(true); });
+    } else if (read || read_only) {
+        with_barrier([this, read_only] { run_alone(true, read_only); });
     } else {
         run_alone(false);
     }

@@ -8,9 +8,6 @@ namespace {
 
 // Session variables of the front are replayed as requests without a number, beyond the client's own limit.
 constexpr std::size_t replayed_max = 64;
-constexpr std::uint16_t status_in_transaction = 1;
-constexpr std::uint16_t status_autocommit = 2;
-constexpr std::uint16_t status_in_read_only_transaction = 0x2000;
 constexpr std::uint16_t unknown_database = 1049;
 
 }  // namespace

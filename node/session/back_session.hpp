@@ -47,6 +47,7 @@ class BackSession {
   private:
     struct Transaction {
         bool open = false;    // BEGIN, or a statement under autocommit=0
+        bool begun = false;   // the former
         bool active = false;  // XA START was sent
         bool read_only = false;
         bool barrier_passed = false;
@@ -106,6 +107,7 @@ class BackSession {
     void dispatch_set_transaction();
     void dispatch_begin();
     void dispatch_end_of_transaction();
+    void end_unstarted(std::function<void()> after);
     void dispatch_data();
     void dispatch_definition();
     void dispatch_diagnostics();
@@ -119,7 +121,7 @@ class BackSession {
     void start_job(Work work, StatementJob job, Done done);
     void job_over(JobReport& report);
     void new_xid();
-    void run_alone(bool try_read_only);
+    void run_alone(bool try_read_only, bool read_only = false);
     void run_inside();
     void run_outside();
     void run_as_definition();
@@ -159,7 +161,8 @@ class BackSession {
     bool in_gate_ = false;
     bool autocommit_ = true;
     bool read_only_default_ = false;
-    bool next_read_only_ = false;
+    std::optional<bool> next_read_only_;  // by SET TRANSACTION, for one only
+    bool next_is_set_ = false;            // the server has some SET TRANSACTION for the next that begins
     bool reads_anew_ = false;
     bool no_backslash_escapes_ = false;  // of the server's last answer
     bool temporary_tables_ = false;

@@ -82,13 +82,15 @@ void BackSession::job_over(JobReport& report) {
 
 // --- one statement by itself -----------------------------------------------------------------------------------------
 
-void BackSession::run_alone(bool try_read_only) {
+void BackSession::run_alone(bool try_read_only, bool read_only) {
     if (!parts_.serving()) {
         finish_error(fail(ErrorCode::not_coordinator, "this node is no longer coordinator"));
         return;
     }
     new_xid();
     StatementJob job = make_job();
+    job.read_only = read_only;
+    next_is_set_ = false;
     job.check_first = std::exchange(unsure_, hides_statements(active_->statement.kind));
     parts_.pipeline.expect(job.xid);
     start_job(try_read_only ? run_read : run_write, std::move(job), &BackSession::alone_done);
@@ -242,6 +244,7 @@ void BackSession::run_inside() {
     }
     const bool begin = !txn_.active;
     if (begin) {
+        next_is_set_ = false;
         new_xid();
         if (!txn_.read_only) parts_.pipeline.expect(txn_.xid);
     }
@@ -301,14 +304,17 @@ void BackSession::transaction_gone() {
 // Commits what is open, then goes on with `after`; without a transaction goes on at once. `clients_request`: the entry
 // carries the request's number, so that a retry of this COMMIT finds it.
 void BackSession::commit_then(std::function<void()> after, bool clients_request) {
+    if (!txn_.active && txn_.open) {
+        end_unstarted(std::move(after));
+        return;
+    }
     if (!txn_.active) {
-        txn_ = Transaction{};
         after();
         return;
     }
     active_->after_commit = std::move(after);
     if (txn_.read_only) {
-        start_job(roll_back, make_job(), &BackSession::rollback_done);
+        start_job(commit_read_only, make_job(), &BackSession::rollback_done);
         return;
     }
     clients_commit_ = clients_request;

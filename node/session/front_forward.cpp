@@ -9,8 +9,6 @@
 namespace ddb::session {
 namespace {
 
-constexpr std::uint16_t status_in_transaction = 1;
-constexpr std::uint16_t status_autocommit = 2;
 constexpr std::size_t replay_statements_max = 64;
 constexpr std::size_t replay_bytes_max = 64u << 10;
 constexpr std::uint64_t resend_ms_first = 1000;
@@ -233,6 +231,7 @@ void FrontSession::on_back_end(ResultEnd end) {
 
 void FrontSession::learn_state(const ResultEnd& end) {
     in_transaction_ = (end.status_flags & status_in_transaction) != 0;
+    reads_only_ = (end.status_flags & status_in_read_only_transaction) != 0;
     back_autocommit_ = (end.status_flags & status_autocommit) != 0;
     no_backslash_escapes_ = (end.status_flags & status_no_backslash_escapes) != 0;
     database_ = end.database;

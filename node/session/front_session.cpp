@@ -6,7 +6,6 @@
 namespace ddb::session {
 namespace {
 
-constexpr std::uint16_t status_autocommit = 2;
 constexpr std::uint64_t opening_ms_max = 3000;
 // After the deadline of a request that runs elsewhere: time for its cancellation to come to a definite end.
 constexpr std::uint64_t cancel_grace_ms = 1500;
@@ -182,7 +181,9 @@ ResultEnd FrontSession::make_end() const {
     end.database = database_;
     end.index = seen_;
     end.status_flags =
-        static_cast<std::uint16_t>((in_transaction_ ? 1 : 0) | (back_autocommit_ ? status_autocommit : 0) |
+        static_cast<std::uint16_t>((in_transaction_ ? status_in_transaction : 0) |
+                                   (in_transaction_ && reads_only_ ? status_in_read_only_transaction : 0) |
+                                   (back_autocommit_ ? status_autocommit : 0) |
                                    (no_backslash_escapes_ ? status_no_backslash_escapes : 0));
     return end;
 }

@@ -155,6 +155,7 @@ class FrontSession {
     bool had_back_ = false;
     std::uint64_t last_insert_id_ = 0;  // goes along to the next coordinator
     bool in_transaction_ = false;
+    bool reads_only_ = false;  // the transaction does
     bool transaction_lost_ = false;
     bool back_autocommit_ = true;
     bool no_backslash_escapes_ = false;  // as the last server said that answered

@@ -33,6 +33,12 @@ void end_and_roll_back(JobReport& report, const std::string& xid) {
     if (report.connection->broken()) report.connection.reset();
 }
 
+// The end of what changed no table that others see: its log stays empty, but rows of temporary tables are kept.
+void end_and_keep(JobReport& report, const std::string& xid) {
+    const std::array<std::string, 2> sql{xa_sql("END", xid), xa_sql("COMMIT", xid) + " ONE PHASE"};
+    if (!report.connection->execute_all(sql)) end_and_roll_back(report, xid);
+}
+
 // `prepared`: the answer to XA END and XA PREPARE.
 void finish_prepare(JobReport& report, const StatementJob& job, const Result<storage::OkPacket>& prepared) {
     if (!prepared) {
@@ -130,9 +136,13 @@ JobReport run_read(ConnectionPtr connection, const StatementJob& job) {
     report.connection = std::move(connection);
     const std::array<std::string, 2> before{"SET TRANSACTION READ ONLY", xa_sql("START", job.xid)};
     run_behind(report, job, before, {}, *job.stream);
+    if (!report.end.error && report.connection) {
+        end_and_keep(report, job.xid);
+        return report;
+    }
     end_and_roll_back(report, job.xid);
     const bool writes = report.end.error && report.end.error->mysql_code == error_read_only_transaction;
-    if (!writes || report.end.answered || !report.connection) return report;
+    if (!writes || job.read_only || report.end.answered || !report.connection) return report;
     return run_write(std::move(report.connection), job);
 }
 
@@ -192,6 +202,21 @@ JobReport prepare(ConnectionPtr connection, const StatementJob& job) {
     JobReport report;
     report.connection = std::move(connection);
     finish_prepare(report, job, report.connection->execute_all(job.database->prepare_sql(job.xid)));
+    return report;
+}
+
+JobReport commit_read_only(ConnectionPtr connection, const StatementJob& job) {
+    JobReport report;
+    report.connection = std::move(connection);
+    end_and_keep(report, job.xid);
+    return report;
+}
+
+JobReport forget_next(ConnectionPtr connection, const StatementJob& /*job*/) {
+    JobReport report;
+    report.connection = std::move(connection);
+    (void)report.connection->execute("ROLLBACK");
+    drop_if_unusable(report);
     return report;
 }
 

@@ -51,12 +51,16 @@ using ConnectionPtr = std::unique_ptr<storage::Connection>;
 [[nodiscard]] JobReport run_plain(ConnectionPtr connection, const StatementJob& job);
 // What the server says of the statement without running it; the client sees nothing of it.
 [[nodiscard]] JobReport look_at(ConnectionPtr connection, const StatementJob& job);
-// As a statement of its own: read-only first, again as a write when the server says 1792.
+// As a statement of its own: read-only first, again as a write when the server says 1792 and `read_only` does not.
 [[nodiscard]] JobReport run_read(ConnectionPtr connection, const StatementJob& job);
 // As a statement of its own, up to and including XA PREPARE.
 [[nodiscard]] JobReport run_write(ConnectionPtr connection, const StatementJob& job);
 [[nodiscard]] JobReport run_in_transaction(ConnectionPtr connection, const StatementJob& job);
 [[nodiscard]] JobReport prepare(ConnectionPtr connection, const StatementJob& job);
+// Of a transaction that was read-only: what it wrote to temporary tables stays.
+[[nodiscard]] JobReport commit_read_only(ConnectionPtr connection, const StatementJob& job);
+// Of no transaction: the server forgets what SET TRANSACTION said about the next one.
+[[nodiscard]] JobReport forget_next(ConnectionPtr connection, const StatementJob& job);
 [[nodiscard]] JobReport roll_back(ConnectionPtr connection, const StatementJob& job);
 // Under a statement GTID of its own, outside XA (FACTS 35).
 [[nodiscard]] JobReport run_definition(ConnectionPtr connection, const StatementJob& job);

@@ -32,15 +32,21 @@ bool ends_connection(unsigned code) {
     return code == 1053 || code == 1153 || code == 1927 || code == 4031;
 }
 
-bool is_client_error(unsigned code) {
-    return (code >= 2000 && code < 3000) || (code >= 5000 && code < 6000);
+// The numbers of the client library's own errors, which a server sends too when a statement raises one by SIGNAL: there
+// the packet that brought it is still in the library's buffer, and the socket open.
+bool is_client_error(MYSQL* mysql, unsigned code) {
+    if (code < 2000 || (code >= 3000 && code < 5000) || code >= 6000) return false;
+    const unsigned char* packet = mysql->net.read_pos;
+    const bool sent = mysql->net.pvio != nullptr && packet != nullptr && packet[0] == 0xff &&
+                      code == (packet[1] | static_cast<unsigned>(packet[2]) << 8);
+    return !sent;
 }
 
 Error error_of(MYSQL* mysql) {
     const unsigned code = mysql_errno(mysql);
     Error error;
     error.message = mysql_error(mysql);
-    if (code == 0 || is_client_error(code)) {
+    if (code == 0 || is_client_error(mysql, code)) {
         error.code = ErrorCode::io;
         error.message = "database server: " + (error.message.empty() ? std::string("connection lost") : error.message);
         return error;

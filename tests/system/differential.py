@@ -26,22 +26,32 @@ CHAPTER_STATEMENTS = 250
 DIFFERENCES_SHOWN = 20
 IN_TRANSACTION, AUTOCOMMIT = 1, 2
 SHRINK_S = 60
+READ_ONLY = ("error", 1792, "25006", "Cannot execute statement in a READ ONLY transaction")
+AFTERWARDS = re.compile("ROW_COUNT|WARNINGS|ERRORS|_count|DIAGNOSTICS")
+OWN_GRANT = re.compile(r" ON (PROCEDURE )?.?ddb_meta\W")
 # What cannot be equal, and is therefore not compared, or not generated.
 KNOWN = {
-    "FLOAT": "binary rows are made of the text protocol's, which has six digits of a FLOAT",
+    "FLOAT": "binary rows are made of the text protocol's, which has six digits of a FLOAT, and of a DOUBLE with decimals those",
     "counters": "AUTO_INCREMENT= in SHOW CREATE TABLE may lag behind on a follower; rows carry their own numbers",
     "refused": "XA, HANDLER, COMMIT RELEASE, CREATE EVENT are refused in words of ddb's own, LOCK TABLES does nothing",
     "@@autocommit": "says 1 also under autocommit=0; the status flags, which drivers follow, are compared",
     "autocommit=0": "the flag of a transaction: any statement begins one here, on a server only one that reads or writes a table",
     "rows, then an error": "a statement that may write gives its rows when it is decided, one that fails none, or one result without its end",
-    "counts": "ROW_COUNT() and FOUND_ROWS() are put into the statement: their columns' type and length differ",
+    "counts": "ROW_COUNT() and FOUND_ROWS() are put into the statement: their columns' type and length differ; behind an error, servers go by what ran before it; "
+              "an error of PREPARE itself, told to the client, is not asked for by SHOW WARNINGS",
+    "FIELD_LIST": "of a view has the flags of the table's columns, as a SELECT has",
+    "ORACLE": "BEGIN begins a transaction under that sql_mode too, which has blocks instead",
+    "microseconds": "of a parameter are cut off by a server in a UNION; one of an unsigned SMALLINT gets a sign when it is read",
     "@@in_transaction": "each statement runs in one of ddb's transactions",
     "?": "parameters are put into the text: a column called by an expression is called by its values, and has their type",
     "0x8000": "a flag that servers use inwardly, and clients for themselves",
     "GET DIAGNOSTICS": "knows no ROW_COUNT, and nothing of a read on the client's own node",
     "column": "an UPDATE of two tables may go through a temporary one, which an error then names",
-    "row 0": "the server counts a CALL's parameters as row 0 where a transaction is open, as row 1 elsewhere",
-    "plan": "row estimates and cardinalities come from each server's own samples",
+    "row 0": "the server counts a CALL's parameters as some row of the statement before, or as any number",
+    "GRANT": "everybody may call ddb_meta.mark, by which a node proves that a transaction came through it",
+    "near": "several statements in one text are run one by one; what an error of syntax quotes ends with the statement",
+    "no such table": "a statement is prepared outside a READ ONLY transaction, of which its server would speak first",
+    "plan": "row estimates, flags and computed columns' types of a join and cardinalities come from each server's own samples",
 }
 
 
@@ -118,6 +128,8 @@ def comparable(statement, answer):
     out, rows, columns = [], [], []
     for item in [*answer, ("nothing",)]:
         if item[0] == "row":
+            if item[1] and OWN_GRANT.search(str(item[1][0])):
+                continue  # KNOWN: GRANT
             rows.append(("row", [comparable_value(value, column) for value, column in zip(item[1], columns)]))
             continue
         out += rows if ordered else sorted(rows, key=repr)
@@ -131,6 +143,8 @@ def comparable_item(item):
         return ("columns", [comparable_column(column) for column in item[1]])
     if item[0] == "parameters":
         return ("parameters", len(item[1]))  # KNOWN: ?
+    if item[0] == "column" and item[1][1].startswith("v"):
+        return ("column", item[1][:5])  # KNOWN: FIELD_LIST
     return tuple(comparable_text(word) if isinstance(word, str) else word for word in item)
 
 
@@ -146,14 +160,16 @@ def comparable_text(text):
         status = int(text[7:], 16)
         return text if status & AUTOCOMMIT else f"status {status & ~IN_TRANSACTION:#x}"  # KNOWN: autocommit=0
     text = re.sub(r"``\.`\(temporary\)`\.|`\w+`\.`\w+`\.(?=`\w+` at row)", "", text)  # KNOWN: column
-    return text.replace(" at row 0", " at row 1")  # KNOWN: row 0
+    return re.sub(r"(``.``.`n`) (at row|in Zeile) \d+|(at row|in Zeile) \d{6,}", r"\1", text).replace(" at row 0", " at row 1")  # KNOWN: row 0
 
 
 def comparable_value(value, column):
     if isinstance(value, float) and column[7] == wire.FLOAT:
         return f"{value:.6g}"  # KNOWN: FLOAT
+    if isinstance(value, float) and column[9] < 31:
+        return f"{value:.{column[9]}f}"  # KNOWN: FLOAT
     if isinstance(value, bytes):
-        text = value.decode("latin1")
+        text = re.sub(r"^20\d\d-\d\d-\d\d \d\d:\d\d:\d\d\.\d\d$", "a trigger's age", value.decode("latin1"))
         return comparable_text(re.sub(r" AUTO_INCREMENT=\d+", "", text)) if " " in text else text  # KNOWN: counters
     return value
 
@@ -161,9 +177,20 @@ def comparable_value(value, column):
 def difference(statement, found, expected):
     """Lines about where two answers part; nothing when they do not."""
     found, expected = comparable(statement, found), comparable(statement, expected)
+    if " JOIN " in statement[1]:
+        found, expected = without_flags(found), without_flags(expected)
     if found and expected and found[-1][0] == "error":
         found, expected = found[-1:], expected[-1:]  # KNOWN: rows, then an error
+    if statement[1].startswith("PREPARE") and expected[-1:] == [READ_ONLY]:
+        return []  # KNOWN: no such table
+    if statement[1].startswith("DEALLOCATE") and expected[-1][:2] == ("error", 1243):
+        return []
+    if expected and expected[-1][0] == "error" and excused(statement, found, expected):
+        return []
     if statement[0] == "binary":
+        if statement[2] != [[]] and found and expected[-1][:2] == ("error", 1690):
+            return []  # KNOWN: ?
+        found, expected = warned(found), warned(expected)
         found, expected = without_parameters(found, expected)
     if found == expected:
         return []
@@ -178,19 +205,50 @@ def difference(statement, found, expected):
     return []
 
 
+def excused(statement, found, expected):
+    """Two errors that need not be the same."""
+    if not found or found[-1][0] != "error":
+        return False
+    one, other = found[-1][1], expected[-1][1]
+    return ((statement[1].startswith("EXECUTE ps") and other == 1243) or other == 1792 or  # KNOWN: no such table
+            (";" in statement[1] and one == other == 1064) or  # KNOWN: near
+            (statement[0] == "binary" and one == other and one in (4078, 4079)))  # KNOWN: ?
+
+
+def warned(answer):
+    """KNOWN: ?"""
+    return [item[:-1] if item[0] == "end" else item[:4] if item[0] == "ok" else item for item in answer]
+
+
 def without_parameters(found, expected):
     """KNOWN: ?"""
     for i, (one, other) in enumerate(zip(found, expected)):
         if one[0] == other[0] == "columns" and len(one[1]) == len(other[1]):
-            kept = [not isinstance(column, tuple) or "?" not in column[3] for column in other[1]]
+            kept = ["?" not in (column[3] if isinstance(column, tuple) else column) for column in other[1]]
             for answer in (found, expected):
-                answer[i] = ("columns", [column for column, keep in zip(answer[i][1], kept) if keep])
+                answer[i] = ("columns", [without_length(column) for column, keep in zip(answer[i][1], kept) if keep])
     return found, expected
+
+
+def of_a_join(column):
+    return column if isinstance(column, str) else (*column[:8], 0, column[9]) if column[2] else column[3]
+
+
+def without_flags(answer):
+    """KNOWN: plan"""
+    return [(item[0], [of_a_join(column) for column in item[1]]) if item[0] == "columns" else item for item in answer]
+
+
+def without_length(column):
+    """Of a column that no table has: an alias may stand for a parameter. A second execution changes a server's mind on NOT NULL."""
+    if isinstance(column, tuple) and column[2]:
+        return (*column[:8], column[8] & ~1, column[9])
+    return column if not isinstance(column, tuple) or column[2] else column[3]
 
 
 def play(chapter, statements, node, plain, stop):
     """(number of statements that were compared, lines about the first difference; with --all about every one)"""
-    pair, lines = Pair(chapter, node, plain), []
+    pair, lines, failed = Pair(chapter, node, plain), [], False
     try:
         for count, statement in enumerate(statements, 1):
             if stop.is_set():
@@ -198,7 +256,9 @@ def play(chapter, statements, node, plain, stop):
             found, expected = pair.answers(statement)
             if OPTIONS.print:
                 note(f"{statement[1][:300]}\n      {str(found)[:300]}")
-            lines += difference(statement, found, expected)
+            if not (failed and "FOUND_ROWS" in statement[1] or failed == "binary" and AFTERWARDS.search(statement[1])):  # KNOWN: counts
+                lines += difference(statement, found, expected)
+            failed = statement[0] if expected[-1][0] == "error" or statement[2] not in ((), [[]]) else False
             broken = any(answer[-1][0] == "broken" for answer in (found, expected))
             if lines and (broken or not OPTIONS.all or OPTIONS.shrink):
                 return count, lines

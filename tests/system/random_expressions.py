@@ -73,6 +73,7 @@ class Expressions:
         self.variables = ["@a", "@b", "@c"]
         self.use_variables = False
         self.placeholders = None  # a list that collects parameters, while a prepared statement is being made
+        self.inside = 0  # of how many expressions the next part is an operand
 
     def pick(self, items):
         return self.chance.choice(items)
@@ -99,7 +100,8 @@ class Expressions:
     def leaf(self, columns, kind="a"):
         if columns and self.odds(0.55):
             return self.pick(columns)
-        if self.placeholders is not None and self.odds(0.5):
+        # In an expression the server goes by a parameter's type, and by its text's here.
+        if self.placeholders is not None and self.inside == 0 and self.odds(0.5):
             self.placeholders.append(kind)
             return "?"
         if self.use_variables and self.odds(0.15):
@@ -128,6 +130,13 @@ class Expressions:
     def expression(self, columns, depth=2, kind="a"):
         if depth <= 0 or self.odds(0.25):
             return self.leaf(columns, kind)
+        self.inside += 1
+        try:
+            return self.operation(columns, depth)
+        finally:
+            self.inside -= 1
+
+    def operation(self, columns, depth):
         shape = self.chance.randrange(20)
         def sub(kind="a"):
             return self.expression(columns, depth - 1, kind)
@@ -161,9 +170,16 @@ class Expressions:
         """One that is true of some rows more often than a random expression is."""
         if columns and self.odds(0.6):
             key = columns[0]
+            if self.placeholders is not None and self.odds(0.5):
+                self.placeholders.append("n")
+                return f"{key} {self.pick(['=', '<', '>=', '<>'])} ?"
             return self.pick([f"{key} = {self.chance.randint(1, 12)}", f"{key} < {self.chance.randint(1, 12)}", f"{key} % 3 = 1",
                               f"{key} IN (1, 3, 5, 8)", f"{key} BETWEEN 2 AND {self.chance.randint(2, 9)}"])
-        return self.expression(columns, depth)
+        self.inside += 1
+        try:
+            return self.expression(columns, depth)
+        finally:
+            self.inside -= 1
 
     def fill(self, template, columns):
         return template.format(a=self.expression(columns, 1), n=self.expression(columns, 1, "n"), s=self.expression(columns, 1, "s"),

@@ -1,6 +1,7 @@
 """Chapters of random statements: each has tables of its own and a session of its own, and follows from its seed alone."""
 
 import random
+import re
 import struct
 
 from random_expressions import AGGREGATES, WINDOWS, Expressions
@@ -21,7 +22,7 @@ FITTING = {"CHAR": "'ab'", "VARCHAR": "'Abc'", "TINYTEXT": "'t x'", "TEXT": "'gr
 # Types without an index over their whole length.
 UNINDEXED = ("TEXT", "BLOB", "JSON", "POINT")
 VARIABLES = ["sql_mode = ''", "sql_mode = DEFAULT", "sql_mode = 'ANSI'", "sql_mode = 'TRADITIONAL'", "sql_mode = 'NO_BACKSLASH_ESCAPES'",
-             "sql_mode = 'ORACLE'", "sql_mode = 'NO_ZERO_DATE,STRICT_ALL_TABLES'", "sql_mode = 'NONSENSE'", "sql_mode = 'PAD_CHAR_TO_FULL_LENGTH'",
+             "sql_mode = 'NO_ZERO_DATE,STRICT_ALL_TABLES'", "sql_mode = 'NONSENSE'", "sql_mode = 'PAD_CHAR_TO_FULL_LENGTH'",
              "group_concat_max_len = 10", "group_concat_max_len = DEFAULT", "div_precision_increment = 8", "time_zone = '+05:30'",
              "time_zone = 'Nowhere/City'", "sql_select_limit = 3", "sql_select_limit = DEFAULT", "sql_safe_updates = 1", "sql_safe_updates = 0",
              "sql_warnings = 1", "sql_notes = 0", "sql_notes = 1", "foreign_key_checks = 0", "foreign_key_checks = 1", "unique_checks = 0",
@@ -34,7 +35,7 @@ VARIABLES = ["sql_mode = ''", "sql_mode = DEFAULT", "sql_mode = 'ANSI'", "sql_mo
              "sql_quote_show_create = 0", "max_sort_length = 8", "join_cache_level = 0", "profiling = 0", "character_set_client = 'latin1'"]
 SHOWN = ["SHOW TABLES", "SHOW FULL TABLES", "SHOW TABLES LIKE 't%'", "SHOW COLUMNS FROM {t}", "SHOW FULL COLUMNS FROM {t}", "DESCRIBE {t}",
          "SHOW CREATE TABLE {t}", "SHOW CREATE VIEW v0", "SHOW CREATE PROCEDURE p0", "SHOW CREATE DATABASE {d}", "SHOW TRIGGERS",
-         "SHOW DATABASES LIKE 'diff%'", "SHOW VARIABLES LIKE 'sql_mode'", "SHOW SESSION VARIABLES LIKE 'tx_iso%'",
+         "SHOW DATABASES LIKE '{d}'", "SHOW VARIABLES LIKE 'sql_mode'", "SHOW SESSION VARIABLES LIKE 'tx_iso%'",
          "SHOW COLLATION LIKE 'utf8mb4_g%'", "SHOW CHARACTER SET LIKE 'utf8%'", "SHOW ENGINES", "SHOW GRANTS", "SHOW CREATE FUNCTION f0", "SHOW NONSENSE",
          "SHOW VARIABLES WHERE Variable_name IN ('character_set_client', 'collation_connection', 'time_zone')", "SHOW CREATE TABLE nothing",
          "SELECT TABLE_NAME, COLUMN_NAME, COLUMN_TYPE, COLUMN_DEFAULT, IS_NULLABLE, EXTRA FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = '{d}' "
@@ -54,7 +55,7 @@ WRONG = ["SELEC 1", "SELECT 1 FROM", "SELECT nothing FROM {t}", "SELECT * FROM n
          "INSERT INTO {t} SELECT 1", "SELECT COUNT(*) FROM mysql.nothing", "CREATE TABLE x (a NOTYPE)"]
 STATE = ["SELECT ROW_COUNT()", "SELECT FOUND_ROWS()", "SELECT LAST_INSERT_ID()", "SHOW WARNINGS", "SHOW WARNINGS", "SHOW ERRORS", "SHOW COUNT(*) WARNINGS",
          "SELECT @@warning_count, @@error_count", "SHOW WARNINGS LIMIT 1", "SELECT @a, @b, @c", "SELECT @@last_insert_id, @@identity",
-         "GET DIAGNOSTICS @n = NUMBER", "SELECT @n", "SELECT ROW_COUNT(), FOUND_ROWS(), LAST_INSERT_ID()"]
+         "GET DIAGNOSTICS @n = NUMBER", "SELECT ROW_COUNT(), FOUND_ROWS(), LAST_INSERT_ID()"]
 CONTROL = ["BEGIN", "START TRANSACTION", "COMMIT", "COMMIT", "ROLLBACK", "SAVEPOINT s1", "SAVEPOINT s2", "ROLLBACK TO s1", "ROLLBACK TO SAVEPOINT s2",
            "RELEASE SAVEPOINT s1", "START TRANSACTION READ ONLY", "START TRANSACTION WITH CONSISTENT SNAPSHOT", "SET autocommit = 0", "SET autocommit = 1",
            "SET autocommit = 1", "COMMIT AND CHAIN", "ROLLBACK AND CHAIN", "SET TRANSACTION ISOLATION LEVEL READ COMMITTED", "SET TRANSACTION READ ONLY", "COMMIT WORK"]
@@ -62,11 +63,11 @@ CONTROL = ["BEGIN", "START TRANSACTION", "COMMIT", "COMMIT", "ROLLBACK", "SAVEPO
 # Parameters of the binary protocol, by the kind of value wanted: (type, unsigned, bytes).
 PARAMETERS = {
     "n": [(8, False, struct.pack("<q", -5)), (3, False, struct.pack("<i", 3)), (8, True, struct.pack("<Q", 2 ** 64 - 1)), (1, False, struct.pack("<b", 7)),
-          (2, True, struct.pack("<H", 60000)), (5, False, struct.pack("<d", 2.5)), (5, False, struct.pack("<d", -1e30)), (246, False, b"\x05-3.14"),
+          (2, True, struct.pack("<H", 6000)), (5, False, struct.pack("<d", 2.5)), (5, False, struct.pack("<d", -1e30)), (246, False, b"\x05-3.14"),
           (253, False, b"\x0212"), (6, False, None)],
     "s": [(253, False, b"\x03abc"), (253, False, b"\x00"), (254, False, b"\x05gr\xc3\xbcn"), (252, False, b"\x04\x00'\\\xff"), (253, False, b"\x02it"),
           (253, False, b"\x04it's"), (6, False, None), (253, False, b"\x0a2024-02-29")],
-    "t": [(10, False, b"\x04\xe8\x07\x02\x1d"), (12, False, b"\x07\xe8\x07\x0c\x1f\x17\x3b\x3b"), (12, False, b"\x0b\xcf\x07\x01\x02\x03\x04\x05\x40\xe2\x01\x00"),
+    "t": [(10, False, b"\x04\xe8\x07\x02\x1d"), (12, False, b"\x07\xe8\x07\x0c\x1f\x17\x3b\x3b"), (12, False, b"\x0b\xcf\x07\x01\x02\x03\x04\x05\x00\x00\x00\x00"),
           (11, False, b"\x08\x00\x00\x00\x00\x00\x0a\x0b\x0c"), (11, False, b"\x08\x01\x01\x00\x00\x00\x00\x00\x01"), (253, False, b"\x0a2023-12-31"), (6, False, None)],
 }
 
@@ -113,18 +114,39 @@ class Chapter:
     def shapes(self):
         text = lambda make: lambda: self.add(make())  # noqa: E731
         return {text(self.select): 26, text(self.insert): 12, text(self.update): 8, text(self.delete): 4, text(self.replace): 3,
-                self.state: 14, lambda: self.add(self.chance.choice(CONTROL)): 9, self.prepared: 12,
+                self.state: 14, self.control: 9, self.prepared: 12,
                 lambda: self.add(self.filled(WRONG)): 5, lambda: self.add(self.filled(SHOWN)): 5, self.text_prepared: 2, text(self.multi_table): 3,
                 text(self.call): 2, text(self.definition): 1.6, text(self.temporary_table): 1.6 if self.sets else 0.3, self.session: 6 if self.sets else 0,
                 self.command: 1, self.several: 3 if self.multi else 0.2}
 
     def state(self):
         text = self.chance.choice(STATE)
-        # What it counts behind anything but a SELECT is the server's own affair.
-        if "FOUND_ROWS" in text and not self.statements[-1][1].startswith(("SELECT", "WITH")):
+        if "FOUND_ROWS" in text and not re.match("(SELECT|WITH)(?!.* (UNION|EXCEPT|INTERSECT) )", self.statements[-1][1]):
             text = "SELECT ROW_COUNT()"
+        # And this behind what was not run.
+        if "ROW_COUNT" in text and not self.statements[-1][1].startswith(("SELECT", "WITH", "INSERT", "UPDATE", "DELETE", "REPLACE")):
+            text = "SELECT LAST_INSERT_ID()"
+        # Behind what leaves diagnostics alone, they are those of a statement before it, which another connection may have run.
+        if re.search("warning|errors|diagnostics", text.lower()) and not self.diagnosed():
+            text = "SELECT LAST_INSERT_ID()"
         # Behind a read of the node's own, another connection would be asked.
         self.add("SHOW WARNINGS" if text.startswith("GET") and not self.sets else text)
+
+    def control(self):
+        text = self.chance.choice(CONTROL)
+        said = " ".join(earlier for _, earlier, _ in self.statements)
+        if text.startswith("SET TRANSACTION") and "autocommit = 0" in said:
+            text = "COMMIT"  # whether one has begun differs
+        if re.search("CHAIN|autocommit = 1", text) and "READ ONLY" in said:
+            text = "COMMIT"  # SET autocommit = 1 ends a READ ONLY transaction, but the server's next one is read-only too
+        self.add(text)
+        if self.statements[-1][1] == "SET TRANSACTION READ ONLY":
+            self.add("START TRANSACTION")  # a statement of its own that fails in it uses it up, where a server keeps it
+
+    def diagnosed(self):
+        """Whether the last statement has diagnostics of its own."""
+        kind, text, _ = self.statements[-1]
+        return kind in ("text", "binary") and ";" not in text and not re.match(r"SET|SHOW|HELP|DO|GET|SELECT(?!.* FROM (t|v|tmp)\d)|RESIGNAL|START|BEGIN|COMMIT|ROLLBACK|SAVEPOINT|RELEASE", text)
 
     def filled(self, texts):
         return self.chance.choice(texts).format(t=self.table().name, d=self.database)
@@ -176,7 +198,8 @@ class Chapter:
             return f"SELECT id FROM {table.name} WHERE {test.format(o=other.name, t=table.name, w=make.condition(other.names(), 0))} ORDER BY id"
         if shape == 12:
             word = chance.choice(["UNION", "UNION ALL", "EXCEPT", "INTERSECT"])
-            return f"SELECT id, {make.leaf(columns)} FROM {table.name} {word} SELECT {make.literal()}, {make.literal()} ORDER BY 1, 2{self.limit()}"
+            leaf = make.leaf(columns) if make.placeholders is None else chance.choice(columns)  # a parameter's type would decide
+            return f"SELECT id, {leaf} FROM {table.name} {word} SELECT {make.literal()}, {make.literal()} ORDER BY 1, 2{self.limit()}"
         return (f"WITH RECURSIVE r (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r WHERE n < {chance.randint(2, 6)}), q AS (SELECT id FROM {table.name}) "
                 f"SELECT n, (SELECT COUNT(*) FROM q WHERE q.id >= n), {make.expression(['n'], 1)} FROM r ORDER BY n")
 
@@ -347,6 +370,8 @@ class Chapter:
         text = self.chance.choice([self.select, self.insert, self.update])()
         if self.make.use_variables and self.chance.random() < 0.3:
             self.add(f"EXECUTE IMMEDIATE '{text.replace(chr(92), chr(92) * 2).replace(chr(39), chr(39) * 2)}'")
+            return
+        if any("READ ONLY" in earlier for _, earlier, _ in self.statements):
             return
         name = self.chance.choice(["ps1", "ps2"])
         self.add(f"PREPARE {name} FROM '{text.replace(chr(92), chr(92) * 2).replace(chr(39), chr(39) * 2)}'")
