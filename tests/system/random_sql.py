@@ -146,7 +146,7 @@ class Chapter:
     def diagnosed(self):
         """Whether the last statement has diagnostics of its own."""
         kind, text, _ = self.statements[-1]
-        return kind in ("text", "binary") and ";" not in text and not re.match(r"SET|SHOW|HELP|DO|GET|SELECT(?!.* FROM (t|v|tmp)\d)|RESIGNAL|START|BEGIN|COMMIT|ROLLBACK|SAVEPOINT|RELEASE", text)
+        return kind in ("text", "binary") and ";" not in text and not re.match(r"SET|SHOW|HELP|DO|EXECUTE|PREPARE|DEALLOCATE|GET|SELECT(?!.* FROM (t|v|tmp)\d)|RESIGNAL|START|BEGIN|COMMIT|ROLLBACK|SAVEPOINT|RELEASE", text)
 
     def filled(self, texts):
         return self.chance.choice(texts).format(t=self.table().name, d=self.database)
