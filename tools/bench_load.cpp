@@ -26,7 +26,7 @@ using Clock = std::chrono::steady_clock;
 
 struct Options {
     std::string target = "mysql";    // or "ddb"
-    std::vector<std::string> nodes;  // sockets, or host:port
+    std::vector<std::string> nodes;  // sockets of servers, or host:port
     std::string client_key;
     std::string operation = "update";
     std::string consistency = "strong";
@@ -52,11 +52,21 @@ class Link {
 
 class MysqlLink final : public Link {
   public:
-    explicit MysqlLink(std::string socket) : socket_(std::move(socket)), handle_(mysql_init(nullptr)) {}
+    // `node` is a server's socket, or host:port of a ddb node's listener.
+    MysqlLink(std::string node, std::string consistency)
+        : node_(std::move(node)), consistency_(std::move(consistency)), handle_(mysql_init(nullptr)) {}
     ~MysqlLink() override { mysql_close(handle_); }
 
     ddb::Status open() override {
-        if (mysql_real_connect(handle_, "localhost", "root", "", "bench", 0, socket_.c_str(), 0) == nullptr) {
+        const std::size_t colon = node_.rfind(':');
+        const bool listener = !node_.starts_with('/') && colon != std::string::npos;
+        const std::string host = listener ? node_.substr(0, colon) : "localhost";
+        const unsigned port = listener ? static_cast<unsigned>(std::stoul(node_.substr(colon + 1))) : 0;
+        const char* const account = listener ? "bench" : "root";
+        const std::string set = "SET ddb_read_consistency = " + consistency_;
+        if (mysql_real_connect(handle_, host.c_str(), account, listener ? "bench" : "", "bench", port,
+                               listener ? nullptr : node_.c_str(), 0) == nullptr ||
+            (listener && mysql_query(handle_, set.c_str()) != 0)) {
             return ddb::fail(ddb::ErrorCode::io, mysql_error(handle_));
         }
         return ddb::ok();
@@ -73,7 +83,8 @@ class MysqlLink final : public Link {
     }
 
   private:
-    std::string socket_;
+    std::string node_;
+    std::string consistency_;
     MYSQL* handle_;
 };
 
@@ -255,7 +266,7 @@ int run(const Options& options) {
         if (keys) {
             links.push_back(std::make_unique<DdbLink>(options, *keys, node, context.get()));
         } else {
-            links.push_back(std::make_unique<MysqlLink>(node));
+            links.push_back(std::make_unique<MysqlLink>(node, options.consistency));
         }
     }
     std::vector<Tally> tallies(options.clients);
@@ -290,7 +301,7 @@ int main(int argc, char** argv) {
     Options options;
     CLI::App app("closed-loop load for tools/bench");
     app.add_option("--target", options.target)->check(CLI::IsMember({"mysql", "ddb"}));
-    app.add_option("--node", options.nodes, "socket path, or host:port; repeatable, clients take turns")->required();
+    app.add_option("--node", options.nodes, "socket path, or host:port of ddb; repeatable, clients take turns")->required();
     app.add_option("--client-key", options.client_key, "client.key of the cluster");
     app.add_option("--operation", options.operation)->check(CLI::IsMember({"update", "insert", "read", "transaction"}));
     app.add_option("--consistency", options.consistency)->check(CLI::IsMember({"strong", "session", "local"}));

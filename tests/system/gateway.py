@@ -207,6 +207,39 @@ def kills():
         check(told(lambda: killer.query(f"KILL {killer.thread_id()}")) in (1927, 1317, 2013), "oneself")
 
 
+def read_only_transactions():
+    with Cluster() as cluster:
+        for statement in account():
+            cluster.sql(1, statement)
+        cluster.sql(1, "CREATE DATABASE r", "CREATE TABLE r.t (id INT PRIMARY KEY)")
+        for node in cluster.nodes:
+            client = connect(cluster, node)
+
+            def run(*statements, client=client):
+                for statement in statements:
+                    client.query(statement)
+
+            def mine(client=client):
+                with client.cursor() as cursor:
+                    cursor.execute("SELECT COUNT(*) FROM r.mine")
+                    return cursor.fetchone()[0]
+            refused = lambda text, run=run: told(lambda: run(text))  # noqa: E731
+            insert = f"INSERT INTO r.t VALUES ({node})"
+            run("CREATE TEMPORARY TABLE r.mine (id INT PRIMARY KEY)", "START TRANSACTION READ ONLY", "INSERT INTO r.mine VALUES (1)")
+            equal(refused(insert), 1792, "a write in a READ ONLY transaction")
+            equal(refused("CREATE TEMPORARY TABLE r.more (id INT)"), 1792, "a temporary table made in one")
+            run("COMMIT")
+            equal(mine(), 1, "what it wrote to a temporary table")
+            run("SET TRANSACTION READ ONLY")
+            equal(refused(insert), 1792, "a READ ONLY statement of its own")
+            run("SET TRANSACTION READ ONLY", "BEGIN", "COMMIT", "SET SESSION TRANSACTION READ ONLY")
+            equal(refused(insert), 1792, "a write in a READ ONLY session")
+            run("SET SESSION TRANSACTION READ WRITE", insert)
+            equal(refused("SIGNAL SQLSTATE '45000' SET MYSQL_ERRNO = 2013"), 2013, "an error as the client's library has them")
+            equal(mine(), 1, "the session's temporary table")
+        cluster.same_tables("r")
+
+
 def coordinator_killed():
     import pymysql
 
@@ -245,4 +278,4 @@ def coordinator_killed():
 
 
 if __name__ == "__main__":
-    main(same_as_a_plain_server, logins, dump_and_return, nonsense, ddb_statements, kills, coordinator_killed)
+    main(same_as_a_plain_server, logins, dump_and_return, nonsense, ddb_statements, kills, read_only_transactions, coordinator_killed)

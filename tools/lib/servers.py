@@ -113,6 +113,9 @@ class Plain:
     def load_arguments(self):
         return ["--target", "mysql", "--node", self.server.socket]
 
+    def sysbench_arguments(self):
+        return ["--mysql-user=root", "--mysql-socket=" + self.server.socket]
+
     def pids(self):
         return {}
 
@@ -157,6 +160,9 @@ class Galera:
 
     def load_arguments(self):
         return ["--target", "mysql"] + [word for server in self.servers for word in ("--node", server.socket)]
+
+    def sysbench_arguments(self):
+        return ["--mysql-user=root", "--mysql-socket=" + ",".join(server.socket for server in self.servers)]
 
     def pids(self):
         return {}
