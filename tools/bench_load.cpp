@@ -301,7 +301,8 @@ int main(int argc, char** argv) {
     Options options;
     CLI::App app("closed-loop load for tools/bench");
     app.add_option("--target", options.target)->check(CLI::IsMember({"mysql", "ddb"}));
-    app.add_option("--node", options.nodes, "socket path, or host:port of ddb; repeatable, clients take turns")->required();
+    app.add_option("--node", options.nodes, "socket path, or host:port of ddb; repeatable, clients take turns")
+        ->required();
     app.add_option("--client-key", options.client_key, "client.key of the cluster");
     app.add_option("--operation", options.operation)->check(CLI::IsMember({"update", "insert", "read", "transaction"}));
     app.add_option("--consistency", options.consistency)->check(CLI::IsMember({"strong", "session", "local"}));

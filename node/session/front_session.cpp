@@ -180,11 +180,10 @@ ResultEnd FrontSession::make_end() const {
     end.members = parts_.view.members;
     end.database = database_;
     end.index = seen_;
-    end.status_flags =
-        static_cast<std::uint16_t>((in_transaction_ ? status_in_transaction : 0) |
-                                   (in_transaction_ && reads_only_ ? status_in_read_only_transaction : 0) |
-                                   (back_autocommit_ ? status_autocommit : 0) |
-                                   (no_backslash_escapes_ ? status_no_backslash_escapes : 0));
+    end.status_flags = static_cast<std::uint16_t>(
+        (in_transaction_ ? status_in_transaction : 0) |
+        (in_transaction_ && reads_only_ ? status_in_read_only_transaction : 0) |
+        (back_autocommit_ ? status_autocommit : 0) | (no_backslash_escapes_ ? status_no_backslash_escapes : 0));
     return end;
 }
 

@@ -64,8 +64,8 @@ std::vector<std::string> server_arguments(const ManagedOptions& options, const S
         "--server-id=" + number(options.node.value),
         "--log-bin=binlog",
         "--binlog-format=ROW",
-        // A REPLACE is logged as an update where it can be; with MINIMAL, and NOBLOB, without the columns it does not name,
-        // which are back at their defaults here and as they were on the others.
+        // A REPLACE is logged as an update where it can be; with MINIMAL, and NOBLOB, without the columns it does not
+        // name, which are back at their defaults here and as they were on the others.
         "--binlog-row-image=FULL",
         "--binlog-checksum=NONE",
         "--max-binlog-size=64M",

@@ -214,6 +214,7 @@ def read_only_transactions():
         cluster.sql(1, "CREATE DATABASE r", "CREATE TABLE r.t (id INT PRIMARY KEY)")
         for node in cluster.nodes:
             client = connect(cluster, node)
+            client.autocommit(True)
 
             def run(*statements, client=client):
                 for statement in statements:

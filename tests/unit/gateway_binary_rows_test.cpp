@@ -62,9 +62,9 @@ TEST_CASE("integers take the bytes of their column") {
     CHECK(binary("-1", tiny, is_unsigned) == "ff");
     CHECK(binary("49407114624505928", long_) == "4818924c");
     CHECK(binary("9223372036854775808", long_long) == "0000000000000080");
-    for (const std::string& text : {std::string(), std::string("x"), std::string("1x"), std::string("1.0"),
-                                    std::string(" 1"), std::string("+1"), std::string("-"),
-                                    std::string("99999999999999999999"), std::string("1\0", 2)}) {
+    for (const std::string& text :
+         {std::string(), std::string("x"), std::string("1x"), std::string("1.0"), std::string(" 1"), std::string("+1"),
+          std::string("-"), std::string("99999999999999999999"), std::string("1\0", 2)}) {
         INFO(text);
         CHECK(binary(text, tiny) == "corrupt");
     }
