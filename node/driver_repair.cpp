@@ -8,7 +8,7 @@ namespace ddb::node {
 TransferHost Driver::transfer_host() {
     return TransferHost{[this](NodeId to, const TransferMessage& message) { return parts_.links.send(to, message); },
                         [this](core::Input input) { core_.step(std::move(input)); },
-                        [this](LogIndex at) { return core_.snapshot(at); },
+                        [this](LogIndex at) { return core_.dump_point(at); },
                         [this] { return why_no_donor(); },
                         [this] { return report_.applied; },
                         [this] { return report_.applied.value + sessions_.counters().statements; },

@@ -131,9 +131,9 @@ void TransferDonor::on_header_request(NodeId from, const TransferHeaderRequest& 
     auto entries = storage::entries_of_dump(host_.journal, request.position, request.markers);
     if (entries) {
         const LogIndex last = entries->empty() ? request.position : entries->back().id.index;
-        auto snapshot = host_.snapshot(last);
-        if (snapshot) {
-            header.snapshot = std::move(*snapshot);
+        auto point = host_.dump_point(last);
+        if (point) {
+            header.point = std::move(*point);
             header.entries = std::move(*entries);
         } else {
             header.error = fail(ErrorCode::not_found, "entry " + to_string(last) + " is not kept in the donor's log");

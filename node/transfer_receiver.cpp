@@ -58,7 +58,7 @@ void TransferReceiver::start(NodeId donor, const std::string& reason) {
     link_down_ms_ = 0;
     estimate_bytes_ = bytes_ = next_ = pulled_to_ = 0;
     damaged_ = 0;
-    snapshot_ = {};
+    point_ = {};
     spdlog::warn("this node's database is replaced by a dump of node {}'s: {}", donor.value, reason);
     enter(Step::emptying);
     host_.database.begin_rebuild(transfer_);
@@ -175,12 +175,13 @@ void TransferReceiver::on_loaded_position(storage::LoadedPosition position) {
 void TransferReceiver::on_header(NodeId from, TransferHeader header) {
     if (!from_donor(from, header.transfer) || step_ != Step::asking) return;
     if (header.error) return fail("node " + to_string(from) + ": " + header.error->message);
-    const EntryId last = header.snapshot.last;
-    if (last.index < position_.index || (!header.entries.empty() && header.entries.back().id != last) ||
+    const EntryId last = header.point.applied;
+    if (last.index < position_.index || header.point.log.last.index > last.index ||
+        (!header.entries.empty() && header.entries.back().id != last) ||
         last.index.value - position_.index.value != header.entries.size()) {
         return fail("node " + to_string(from) + " sends a header that does not fit its dump");
     }
-    snapshot_ = std::move(header.snapshot);
+    point_ = std::move(header.point);
     enter(Step::installing);
     host_.database.install_snapshot(last, std::move(header.entries));
 }
@@ -189,7 +190,7 @@ void TransferReceiver::on_loaded(const storage::RebuildLoaded& loaded) {
     if (step_ != Step::installing || loaded.attempt != transfer_) return;
     send(TransferClose{transfer_, ""});
     enter(Step::recording);
-    host_.step(core::SnapshotInstalled{snapshot_});
+    host_.step(core::SnapshotInstalled{point_});
 }
 
 void TransferReceiver::on_broken(const storage::RebuildBroken& broken) {
@@ -199,7 +200,7 @@ void TransferReceiver::on_broken(const storage::RebuildBroken& broken) {
 void TransferReceiver::on_over() {
     const std::uint64_t elapsed_ms = std::max<std::uint64_t>(1, now_ms_ - begun_ms_);
     spdlog::info("this node's database is that of node {} at entry {}: {} bytes in {}.{} s", donor_.value,
-                 snapshot_.last.index.value, bytes_, elapsed_ms / 1000, elapsed_ms % 1000 / 100);
+                 point_.applied.index.value, bytes_, elapsed_ms / 1000, elapsed_ms % 1000 / 100);
     retired_.add(std::move(load_));
     enter(Step::idle);
     host_.database.end_rebuild();

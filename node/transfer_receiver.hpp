@@ -57,7 +57,7 @@ class TransferReceiver {
     std::uint64_t transfer_ = 0;
     std::unique_ptr<storage::DumpLoad> load_;
     storage::LoadedPosition position_;
-    Snapshot snapshot_;
+    DumpPoint point_;
 
     std::uint64_t now_ms_ = 0;
     std::uint64_t begun_ms_ = 0;

@@ -30,7 +30,8 @@ void fields(A& a, typename A::template Ref<TransferHeaderRequest> m) {
 }
 template <class A>
 void fields(A& a, typename A::template Ref<TransferHeader> m) {
-    a.record("transfer_header", field("transfer", m.transfer), field("error", m.error), field("snapshot", m.snapshot),
+    a.record("transfer_header", field("transfer", m.transfer), field("error", m.error),
+             field("applied", m.point.applied), field("snapshot", m.point.log),
              field("entries", m.entries, transfer_entries_max));
 }
 template <class A>

@@ -130,13 +130,21 @@ inline constexpr std::size_t outcomes_max = 10'000;
 
 // What a node needs besides the database's contents to go on from a log position.
 struct Snapshot {
-    EntryId last;                         // the database holds exactly the entries up to here
+    EntryId last;                         // the log begins behind it; the database holds what is before
     Digest digest;                        // of that entry (chained)
     Membership membership;                // newest at `last`
     LogIndex outcomes_floor;              // outcomes of entries up to here are forgotten
     TxnId forgotten;                      // no newer transaction has been forgotten
     std::vector<OutcomeRecord> outcomes;  // ascending by index, at most outcomes_max
     friend bool operator==(const Snapshot&, const Snapshot&) = default;
+};
+
+// A dump of a database: the entries up to `applied` are in it. The log that goes with it begins behind `log.last`,
+// which is earlier where parts of a transaction that may yet take effect lie before `applied`.
+struct DumpPoint {
+    EntryId applied;
+    Snapshot log;
+    friend bool operator==(const DumpPoint&, const DumpPoint&) = default;
 };
 
 }  // namespace ddb

@@ -59,7 +59,7 @@ struct TransferHeaderRequest {
 struct TransferHeader {
     std::uint64_t transfer = 0;
     std::optional<Error> error;  // else the rest is valid
-    Snapshot snapshot;
+    DumpPoint point;
     std::vector<Entry> entries;  // behind `position` up to the last one; of rows and statements without their payload
 };
 struct TransferClose {  // the receiver needs no more

@@ -39,8 +39,8 @@ CoreStatus Core::status() const {
 const Entry* Core::entry(LogIndex index) const {
     return impl_->entry(index);
 }
-std::optional<Snapshot> Core::snapshot(LogIndex at) const {
-    return impl_->snapshot(at);
+std::optional<DumpPoint> Core::dump_point(LogIndex at) const {
+    return impl_->dump_point(at);
 }
 std::uint16_t Core::holders(LogIndex index) const {
     return impl_->holders(index);
@@ -403,7 +403,8 @@ void Core::Impl::truncate_log() {
         // needs a snapshot. A quarter goes at once, so that this is rare.
         from = std::max(std::min(from, keep_from_),
                         log_.newest_within(config_.kept_entries_hard_max / 4 * 3, config_.kept_bytes_hard_max / 4 * 3));
-        if (!rebuild_) from = std::min(from, log_.needed_after(local_.durable_applied));
+        if (!rebuild_ || rebuild_->loaded)
+            from = std::min(from, log_.needed_after(rebuild_ ? rebuild_->loaded->index : local_.durable_applied));
     } else {
         from = std::min({from, keep_from_, log_.needed_after(local_.durable_applied), pinned_.value_or(from)});
     }

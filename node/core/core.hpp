@@ -64,7 +64,7 @@ class Core {
     [[nodiscard]] const Entry* entry(LogIndex index) const;
     // Donor: what belongs to a dump of our database whose position is `at`. Null when `at` is not kept (below the base
     // or above what is decided).
-    [[nodiscard]] std::optional<Snapshot> snapshot(LogIndex at) const;
+    [[nodiscard]] std::optional<DumpPoint> dump_point(LogIndex at) const;
     // Voters whose journal durably holds the entry at `index`, ourselves included (coordinator only).
     [[nodiscard]] std::uint16_t holders(LogIndex index) const;
 

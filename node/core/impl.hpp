@@ -210,6 +210,7 @@ struct Rebuild {
     Ticks not_before = 0;  // back-off
     Ticks ask_at = 0;
     Ticks backoff = rebuild_backoff_ticks;
+    std::optional<EntryId> loaded;      // what the database holds now; the log may have to come that far
     std::optional<LogIndex> installed;  // its journal write is under way
 };
 
@@ -233,7 +234,7 @@ class Core::Impl {
     Effects take_effects();
     CoreStatus status() const;
     const Entry* entry(LogIndex index) const { return log_.has_payload(index) ? &log_.at(index) : nullptr; }
-    std::optional<Snapshot> snapshot(LogIndex at) const;
+    std::optional<DumpPoint> dump_point(LogIndex at) const;
     std::uint16_t holders(LogIndex index) const;
 
   private:
@@ -398,6 +399,7 @@ class Core::Impl {
     void on(const SnapshotInstalled& input);
     void begin_rebuild(const std::string& reason);
     void rebuild_tick();
+    void finish_loaded();
     void rebuild_journaled();
     void start_transfer();
     void transfer_failed(const std::string& reason);

@@ -155,9 +155,9 @@ struct RebuildWanted {
 struct RebuildFailed {
     std::string reason;
 };
-// The database now holds exactly this; its position row is written.
+// The database now holds exactly the entries up to `point.applied`; its position row is written.
 struct SnapshotInstalled {
-    Snapshot snapshot;
+    DumpPoint point;
 };
 
 // This node serves a dump: entries from here on stay in its log, within the hard limits. A later PinLog replaces it.
@@ -274,7 +274,7 @@ struct RebuildNeeded {
     NodeId donor;
     std::string reason;
 };
-// SnapshotInstalled is durable: normal work goes on, and Decided follows from snapshot.last.
+// SnapshotInstalled is durable: normal work goes on, and Decided follows from point.applied.
 struct RebuildOver {};
 
 // The journal was lost or replaced; this identity is durable and belongs on every message from here on.

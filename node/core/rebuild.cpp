@@ -29,6 +29,7 @@ void Core::Impl::on(const RebuildWanted& input) {
 }
 
 void Core::Impl::rebuild_tick() {
+    if (rebuild_ && rebuild_->loaded && !rebuild_->installed) finish_loaded();
     if (!rebuild_ || !rebuild_->marked || rebuild_->started || now_ < rebuild_->ask_at) return;
     const Following* following = this->following();
     if (!following || !following->coordinator) return;
@@ -45,6 +46,8 @@ void Core::Impl::on(const Voter& from, const SnapshotOffer& offer) {
         begin_rebuild("its log ends at " + to_string(log_.last().index) + " and the coordinator keeps entries from " +
                       to_string(offer.kept_from));
     }
+    if (rebuild_->loaded && !rebuild_->installed && next(log_.last().index) < offer.kept_from)
+        return transfer_failed("the log that goes with it is no longer kept");
     if (rebuild_->started || now_ < rebuild_->not_before) return;
     rebuild_->donor = offer.donor;
     if (rebuild_->marked) start_transfer();
@@ -56,21 +59,23 @@ void Core::Impl::start_transfer() {
 }
 
 void Core::Impl::on(const RebuildFailed& input) {
-    if (rebuild_ && rebuild_->started && !rebuild_->installed) transfer_failed(input.reason);
+    if (rebuild_ && rebuild_->started && !rebuild_->loaded) transfer_failed(input.reason);
 }
 
 void Core::Impl::transfer_failed(const std::string& reason) {
     complain("rebuild",
              "loading the database from node " + to_string(rebuild_->donor) + " failed, it is tried again: " + reason);
     rebuild_->started = false;
+    rebuild_->loaded.reset();
     rebuild_->avoid = std::exchange(rebuild_->donor, NodeId{});
     rebuild_->not_before = rebuild_->ask_at = now_ + rebuild_->backoff;
     rebuild_->backoff = std::min(2 * rebuild_->backoff, rebuild_backoff_ticks_max);
 }
 
 void Core::Impl::on(const SnapshotInstalled& input) {
-    const Snapshot& snapshot = input.snapshot;
-    if (!rebuild_ || !rebuild_->started || rebuild_->installed) return trace("a snapshot nobody asked for");
+    const Snapshot& snapshot = input.point.log;
+    const EntryId applied = input.point.applied;
+    if (!rebuild_ || !rebuild_->started || rebuild_->loaded) return trace("a snapshot nobody asked for");
     const LogIndex at = snapshot.last.index;
     if (snapshot.membership.cluster != log_.membership()->cluster) return transfer_failed("it is of another cluster");
     if (at < log_.base().index) {
@@ -82,11 +87,22 @@ void Core::Impl::on(const SnapshotInstalled& input) {
         at <= log_.last().index && log_.id_at(at) == snapshot.last && log_.digest_at(at) == snapshot.digest;
     if (!known && at <= decided_) return transfer_failed("it differs from the own log in entry " + to_string(at));
     if (known) {
-        advance_decided(at);
+        const bool all = applied.index <= log_.last().index && log_.id_at(applied.index) == applied;
+        advance_decided(all ? applied.index : at);
     } else {
         reset_log(snapshot);
     }
-    rebuild_->installed = at;
+    rebuild_->loaded = applied;
+    finish_loaded();
+}
+
+// The rebuild lasts until the log has come as far as the database: before, a restart could take entries of the own log,
+// which the coordinator may yet replace, for decided because of where the database is.
+void Core::Impl::finish_loaded() {
+    const EntryId at = *rebuild_->loaded;
+    if (decided_ < at.index) return;
+    if (log_.id_at(at.index) != at) return transfer_failed("it differs from the log in entry " + to_string(at.index));
+    rebuild_->installed = at.index;
     journal_.put_rebuilding(false);
 }
 
@@ -165,16 +181,19 @@ std::optional<NodeId> Core::Impl::choose_donor(NodeId asker, NodeId avoid) const
 
 // --- the donor -------------------------------------------------------------------------------------------------------
 
-std::optional<Snapshot> Core::Impl::snapshot(LogIndex at) const {
-    if (rebuild_ || at < log_.base().index || at > decided_ || log_.membership_at(at) == nullptr) return std::nullopt;
-    // A log that begins behind `at` would lack parts of a transaction that takes effect there.
-    if (log_.needed_after(at) <= at) return std::nullopt;
-    Snapshot snapshot;
-    snapshot.last = log_.id_at(at);
-    snapshot.digest = log_.digest_at(at);
-    snapshot.membership = *log_.membership_at(at);
-    outcomes_.fill(snapshot);
-    return snapshot;
+std::optional<DumpPoint> Core::Impl::dump_point(LogIndex at) const {
+    if (rebuild_ || at < log_.base().index || at > decided_) return std::nullopt;
+    // Parts of a transaction that may yet take effect behind `at` go along as entries: nobody else may have them, and
+    // without a majority that has them nothing gets on.
+    const LogIndex last{std::min(at.value, log_.needed_after(at).value - 1)};
+    if (last < log_.base().index || log_.membership_at(last) == nullptr) return std::nullopt;
+    DumpPoint point;
+    point.applied = log_.id_at(at);
+    point.log.last = log_.id_at(last);
+    point.log.digest = log_.digest_at(last);
+    point.log.membership = *log_.membership_at(last);
+    outcomes_.fill(point.log);
+    return point;
 }
 
 }  // namespace ddb::core

@@ -359,26 +359,29 @@ bool Script::transfer(const std::string& verb, Words& words) {
         Node& donor = node_of(words);
         LogIndex at = donor.local.applied;
         if (words >> text) at = LogIndex{std::stoull(text)};
-        std::optional<Snapshot> snapshot = donor.core->snapshot(at);
-        if (!snapshot) throw std::runtime_error("the donor does not keep that entry");
-        if (verb == "forge") snapshot->digest = {};
+        std::optional<DumpPoint> point = donor.core->dump_point(at);
+        if (!point) throw std::runtime_error("the donor does not keep that entry");
+        if (verb == "forge") point->log.digest = {};
         node.local.applied = at;
-        node.core->step(core::SnapshotInstalled{std::move(*snapshot)});
+        node.core->step(core::SnapshotInstalled{std::move(*point)});
         node.report_due = true;
     } else if (verb == "dump") {
         const Node& node = node_of(words);
-        dump_ = node.core->snapshot(node.local.applied);
+        dump_ = node.core->dump_point(node.local.applied);
     } else if (verb == "installdump") {
         Node& node = node_of(words);
-        node.local.applied = dump_->last.index;
+        node.local.applied = dump_->applied.index;
         node.core->step(core::SnapshotInstalled{*dump_});
         node.report_due = true;
     } else if (verb == "header") {
         const Node& node = node_of(words);
         LogIndex at;
         words >> at.value;
-        const std::optional<Snapshot> snapshot = node.core->snapshot(at);
-        output_.push_back(snapshot ? describe(*snapshot) : "not kept");
+        const std::optional<DumpPoint> point = node.core->dump_point(at);
+        output_.push_back(!point ? "not kept"
+                          : point->applied == point->log.last
+                              ? describe(point->log)
+                              : describe(point->log) + ", database as of " + to_string(point->applied.index));
     } else if (verb == "pin") {
         Node& node = node_of(words);
         LogIndex from;

@@ -73,7 +73,7 @@ class Script {
     std::uint32_t expect_ = 3;
     std::uint64_t tick_ = 0;
     bool manual_network_ = false;
-    std::optional<Snapshot> dump_;
+    std::optional<DumpPoint> dump_;
     bool verbose_status_ = false;
     std::size_t kept_entries_max_ = 20'000;
     std::size_t kept_entries_hard_max_ = 1'000'000;

@@ -66,14 +66,14 @@ void Transfers::fail(Host& to, const std::string& reason) {
 }
 
 void Transfers::finish(Host& to, const Transfer& transfer) {
-    std::optional<Snapshot> header = transfer.from->core->snapshot(transfer.dump.applied());
+    std::optional<DumpPoint> header = transfer.from->core->dump_point(transfer.dump.applied());
     world_.feed(*transfer.from, core::UnpinLog{});
     if (!header) return fail(to, "the donor no longer keeps that position");
     running_.erase(to.place);
     ++finished_;
     to.database = transfer.dump;
-    world_.checker().loaded(to.voter, header->last, to.database.content());
-    world_.story(to.label() + " has loaded a database as of " + name(header->last));
+    world_.checker().loaded(to.voter, header->applied, to.database.content());
+    world_.story(to.label() + " has loaded a database as of " + name(header->applied));
     world_.feed(to, core::SnapshotInstalled{std::move(*header)});
 }
 

@@ -91,7 +91,7 @@ inline std::vector<TransferMessage> transfer_messages() {
         TransferState{9, TransferPhase::running, "in words", 1ULL << 40U},
         chunk,
         TransferHeaderRequest{9, LogIndex{490}, {1, 2, 1ULL << 63U}},
-        TransferHeader{9, std::nullopt, snapshot(), {entry()}},
+        TransferHeader{9, std::nullopt, {EntryId{Epoch{3}, LogIndex{491}}, snapshot()}, {entry()}},
         TransferHeader{9, Error{ErrorCode::not_found, "entry 490 is not kept", 0, ""}, {}, {}},
         TransferClose{9, "donor lost"},
     };
