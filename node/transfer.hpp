@@ -26,7 +26,7 @@ struct TransferHost {
     std::function<Status(NodeId, const TransferMessage&)> send;
     std::function<void(core::Input)> step;
     std::function<std::optional<DumpPoint>(LogIndex)> dump_point;  // of our log
-    std::function<std::string()> why_no_donor;                  // in words; empty: our database may be dumped
+    std::function<std::string()> why_no_donor;                     // in words; empty: our database may be dumped
     std::function<LogIndex()> applied;
     std::function<std::uint64_t()> work_done;  // entries and statements so far
     std::function<void(bool)> hold_definitions;
