@@ -31,7 +31,6 @@ enum Command : std::uint8_t {
     com_reset_connection = 0x1f,
 };
 constexpr std::uint64_t last_prepared = 0xFFFFFFFF;
-constexpr std::uint16_t status_no_backslash_escapes = 0x0200;
 
 std::string quoted(std::string_view name) {
     std::string out = "`";

@@ -12,15 +12,9 @@
 
 #include "schemas/result.hpp"
 #include "schemas/session_messages.hpp"
+#include "schemas/status_flags.hpp"
 
 namespace ddb::gateway {
-
-inline constexpr std::uint16_t status_in_transaction = 0x0001;
-inline constexpr std::uint16_t status_autocommit = 0x0002;
-inline constexpr std::uint16_t status_more_results = 0x0008;
-inline constexpr std::uint16_t status_cursor_exists = 0x0040;
-inline constexpr std::uint16_t status_last_row_sent = 0x0080;
-inline constexpr std::uint16_t status_session_state_changed = 0x4000;
 
 struct OkAnswer {
     std::uint64_t affected_rows = 0;

@@ -304,12 +304,12 @@ void BackSession::transaction_gone() {
 // Commits what is open, then goes on with `after`; without a transaction goes on at once. `clients_request`: the entry
 // carries the request's number, so that a retry of this COMMIT finds it.
 void BackSession::commit_then(std::function<void()> after, bool clients_request) {
-    if (!txn_.active && txn_.open) {
-        end_unstarted(std::move(after));
-        return;
-    }
     if (!txn_.active) {
-        after();
+        if (txn_.open) {
+            end_unstarted(std::move(after));
+        } else {
+            after();
+        }
         return;
     }
     active_->after_commit = std::move(after);

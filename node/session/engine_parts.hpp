@@ -17,14 +17,9 @@
 #include "node/session/read_barrier.hpp"
 #include "node/session/session_engine.hpp"
 #include "node/session/write_pipeline.hpp"
+#include "schemas/status_flags.hpp"
 
 namespace ddb::session {
-
-// Of the protocol's status flags.
-inline constexpr std::uint16_t status_in_transaction = 0x0001;
-inline constexpr std::uint16_t status_autocommit = 0x0002;
-inline constexpr std::uint16_t status_no_backslash_escapes = 0x0200;  // clients, and the listener, quote by it
-inline constexpr std::uint16_t status_in_read_only_transaction = 0x2000;
 
 class FrontSession;
 class BackSession;

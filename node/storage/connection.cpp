@@ -51,10 +51,12 @@ std::optional<Error> raised_by_signal(MYSQL* mysql) {
 
 Error error_of(MYSQL* mysql) {
     const unsigned code = mysql_errno(mysql);
+    if (is_client_error(code)) {
+        if (auto raised = raised_by_signal(mysql)) return *std::move(raised);
+    }
     Error error;
     error.message = mysql_error(mysql);
     if (code == 0 || is_client_error(code)) {
-        if (auto raised = code == 0 ? std::nullopt : raised_by_signal(mysql)) return *std::move(raised);
         error.code = ErrorCode::io;
         error.message = "database server: " + (error.message.empty() ? std::string("connection lost") : error.message);
         return error;

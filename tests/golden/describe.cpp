@@ -183,6 +183,11 @@ std::string describe(const Snapshot& snapshot) {
            " outcomes=" + number(snapshot.outcomes.size()) + " above " + number(snapshot.outcomes_floor.value);
 }
 
+std::string describe(const DumpPoint& point) {
+    const std::string log = describe(point.log);
+    return point.applied == point.log.last ? log : log + ", database as of " + to_string(point.applied.index);
+}
+
 std::string describe(const PeerMessage& message) {
     return std::visit([](const auto& m) { return text(m); }, message);
 }

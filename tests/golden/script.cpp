@@ -378,10 +378,7 @@ bool Script::transfer(const std::string& verb, Words& words) {
         LogIndex at;
         words >> at.value;
         const std::optional<DumpPoint> point = node.core->dump_point(at);
-        output_.push_back(!point ? "not kept"
-                          : point->applied == point->log.last
-                              ? describe(point->log)
-                              : describe(point->log) + ", database as of " + to_string(point->applied.index));
+        output_.push_back(point ? describe(*point) : "not kept");
     } else if (verb == "pin") {
         Node& node = node_of(words);
         LogIndex from;
