@@ -12,6 +12,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tools", "lib"))
 
 from ddb_cluster import SLOW, Cluster, check, main, note, wait_until  # noqa: E402
+from gateway import account  # noqa: E402
 
 HERE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "drivers")
 JAR = "/usr/share/java/mariadb-java-client.jar"
@@ -81,7 +82,7 @@ def one_round(cluster, round_number, victim, with_mysql):
         wait_until(lambda: all([program.ready() for program in programs]), STEPS_S,
                    lambda: f"first steps of {[program.database for program in programs if not program.ready()]}")
         cluster.kill(victim, with_mysql)
-        alive = next(node for node in cluster.nodes if node != victim)
+        alive = cluster.others(victim)[0]
         before = {program: program.rows(alive) for program in programs}
         wait_until(lambda: all(program.rows(alive) >= before[program] + ROWS for program in programs), WRITES_S,
                    lambda: f"writes behind the kill: {[(p.database, p.rows(alive) - before[p]) for p in programs]}")
@@ -101,10 +102,10 @@ def one_round(cluster, round_number, victim, with_mysql):
 
 def drivers():
     with Cluster() as cluster:
-        cluster.sql(1, "CREATE USER app@'%' IDENTIFIED BY 'secret'", "GRANT ALL ON *.* TO app@'%'")
+        cluster.sql(1, *account("app", "secret"))
         for round_number in range(len(cluster.nodes)):
             coordinator = cluster.coordinator()
-            victim = coordinator if round_number != 1 else next(node for node in cluster.nodes if node != coordinator)
+            victim = coordinator if round_number != 1 else cluster.others(coordinator)[0]
             one_round(cluster, round_number, victim, with_mysql=round_number == 2)
 
 

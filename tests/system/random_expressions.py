@@ -1,5 +1,6 @@
 """Random SQL expressions: literals, columns, operators and functions, of matching types most of the time."""
 
+import contextlib
 import random
 
 # Nothing here depends on time, chance or the connection: its value is the same on every server.
@@ -130,11 +131,15 @@ class Expressions:
     def expression(self, columns, depth=2, kind="a"):
         if depth <= 0 or self.odds(0.25):
             return self.leaf(columns, kind)
-        self.inside += 1
-        try:
+        with self.operand():
             return self.operation(columns, depth)
-        finally:
-            self.inside -= 1
+
+    @contextlib.contextmanager
+    def operand(self):
+        """What is drawn meanwhile is a part of something larger."""
+        self.inside += 1
+        yield
+        self.inside -= 1
 
     def operation(self, columns, depth):
         shape = self.chance.randrange(20)
@@ -175,11 +180,8 @@ class Expressions:
                 return f"{key} {self.pick(['=', '<', '>=', '<>'])} ?"
             return self.pick([f"{key} = {self.chance.randint(1, 12)}", f"{key} < {self.chance.randint(1, 12)}", f"{key} % 3 = 1",
                               f"{key} IN (1, 3, 5, 8)", f"{key} BETWEEN 2 AND {self.chance.randint(2, 9)}"])
-        self.inside += 1
-        try:
+        with self.operand():
             return self.expression(columns, depth)
-        finally:
-            self.inside -= 1
 
     def fill(self, template, columns):
         return template.format(a=self.expression(columns, 1), n=self.expression(columns, 1, "n"), s=self.expression(columns, 1, "s"),

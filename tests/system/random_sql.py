@@ -56,6 +56,9 @@ WRONG = ["SELEC 1", "SELECT 1 FROM", "SELECT nothing FROM {t}", "SELECT * FROM n
 STATE = ["SELECT ROW_COUNT()", "SELECT FOUND_ROWS()", "SELECT LAST_INSERT_ID()", "SHOW WARNINGS", "SHOW WARNINGS", "SHOW ERRORS", "SHOW COUNT(*) WARNINGS",
          "SELECT @@warning_count, @@error_count", "SHOW WARNINGS LIMIT 1", "SELECT @a, @b, @c", "SELECT @@last_insert_id, @@identity",
          "GET DIAGNOSTICS @n = NUMBER", "SELECT ROW_COUNT(), FOUND_ROWS(), LAST_INSERT_ID()"]
+# Statements that may leave the diagnostics of the one before them in place.
+NO_DIAGNOSTICS = re.compile(r"SET|SHOW|HELP|DO|EXECUTE|PREPARE|DEALLOCATE|GET|SELECT(?!.* FROM (t|v|tmp)\d)|RESIGNAL|"
+                            r"START|BEGIN|COMMIT|ROLLBACK|SAVEPOINT|RELEASE")
 CONTROL = ["BEGIN", "START TRANSACTION", "COMMIT", "COMMIT", "ROLLBACK", "SAVEPOINT s1", "SAVEPOINT s2", "ROLLBACK TO s1", "ROLLBACK TO SAVEPOINT s2",
            "RELEASE SAVEPOINT s1", "START TRANSACTION READ ONLY", "START TRANSACTION WITH CONSISTENT SNAPSHOT", "SET autocommit = 0", "SET autocommit = 1",
            "SET autocommit = 1", "COMMIT AND CHAIN", "ROLLBACK AND CHAIN", "SET TRANSACTION ISOLATION LEVEL READ COMMITTED", "SET TRANSACTION READ ONLY", "COMMIT WORK"]
@@ -121,6 +124,7 @@ class Chapter:
 
     def state(self):
         text = self.chance.choice(STATE)
+        # What it counts behind anything but a SELECT, or without a LIMIT's rows, is the server's own affair.
         if "FOUND_ROWS" in text and not re.match("(SELECT|WITH)(?!.* (UNION|EXCEPT|INTERSECT) )", self.statements[-1][1]):
             text = "SELECT ROW_COUNT()"
         # And this behind what was not run.
@@ -134,19 +138,21 @@ class Chapter:
 
     def control(self):
         text = self.chance.choice(CONTROL)
-        said = " ".join(earlier for _, earlier, _ in self.statements)
-        if text.startswith("SET TRANSACTION") and "autocommit = 0" in said:
+        if text.startswith("SET TRANSACTION") and self.said("autocommit = 0"):
             text = "COMMIT"  # whether one has begun differs
-        if re.search("CHAIN|autocommit = 1", text) and "READ ONLY" in said:
+        if re.search("CHAIN|autocommit = 1", text) and self.said("READ ONLY"):
             text = "COMMIT"  # SET autocommit = 1 ends a READ ONLY transaction, but the server's next one is read-only too
         self.add(text)
-        if self.statements[-1][1] == "SET TRANSACTION READ ONLY":
+        if text == "SET TRANSACTION READ ONLY":
             self.add("START TRANSACTION")  # a statement of its own that fails in it uses it up, where a server keeps it
+
+    def said(self, words):
+        return any(words in text for _, text, _ in self.statements)
 
     def diagnosed(self):
         """Whether the last statement has diagnostics of its own."""
         kind, text, _ = self.statements[-1]
-        return kind in ("text", "binary") and ";" not in text and not re.match(r"SET|SHOW|HELP|DO|EXECUTE|PREPARE|DEALLOCATE|GET|SELECT(?!.* FROM (t|v|tmp)\d)|RESIGNAL|START|BEGIN|COMMIT|ROLLBACK|SAVEPOINT|RELEASE", text)
+        return kind in ("text", "binary") and ";" not in text and not NO_DIAGNOSTICS.match(text)
 
     def filled(self, texts):
         return self.chance.choice(texts).format(t=self.table().name, d=self.database)
@@ -371,7 +377,7 @@ class Chapter:
         if self.make.use_variables and self.chance.random() < 0.3:
             self.add(f"EXECUTE IMMEDIATE '{text.replace(chr(92), chr(92) * 2).replace(chr(39), chr(39) * 2)}'")
             return
-        if any("READ ONLY" in earlier for _, earlier, _ in self.statements):
+        if self.said("READ ONLY"):
             return
         name = self.chance.choice(["ps1", "ps2"])
         self.add(f"PREPARE {name} FROM '{text.replace(chr(92), chr(92) * 2).replace(chr(39), chr(39) * 2)}'")
