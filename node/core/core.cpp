@@ -393,22 +393,28 @@ void Core::Impl::report_decided() {
     }
 }
 
+// First entry that the own database needs, or may need once it is loaded: a dump joins on where the log is complete from
+// the first part of each transaction that takes effect behind it.
+LogIndex Core::Impl::needed_here() const {
+    if (!rebuild_) return log_.needed_after(local_.durable_applied);
+    return log_.needed_after(rebuild_->loaded ? rebuild_->loaded->index : std::min(decided_, journal_.durable()));
+}
+
 void Core::Impl::truncate_log() {
     const bool too_much =
         log_.size() > config_.kept_entries_hard_max || log_.kept_bytes() > config_.kept_bytes_hard_max;
-    if (log_.size() <= config_.kept_entries_max && !too_much) return;
+    // While the database is loaded from another's, the log stays whole: the dump must join on to it.
+    if (!too_much && (log_.size() <= config_.kept_entries_max || rebuild_)) return;
     LogIndex from{log_.last().index.value - std::min(log_.last().index.value, config_.kept_entries_max / 5 * 3)};
     if (too_much) {
         // An absent member, a dump under way or a rebuild no longer hold everybody's disk: who lacks what goes now
         // needs a snapshot. A quarter goes at once, so that this is rare.
         from = std::max(std::min(from, keep_from_),
                         log_.newest_within(config_.kept_entries_hard_max / 4 * 3, config_.kept_bytes_hard_max / 4 * 3));
-        if (!rebuild_ || rebuild_->loaded)
-            from = std::min(from, log_.needed_after(rebuild_ ? rebuild_->loaded->index : local_.durable_applied));
     } else {
-        from = std::min({from, keep_from_, log_.needed_after(local_.durable_applied), pinned_.value_or(from)});
+        from = std::min({from, keep_from_, pinned_.value_or(from)});
     }
-    from = std::min(from, next(rebuild_ ? std::min(decided_, journal_.durable()) : decided_reported_));
+    from = std::min({from, needed_here(), next(rebuild_ ? std::min(decided_, journal_.durable()) : decided_reported_)});
     const std::uint64_t worth_a_write = config_.kept_entries_max / 20 + 1;
     if (from.value <= log_.base().index.value + (too_much ? 0 : worth_a_write)) return;
     log_.drop_before(from);

@@ -262,6 +262,7 @@ class Core::Impl {
     void append_entry(Entry entry);
     void advance_decided(LogIndex to);
     void report_decided();
+    LogIndex needed_here() const;
     void truncate_log();
 
     // membership.cpp
@@ -406,7 +407,7 @@ class Core::Impl {
     void reset_log(const Snapshot& snapshot);
     void offer_snapshot(NodeId to, Progress& peer, NodeId avoid);
     std::optional<NodeId> choose_donor(NodeId asker, NodeId avoid) const;
-    void on(const PinLog& input) { pinned_ = input.from; }
+    void on(const PinLog& input) { pinned_ = log_.needed_after(input.applied); }
     void on(const UnpinLog&) { pinned_.reset(); }
 
     // status.cpp

@@ -35,7 +35,7 @@ struct CoreConfig {
     bool take_over = true;             // the highest fit id ends up coordinator
     std::uint32_t stable_ticks = 300;  // how long a higher id must have been level before it is handed the office
     std::uint64_t seed = 1;            // of the injected random generator; another one at each start of a node
-    std::size_t payload_cache_bytes_max = 64u << 20;  // newest payloads kept in memory; older ones come by ReadEntries
+    std::size_t payload_cache_bytes_max = 32u << 20;  // newest payloads kept in memory; older ones come by ReadEntries
     std::size_t kept_entries_max =
         20'000;  // then what every voter holds durably is dropped; outcomes of 3/5 survive a restart
     std::size_t kept_entries_hard_max = 1'000'000;   // then also what an absent or rebuilding member still lacks
@@ -160,9 +160,10 @@ struct SnapshotInstalled {
     DumpPoint point;
 };
 
-// This node serves a dump: entries from here on stay in its log, within the hard limits. A later PinLog replaces it.
+// This node serves a dump that holds the entries up to `applied`, or more: what its receiver needs besides stays in the
+// log, within the hard limits. A later PinLog replaces it.
 struct PinLog {
-    LogIndex from;
+    LogIndex applied;
 };
 struct UnpinLog {};
 

@@ -161,9 +161,10 @@ std::optional<NodeId> Core::Impl::choose_donor(NodeId asker, NodeId avoid) const
     const auto& office = std::get<Coordinator>(role_);
     std::optional<NodeId> best, failed;
     LogIndex applied;
+    // What is given must join on to the log that follows.
+    const auto joins_on = [this](LogIndex dump) { return log_.needed_after(dump) > log_.base().index; };
     for (const auto& [id, peer] : office.peers) {
-        // What it gives must join on to the log that follows.
-        if (id == asker || !reachable(peer) || !peer.fit || peer.applied < log_.base().index) continue;
+        if (id == asker || !reachable(peer) || !peer.fit || !joins_on(peer.applied)) continue;
         if (id == avoid) {
             failed = id;
         } else if (!best || peer.applied >= applied) {
@@ -173,7 +174,7 @@ std::optional<NodeId> Core::Impl::choose_donor(NodeId asker, NodeId avoid) const
     }
     if (best) return best;
     // The coordinator has enough to do, and yet: better than a donor that failed.
-    if (unfit_reason().empty() && local_.applied >= log_.base().index && avoid != config_.id) return config_.id;
+    if (unfit_reason().empty() && joins_on(local_.applied) && avoid != config_.id) return config_.id;
     if (failed) return failed;
     if (unfit_reason().empty() && avoid == config_.id) return config_.id;
     return std::nullopt;

@@ -20,7 +20,7 @@ struct JournalOptions {
     std::string dir;                                    // created with mode 0700; locked against a second process
     NodeId node;                                        // a journal of another node id is refused
     std::string cluster;                                // likewise of another cluster name
-    std::uint64_t cache_entries_bytes_max = 64u << 20;  // payloads loaded at start for RecoveredState
+    std::uint64_t cache_entries_bytes_max = 32u << 20;  // payloads loaded at start for RecoveredState
     std::uint64_t pending_bytes_max = 256u << 20;
 };
 

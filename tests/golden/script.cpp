@@ -381,9 +381,9 @@ bool Script::transfer(const std::string& verb, Words& words) {
         output_.push_back(point ? describe(*point) : "not kept");
     } else if (verb == "pin") {
         Node& node = node_of(words);
-        LogIndex from;
-        words >> from.value;
-        node.core->step(core::PinLog{from});
+        LogIndex applied;
+        words >> applied.value;
+        node.core->step(core::PinLog{applied});
     } else if (verb == "unpin") {
         node_of(words).core->step(core::UnpinLog{});
     } else {

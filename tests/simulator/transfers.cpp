@@ -47,7 +47,7 @@ void Transfers::step(bool calm) {
             transfer.next_ms = world_.now_ms() + world_.dice().between(5, calm ? 60 : 500);
             world_.story(to.label() + " loads the database of " + donor->label() + " as of " +
                          std::to_string(transfer.dump.applied().value));
-            world_.feed(*donor, core::PinLog{next(transfer.dump.applied())});
+            world_.feed(*donor, core::PinLog{transfer.dump.applied()});
             continue;
         }
         const bool broken = !usable(*transfer.from, to) || transfer.from->starts != transfer.from_start ||
