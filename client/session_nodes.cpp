@@ -112,6 +112,7 @@ void SessionClient::accept(const SessionOpened& opened) {
     status_flags_ = status_autocommit;
     node_ = opened.node;
     coordinator_ = opened.coordinator;
+    seen_ = std::max(seen_, opened.index);  // or the first request's outcome, once looked up, would be too old to tell
     learn(link_->address());
     learn(opened.coordinator_address);
     // The answer is taken in passing, whenever it comes: it only matters once this node is lost.

@@ -14,7 +14,7 @@ void fields(A& a, typename A::template Ref<SessionOpened> m) {
     a.record("session_opened", field("session", m.session), field("accepted", m.accepted), field("error", m.error),
              field("node", m.node), field("coordinator", m.coordinator),
              field("coordinator_address", m.coordinator_address), field("server_version", m.server_version),
-             field("connection_id", m.connection_id));
+             field("connection_id", m.connection_id), field("index", m.index));
 }
 template <class A>
 void fields(A& a, typename A::template Ref<Execute> m) {

@@ -45,6 +45,7 @@ struct SessionOpened {
     std::string coordinator_address;
     std::string server_version;
     std::uint64_t connection_id = 0;
+    LogIndex index;  // what its node has applied: the session's own entries come later
 };
 
 struct Execute {

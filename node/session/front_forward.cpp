@@ -51,7 +51,8 @@ void FrontSession::forward() {
     execute.retry = execute.retry || active_->ever_forwarded;
     execute.timeout_ms =
         static_cast<std::uint32_t>(active_->deadline_ms - std::min(active_->deadline_ms, parts_.now_ms));
-    execute.seen = std::max(execute.seen, execute.retry ? LogIndex{} : seen_);
+    // All that was applied here before the request came is older than what it will write.
+    if (!execute.retry) execute.seen = std::max({execute.seen, seen_, parts_.barrier.applied()});
     if (!active_->ever_forwarded) active_->execute.seen = execute.seen;  // a retry carries what was known at first
     active_->ever_forwarded = true;
     parts_.send_to_back(back_node_, std::move(execute));

@@ -80,6 +80,7 @@ void FrontSession::connected(ConnectionPtr connection, const std::optional<Error
     accepted_ = true;
     opened.accepted = true;
     opened.connection_id = local_id_;
+    opened.index = parts_.barrier.applied();
     opened.server_version = local_->server_version();
     send(std::move(opened));
     advance();

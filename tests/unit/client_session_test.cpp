@@ -34,6 +34,7 @@ struct FakeCluster {
         opened.accepted = true;
         opened.node = NodeId{1};
         opened.coordinator = NodeId{3};
+        opened.index = LogIndex{90};
         return opened;
     };
 
@@ -213,7 +214,7 @@ TEST_CASE_METHOD(Fixture, "a session opens, runs, and keeps what it learns") {
     CHECK(cluster.nodes == std::vector<std::string>{"fake:1", "n2:6000", "n3:6000"});
     CHECK(!run("select v from t"));
     const auto executed = cluster.all<Execute>();
-    CHECK(executed[0].seen == LogIndex{0});
+    CHECK(executed[0].seen == LogIndex{90});  // as of the opening
     CHECK(executed[1].seen == LogIndex{101});
     CHECK(executed[1].request == next(executed[0].request));
 }

@@ -27,6 +27,20 @@ TEST_CASE("rows that were lost between the nodes are told, never a result withou
     CHECK(f.good("SELECT COUNT(*) FROM a1").cell() == "1");
 }
 
+TEST_CASE("the first request of a session can be looked up however much was written before") {
+    Client c = fresh("a0");
+    const LogIndex before = bench().entries.back().id.index;
+    Client f(bench(), *bench().follower, "root", "d");
+    CHECK(f.opened.index == before);
+    bench().deliver_to_peers = false;
+    const auto request = f.start("INSERT INTO a0 VALUES (3,3)");
+    bench().run_for(200);
+    bench().deliver_to_peers = true;
+    CHECK(f.finish(request).code() == 0);
+    CHECK(bench().node->last_outcome_query.request == request);
+    CHECK(bench().node->last_outcome_query.seen >= before);
+}
+
 TEST_CASE("SHOW DDB is answered by the node itself") {
     Client f(bench(), *bench().follower, "root", "");
     const auto nodes = f.good("SHOW DDB NODES");

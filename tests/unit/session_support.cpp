@@ -68,6 +68,7 @@ void TestNode::ask_read_index(ReadToken token) {
 }
 
 void TestNode::ask_outcome(const core::OutcomeQuery& query) {
+    last_outcome_query = query;
     bench.post([this, query] {
         core::OutcomeAnswer answer;
         answer.token = query.token;

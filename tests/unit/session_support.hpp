@@ -46,6 +46,7 @@ class TestNode final : public SessionHost {
     std::unique_ptr<SessionEngine> engine;
     std::map<std::string, std::deque<SessionMessage>> sent;  // by client
     std::vector<std::string> logged;
+    core::OutcomeQuery last_outcome_query;
     bool clients_gone = false;
 };
 
