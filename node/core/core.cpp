@@ -393,8 +393,8 @@ void Core::Impl::report_decided() {
     }
 }
 
-// First entry that the own database needs, or may need once it is loaded: a dump joins on where the log is complete from
-// the first part of each transaction that takes effect behind it.
+// First entry that the own database needs, or may need once it is loaded: a dump joins on where the log is complete
+// from the first part of each transaction that takes effect behind it.
 LogIndex Core::Impl::needed_here() const {
     if (!rebuild_) return log_.needed_after(local_.durable_applied);
     return log_.needed_after(rebuild_->loaded ? rebuild_->loaded->index : std::min(decided_, journal_.durable()));

@@ -102,7 +102,8 @@ std::string Core::Impl::waiting_for() const {
         return "nothing: this node is no member of the cluster any more";
     if (!following()->coordinator) return "a coordinator with a majority" + voters_not_heard();
     if (rebuild_ && rebuild_->loaded)
-        return "the log to come up to entry " + to_string(rebuild_->loaded->index) + ", which the loaded database holds";
+        return "the log to come up to entry " + to_string(rebuild_->loaded->index) +
+               ", which the loaded database holds";
     if (rebuild_)
         return rebuild_->started ? "the database of node " + to_string(rebuild_->donor) + " to be loaded here"
                                  : "a node to load the database from";
