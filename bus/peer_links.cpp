@@ -31,6 +31,7 @@ constexpr std::chrono::seconds newcomer_time{10};
         case MessageKind::close_session:
         case MessageKind::ping:
         case MessageKind::verb_request:
+        case MessageKind::file_content:
             return true;
         default:
             return false;

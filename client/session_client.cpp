@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "client/local_file.hpp"
 #include "client/session_nodes.hpp"
 
 namespace ddb::client {
@@ -178,6 +179,9 @@ SessionClient::Ended SessionClient::take(Pending& pending, SessionMessage&& mess
         if (!ours(*rows)) return Ended::going_on;
         pending.rows.add(*rows);
         pending.held_bytes += rows->rows.size();
+    } else if (const auto* wanted = std::get_if<FileWanted>(&message)) {
+        if (ours(*wanted)) (void)link_->send(file_for(*wanted, *pending.sql));
+        return Ended::going_on;
     } else {
         handle_aside(message);
         return Ended::going_on;

@@ -84,6 +84,10 @@ const char* to_string(MessageKind kind) {
             return "close_session";
         case MessageKind::ping:
             return "ping";
+        case MessageKind::file_wanted:
+            return "file_wanted";
+        case MessageKind::file_content:
+            return "file_content";
         case MessageKind::verb_request:
             return "verb_request";
         case MessageKind::verb_reply:

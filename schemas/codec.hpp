@@ -56,6 +56,8 @@ enum class MessageKind : std::uint16_t {
     ping = 73,
     verb_request = 74,
     verb_reply = 75,
+    file_wanted = 76,
+    file_content = 77,
 };
 
 [[nodiscard]] constexpr bool for_clients(MessageKind kind) {

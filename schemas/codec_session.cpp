@@ -21,7 +21,17 @@ void fields(A& a, typename A::template Ref<Execute> m) {
     a.record("execute", field("session", m.session), field("request", m.request),
              field("sql", m.sql, statement_bytes_max), field("consistency", m.consistency),
              field("write_concern", m.write_concern), field("timeout_ms", m.timeout_ms), field("seen", m.seen),
-             field("retry", m.retry), field("credit_bytes", m.credit_bytes), field("describe", m.describe));
+             field("retry", m.retry), field("credit_bytes", m.credit_bytes), field("describe", m.describe),
+             field("file", m.file, statement_bytes_max));
+}
+template <class A>
+void fields(A& a, typename A::template Ref<FileWanted> m) {
+    a.record("file_wanted", field("session", m.session), field("request", m.request), field("name", m.name));
+}
+template <class A>
+void fields(A& a, typename A::template Ref<FileContent> m) {
+    a.record("file_content", field("session", m.session), field("request", m.request), field("error", m.error),
+             field("content", m.content, statement_bytes_max));
 }
 template <class A>
 void fields(A& a, typename A::template Ref<Column> m) {
@@ -80,7 +90,9 @@ constexpr std::size_t message_bytes_typical = 192;
 
 [[nodiscard]] std::size_t size_hint(const SessionMessage& message) {
     if (const auto* rows = std::get_if<ResultRows>(&message)) return message_bytes_typical + rows->rows.size();
-    if (const auto* execute = std::get_if<Execute>(&message)) return message_bytes_typical + execute->sql.size();
+    if (const auto* execute = std::get_if<Execute>(&message))
+        return message_bytes_typical + execute->sql.size() + (execute->file ? execute->file->size() : 0);
+    if (const auto* file = std::get_if<FileContent>(&message)) return message_bytes_typical + file->content.size();
     return message_bytes_typical;
 }
 
@@ -111,6 +123,8 @@ MessageKind kind_of(const SessionMessage& message) {
         MessageKind operator()(const Ping&) const { return MessageKind::ping; }
         MessageKind operator()(const VerbRequest&) const { return MessageKind::verb_request; }
         MessageKind operator()(const VerbReply&) const { return MessageKind::verb_reply; }
+        MessageKind operator()(const FileWanted&) const { return MessageKind::file_wanted; }
+        MessageKind operator()(const FileContent&) const { return MessageKind::file_content; }
     };
     return std::visit(Kind{}, message);
 }
@@ -143,6 +157,10 @@ Result<Message> decode_session(MessageKind kind, std::string_view bytes) {
             return decode_as<SessionMessage, VerbRequest>(bytes);
         case MessageKind::verb_reply:
             return decode_as<SessionMessage, VerbReply>(bytes);
+        case MessageKind::file_wanted:
+            return decode_as<SessionMessage, FileWanted>(bytes);
+        case MessageKind::file_content:
+            return decode_as<SessionMessage, FileContent>(bytes);
         default:
             return fail(ErrorCode::refused,
                         "unknown message kind " + std::to_string(static_cast<unsigned>(kind)) + " of a client");

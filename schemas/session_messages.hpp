@@ -58,8 +58,29 @@ struct Execute {
     LogIndex seen;       // newest index this client knows: what `session` reads wait for, and the floor of a retry
     bool retry = false;  // the request may have been executed before: look for its outcome first
     std::uint32_t credit_bytes = result_credit_bytes_default;
-    bool describe = false;  // do not run it: answer with the columns it would have
+    bool describe = false;            // do not run it: answer with the columns it would have
+    std::optional<std::string> file;  // content of the client's file that LOAD … LOCAL names; with `sql` at most
+                                      // statement_bytes_max. A client sends it when it is asked (FileWanted).
 };
+
+// LOAD … LOCAL: the node asks its client for the file that the statement names; the client answers once.
+struct FileWanted {
+    SessionId session;
+    RequestNumber request;
+    std::string name;
+};
+struct FileContent {
+    SessionId session;
+    RequestNumber request;
+    std::optional<Error> error;  // why there is none
+    std::string content;
+};
+[[nodiscard]] inline Error client_file_too_large() {
+    return Error{ErrorCode::invalid_argument,
+                 "LOAD … LOCAL: the file and the statement have more than " +
+                     std::to_string(statement_bytes_max >> 20) + " MB; load it in several pieces",
+                 1153, "08S01"};
+}
 
 struct Column {
     std::string name;
@@ -139,6 +160,6 @@ struct VerbReply {
 };
 
 using SessionMessage = std::variant<OpenSession, SessionOpened, Execute, ResultHeader, ResultRows, ResultEnd, Credit,
-                                    Cancel, CloseSession, Ping, VerbRequest, VerbReply>;
+                                    Cancel, CloseSession, Ping, VerbRequest, VerbReply, FileWanted, FileContent>;
 
 }  // namespace ddb

@@ -17,10 +17,11 @@ constexpr std::uint64_t half_packet_ms_max = 30'000;  // net_read_timeout of a s
 
 constexpr std::uint32_t offered_capabilities =
     capability::found_rows | capability::long_flag | capability::connect_with_db | capability::odbc |
-    capability::ignore_space | capability::protocol_41 | capability::interactive | capability::ignore_sigpipe |
-    capability::transactions | capability::reserved | capability::secure_connection | capability::multi_statements |
-    capability::multi_results | capability::ps_multi_results | capability::plugin_auth | capability::connect_attrs |
-    capability::plugin_auth_lenenc | capability::session_track | capability::deprecate_eof | capability::long_password;
+    capability::local_files | capability::ignore_space | capability::protocol_41 | capability::interactive |
+    capability::ignore_sigpipe | capability::transactions | capability::reserved | capability::secure_connection |
+    capability::multi_statements | capability::multi_results | capability::ps_multi_results | capability::plugin_auth |
+    capability::connect_attrs | capability::plugin_auth_lenenc | capability::session_track | capability::deprecate_eof |
+    capability::long_password;
 
 }  // namespace
 
@@ -115,6 +116,9 @@ void Conversation::on_payload(std::string payload) {
             break;
         case State::idle:
             on_command(payload);
+            break;
+        case State::sending_file:
+            on_file_packet(payload);
             break;
         default:
             break;
@@ -262,7 +266,8 @@ void Conversation::check_deadlines() {
     }
     // Half a command: up to 64 MB would be kept for who may never send the rest.
     if (output_full()) heard_ms_ = now_ms_;  // it is not listened to
-    if (state_ == State::idle && reader_.buffered() > 0 && now_ms_ > heard_ms_ + half_packet_ms_max) {
+    const bool waited_for = (state_ == State::idle && reader_.buffered() > 0) || state_ == State::sending_file;
+    if (waited_for && now_ms_ > heard_ms_ + half_packet_ms_max) {
         refuse(Error{ErrorCode::timeout, "Got timeout reading communication packets", 1159, "08S01"});
     }
 }
@@ -277,7 +282,7 @@ void Conversation::shut_down(const Error& error) {
 
 // What runs is told to stop; its end comes with the engine's answer.
 void Conversation::killed(bool query_only) {
-    if (state_ == State::running) {
+    if (running_) {
         running_->statements.clear();
         host_.send(Cancel{session_, request_});
     }
@@ -332,7 +337,14 @@ void Conversation::on_session(SessionMessage message) {
     } else if (auto* rows = std::get_if<ResultRows>(&message)) {
         if (running_ && rows->session == session_ && rows->request == request_) on_result_rows(*rows);
     } else if (auto* end = std::get_if<ResultEnd>(&message)) {
-        if (running_ && end->session == session_ && end->request == request_) on_result_end(std::move(*end));
+        if (!running_ || end->session != session_ || end->request != request_) return;
+        if (state_ == State::sending_file) {
+            running_->early_end = std::move(*end);
+        } else {
+            on_result_end(std::move(*end));
+        }
+    } else if (auto* wanted = std::get_if<FileWanted>(&message)) {
+        if (running_ && wanted->session == session_ && wanted->request == request_) on_file_wanted(*wanted);
     }
     if (state_ == State::idle) next_payloads();
 }

@@ -57,6 +57,9 @@ struct RunningCommand {
     bool call = false;            // another result always follows one with rows
     std::uint32_t described = 0;  // prepared statement
     bool answered = false;
+    std::string file;  // of the client, as far as it has come
+    bool file_too_large = false;
+    std::optional<ResultEnd> early_end;  // came while the client still sent the file
 };
 
 class Conversation {
@@ -86,7 +89,9 @@ class Conversation {
     void secured();
     // Ends once the output is sent.
     [[nodiscard]] bool closing() const { return state_ == State::closing; }
-    [[nodiscard]] bool logged_in() const { return state_ == State::idle || state_ == State::running; }
+    [[nodiscard]] bool logged_in() const {
+        return state_ == State::idle || state_ == State::running || state_ == State::sending_file;
+    }
     // While a command runs, what the client sends ahead would only wait here: the owner stops reading. So it does while
     // the client does not read its answers: those to a flood of pings would pile up.
     [[nodiscard]] bool wants_input() const {
@@ -98,7 +103,17 @@ class Conversation {
     [[nodiscard]] const std::string& user() const { return credentials_.user; }
 
   private:
-    enum class State : std::uint8_t { greeting, securing, switching, checking, opening, idle, running, closing };
+    enum class State : std::uint8_t {
+        greeting,
+        securing,
+        switching,
+        checking,
+        opening,
+        idle,
+        running,
+        sending_file,  // the client does
+        closing
+    };
     using Answer = CommandAnswer;
     using Running = RunningCommand;
     struct Credentials {
@@ -109,7 +124,8 @@ class Conversation {
         std::uint16_t collation = 0;
     };
     [[nodiscard]] bool listens() const {
-        return state_ == State::greeting || state_ == State::switching || state_ == State::idle;
+        return state_ == State::greeting || state_ == State::switching || state_ == State::idle ||
+               state_ == State::sending_file;
     }
     [[nodiscard]] bool output_full() const { return output_.size() >= limits_.output_bytes_high; }
 
@@ -149,6 +165,10 @@ class Conversation {
     [[nodiscard]] PreparedStatement* find_statement(std::optional<std::uint64_t> id, std::string_view command);
     void execute(Answer answer, std::string sql);
     void execute_now(std::string sql);
+
+    // client_file.cpp
+    void on_file_wanted(const FileWanted& wanted);
+    void on_file_packet(std::string_view payload);
 
     // results.cpp
     void on_result_header(ResultHeader header);

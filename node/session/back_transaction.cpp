@@ -47,6 +47,7 @@ StatementJob BackSession::make_job() {
     job.password = open_.password;
     if (active_) {
         job.sql = active_->execute.sql;
+        job.file = active_->execute.file;
         job.request = active_->execute.request;
         job.stream = active_->stream;
     }

@@ -61,9 +61,6 @@ constexpr std::string_view per_node =
             "FLUSH TABLES WITH READ LOCK is refused: it would stall every commit; use START TRANSACTION WITH "
             "CONSISTENT SNAPSHOT (mysqldump --single-transaction)");
     }
-    if (first.is("LOAD") && (head_has(tokens.first(std::min<std::size_t>(tokens.size(), 5)), "LOCAL"))) {
-        return refuse("LOAD DATA LOCAL is refused: the file is on the client; send the rows as INSERT statements");
-    }
     if (first.is("IMPORT")) return refuse("IMPORT" + std::string(per_node));
     return std::nullopt;
 }

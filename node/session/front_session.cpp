@@ -10,7 +10,6 @@ constexpr std::uint64_t opening_ms_max = 3000;
 // After the deadline of a request that runs elsewhere: time for its cancellation to come to a definite end.
 constexpr std::uint64_t cancel_grace_ms = 1500;
 constexpr std::uint64_t timeout_ms_max = 24ULL * 3600 * 1000;
-constexpr std::uint64_t begin_ms_max = 10'000;  // of a request without a limit of its own, to find somebody to run it
 
 // Refusals that an account or database made a moment ago may explain: this server may not have applied it yet.
 [[nodiscard]] bool may_be_behind(const Error& error) {
@@ -130,7 +129,7 @@ void FrontSession::begin(Execute execute) {
         if (auto known = with_last_statement(active_->execute.sql, active_->statement.kind, last_))
             active_->execute.sql = std::move(*known);
     }
-    if (answer_of_ddb() || answer_without_work()) return;
+    if (answer_of_ddb() || answer_without_work() || ask_for_file()) return;
     if (may_read_here()) {
         read_locally();
     } else {
@@ -258,6 +257,9 @@ void FrontSession::at_deadline() {
     const bool reads =
         active_->execute.describe || (active_->statement.kind == StatementKind::read && active_->statement.local);
     switch (active_->step) {
+        case Step::file:
+            finish_error(fail(ErrorCode::timeout, "timed out before the client had sent its file; nothing was done"));
+            return;
         case Step::barrier:
             finish_error(no_quorum());
             return;

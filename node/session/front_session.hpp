@@ -30,6 +30,7 @@ class FrontSession {
     void on_execute(Execute execute);
     void on_cancel(RequestNumber request);
     void on_credit(const Credit& credit);
+    void on_file(FileContent file);
     void on_back_message(NodeId from, SessionMessage message);
     void on_view();
     void on_peer_gone(NodeId peer);
@@ -42,7 +43,9 @@ class FrontSession {
     [[nodiscard]] bool refused() const { return closed_ && outbox_.empty(); }  // told so: may be removed
 
   private:
-    enum class Step : std::uint8_t { barrier, local, waiting, forwarded };
+    // Of a request without a limit of its own, to find somebody to run it.
+    static constexpr std::uint64_t begin_ms_max = 10'000;
+    enum class Step : std::uint8_t { file, barrier, local, waiting, forwarded };
     struct Active {
         Execute execute;
         Classified statement;
@@ -103,6 +106,9 @@ class FrontSession {
     void end_local(const StatementEnd& end);
     void cancel_local();
     [[nodiscard]] std::function<void(SessionMessage)> deliver() const;
+
+    // front_file.cpp
+    [[nodiscard]] bool ask_for_file();
 
     // front_ddb.cpp
     [[nodiscard]] bool answer_of_ddb();

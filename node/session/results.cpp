@@ -111,7 +111,9 @@ StatementEnd run_statement(storage::Connection& connection, const StatementText&
         if (!end.error) end.parameters = end.ok.parameters;
         return end;
     }
-    if (auto started = connection.start(text.sql, text.before, text.behind); !started) {
+    if (auto started = text.file ? connection.load(text.sql, *text.file, text.before, text.behind)
+                                 : connection.start(text.sql, text.before, text.behind);
+        !started) {
         end.error = started.error();
         return end;
     }

@@ -96,6 +96,8 @@ void SessionEngine::Impl::on_client_message(const Origin& from, SessionMessage m
         if (auto* session = mine(cancel->session)) session->on_cancel(cancel->request);
     } else if (const auto* credit = std::get_if<Credit>(&message)) {
         if (auto* session = mine(credit->session)) session->on_credit(*credit);
+    } else if (auto* file = std::get_if<FileContent>(&message)) {
+        if (auto* session = mine(file->session)) session->on_file(std::move(*file));
     } else if (const auto* close = std::get_if<CloseSession>(&message)) {
         if (mine(close->session) != nullptr) end_front(close->session);
     }

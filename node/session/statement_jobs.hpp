@@ -17,6 +17,7 @@ struct StatementJob {
     const storage::LocalDatabase* database = nullptr;
     storage::Journal* journal = nullptr;
     std::string sql;
+    std::optional<std::string> file;  // of LOAD … LOCAL
     SessionId session;
     RequestNumber request;
     std::string xid;

@@ -14,12 +14,12 @@
 #include <utility>
 
 #include "node/storage/native_password.hpp"
+#include "node/storage/offered_file.hpp"
+#include "node/storage/query_packets.hpp"
 
 namespace ddb::storage {
 namespace {
 
-constexpr std::size_t packet_bytes_max = (1u << 24) - 1;  // of the MySQL protocol; longer statements are split
-constexpr std::size_t send_parts_max = 64;                // iovecs of one sendmsg
 constexpr unsigned long client_packet_bytes_max = 1ul << 30;
 
 unsigned seconds_of(int ms) {
@@ -84,68 +84,6 @@ void append_length(std::string& out, std::uint64_t n) {
         little_endian(8);
     }
 }
-
-// COM_QUERY packets that leave with as few system calls as possible. The statements' bytes are not copied and must
-// outlive the queue.
-class QueryPackets {
-  public:
-    void add(std::string_view sql) {
-        std::uint8_t sequence = 0;
-        std::size_t first = 1;  // the command byte counts as payload of the first packet
-        do {
-            const std::size_t body = std::min(sql.size(), packet_bytes_max - first);
-            add_header(body + first, sequence++, first != 0);
-            if (body > 0) parts_.push_back({const_cast<char*>(sql.data()), body});
-            sql.remove_prefix(body);
-            last_full_ = body + first == packet_bytes_max;
-            first = 0;
-        } while (!sql.empty() || last_full_);  // a full last packet is followed by an empty one
-    }
-
-    [[nodiscard]] bool empty() const { return next_ == parts_.size(); }
-
-    // Sends what the socket takes now. False on a socket error (errno); sets `would_block`.
-    [[nodiscard]] bool send_some(int fd, bool& would_block) {
-        would_block = false;
-        while (!empty()) {
-            msghdr message{};
-            message.msg_iov = &parts_[next_];
-            message.msg_iovlen = std::min(parts_.size() - next_, send_parts_max);
-            const ssize_t sent = ::sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-            if (sent < 0) {
-                if (errno == EINTR) continue;
-                would_block = errno == EAGAIN || errno == EWOULDBLOCK;
-                return would_block;
-            }
-            consume(static_cast<std::size_t>(sent));
-        }
-        return true;
-    }
-
-  private:
-    void add_header(std::size_t payload, std::uint8_t sequence, bool with_command) {
-        constexpr char com_query = 3;
-        headers_.push_back({static_cast<char>(payload & 0xff), static_cast<char>(payload >> 8 & 0xff),
-                            static_cast<char>(payload >> 16 & 0xff), static_cast<char>(sequence), com_query});
-        parts_.push_back({headers_.back().data(), with_command ? std::size_t{5} : std::size_t{4}});
-    }
-
-    void consume(std::size_t bytes) {
-        while (bytes > 0) {
-            iovec& part = parts_[next_];
-            const std::size_t n = std::min(bytes, part.iov_len);
-            part.iov_base = static_cast<char*>(part.iov_base) + n;
-            part.iov_len -= n;
-            bytes -= n;
-            if (part.iov_len == 0) ++next_;
-        }
-    }
-
-    std::deque<std::array<char, 5>> headers_;  // a deque: addresses stay
-    std::vector<iovec> parts_;
-    std::size_t next_ = 0;
-    bool last_full_ = false;
-};
 
 }  // namespace
 
@@ -227,6 +165,13 @@ class Connection::Impl {
         if (result_ == nullptr) return fail_now();
         take_columns(result_);
         return ok();
+    }
+
+    Status load(std::string_view sql, std::string_view file) {
+        const auto offer = file_.offer(file);
+        mysql_->info = nullptr;
+        if (mysql_real_query(mysql_, sql.data(), sql.size()) != 0) return fail_now();
+        return take_header();
     }
 
     void take_columns(MYSQL_RES* result) {
@@ -326,6 +271,7 @@ class Connection::Impl {
     }
 
     MYSQL* mysql_;
+    OfferedFile file_;
     int send_timeout_ms_ = -1;     // -1: none
     MYSQL_RES* result_ = nullptr;  // open result set
     std::vector<Column> columns_;
@@ -413,8 +359,9 @@ Result<std::unique_ptr<Connection>> Connection::open(const ConnectOptions& optio
         mysql_options(mysql, MYSQL_OPT_READ_TIMEOUT, &read_timeout_s);
         impl->send_timeout_ms_ = options.read_timeout_ms;
     }
-    const unsigned local_infile = 0;  // a server must not be able to ask the node for its files
+    const unsigned local_infile = 1;
     mysql_options(mysql, MYSQL_OPT_LOCAL_INFILE, &local_infile);
+    impl->file_.attach(mysql);
     const std::size_t packet_max = client_packet_bytes_max;
     mysql_options(mysql, MYSQL_OPT_MAX_ALLOWED_PACKET, &packet_max);
     mysql_options(mysql, MYSQL_SET_CHARSET_NAME, "utf8mb4");
@@ -499,6 +446,23 @@ Status Connection::start(std::string_view sql, std::span<const std::string> befo
     }
     if (impl_->broken_) return fail(ErrorCode::io, "database server: connection is lost");
     return impl_->read_header();
+}
+
+// The server asks for the file in the middle of the statement, so that nothing may follow in the same round trip.
+Status Connection::load(std::string_view sql, std::string_view file, std::span<const std::string> before,
+                        std::span<const std::string> behind) {
+    impl_->ahead_failed_ = false;
+    if (auto begun = execute_all(before); !begun) {
+        impl_->ahead_failed_ = true;
+        return begun.error();
+    }
+    const Status loaded = impl_->load(sql, file);
+    if (!impl_->broken_) {
+        const auto statement_at = [&](std::size_t i) { return std::string_view(behind[i]); };
+        if (auto error = impl_->pipeline(behind.size(), behind.size(), statement_at)) return *error;
+        impl_->behind_ = behind.size();
+    }
+    return loaded;
 }
 
 Status Connection::describe(std::string_view sql) {

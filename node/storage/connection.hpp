@@ -82,6 +82,10 @@ class Connection {
     // same round trip, and run by the server whatever becomes of `sql`; finish_behind() reads the replies.
     [[nodiscard]] Status start(std::string_view sql, std::span<const std::string> before = {},
                                std::span<const std::string> behind = {});
+    // As start(), for a LOAD … LOCAL: the server is given `file` when it asks for one. At any other time it is given
+    // none, whatever it asks for. `before` failed: `sql` was not sent.
+    [[nodiscard]] Status load(std::string_view sql, std::string_view file, std::span<const std::string> before = {},
+                              std::span<const std::string> behind = {});
     // Does not run `sql`: columns() are those it would have, ok_packet() knows its parameters. Errors as those of
     // PREPARE.
     [[nodiscard]] Status describe(std::string_view sql);

@@ -75,7 +75,7 @@ std::vector<std::string> server_arguments(const ManagedOptions& options, const S
         "--event-scheduler=OFF",
         "--character-set-server=utf8mb4",
         "--default-storage-engine=InnoDB",
-        "--local-infile=OFF",
+        "--local-infile=ON",  // the file comes from the node's client
         // The log is the truth: a flush per commit would buy nothing.
         "--sync-binlog=0",
         "--innodb-flush-log-at-trx-commit=2",

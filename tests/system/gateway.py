@@ -3,6 +3,7 @@
 dump of a database and its return, bytes that are no protocol, and a coordinator that is killed under open sessions.
 """
 
+import concurrent.futures
 import difflib
 import os
 import random
@@ -17,6 +18,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from ddb_cluster import BIN, SLOW, Cluster, check, equal, main, need, note, wait_until  # noqa: E402
 import servers  # noqa: E402
 
+FILES = 60
 USER, PASSWORD = "app", "it's \\ secret"
 # So that what a client sees of columns and defaults is the same on the plain server.
 PLAIN = {"innodb-force-primary-key": "ON", "innodb-flush-log-at-trx-commit": "2"}
@@ -207,6 +209,47 @@ def kills():
         check(told(lambda: killer.query(f"KILL {killer.thread_id()}")) in (1927, 1317, 2013), "oneself")
 
 
+def client_files():
+    """LOAD DATA LOCAL: the file comes from the client, whichever node it talks to, and is loaded once."""
+    with Cluster() as cluster:
+        for statement in account():
+            cluster.sql(1, statement)
+        good(cluster, 1, "CREATE DATABASE f; CREATE TABLE f.t (node INT, a INT, b VARCHAR(20), PRIMARY KEY (node, a))")
+        plain, path = (os.path.join(cluster.base, name) for name in ("plain.tsv", "it's.tsv"))
+        for name in (plain, path):
+            with open(name, "w", encoding="utf-8") as file:
+                file.write("1\tx\n2\t\\N\n3\tz\n")
+        named = path.replace("'", "''")
+        for node in cluster.nodes:
+            load = f"LOAD DATA LOCAL INFILE '{named}' INTO TABLE f.t (a, b) SET node = {node}"
+            equal(good(cluster, node, f"{load}; SELECT ROW_COUNT(); {load}; SELECT ROW_COUNT(), @@warning_count"), "3\n0\t3",
+                  f"rows loaded through node {node}, twice")
+            good(cluster, node, f"BEGIN; LOAD DATA LOCAL INFILE '{named}' INTO TABLE f.t (a, b) SET node = {node + 20}; ROLLBACK")
+            cluster.sql(node, f"LOAD DATA LOCAL INFILE '{plain}' INTO TABLE f.t (a, b) SET node = {node + 10}")
+            code, _, errors = mariadb(cluster, node, f"LOAD DATA LOCAL INFILE '{named}' INTO TABLE f.missing")
+            check(code == 1 and "1146" in errors, f"a table that is not there: {errors}")
+            code, _, errors = mariadb(cluster, node, "LOAD DATA LOCAL INFILE '/nowhere' INTO TABLE f.t")
+            check(code == 1 and "/nowhere" in errors, f"a file that is not there: {errors}")
+        large = os.path.join(cluster.base, "large.tsv")
+        with open(large, "wb") as file:
+            file.truncate(65 << 20)
+        code, _, errors = mariadb(cluster, 1, f"LOAD DATA LOCAL INFILE '{large}' INTO TABLE f.t")
+        check(code == 1 and "64 MB" in errors, f"a file that is too large: {errors}")
+        equal(good(cluster, 1, "SELECT COUNT(*), COUNT(b) FROM f.t"), "18\t12", "rows in all")
+        first = cluster.coordinator()
+        node = cluster.others(first)[0]
+        loads = [f"LOAD DATA LOCAL INFILE '{plain}' INTO TABLE f.t (a, b) SET node = {100 + i};\nDO SLEEP(0.02);" for i in range(FILES)]
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            loading = pool.submit(good, cluster, node, text="\n".join(loads))
+            wait_until(lambda: int(good(cluster, node, "SELECT COUNT(*) FROM f.t")) > 18 + FILES // 4, 30, "some files")
+            cluster.kill(first, with_mysql=True)
+            loading.result()
+        equal(good(cluster, node, "SELECT COUNT(*) FROM f.t WHERE node >= 100"), str(3 * FILES), "each file once")
+        cluster.start(first)
+        cluster.settle()
+        cluster.same_tables("f")
+
+
 def read_only_transactions():
     with Cluster() as cluster:
         for statement in account():
@@ -279,4 +322,4 @@ def coordinator_killed():
 
 
 if __name__ == "__main__":
-    main(same_as_a_plain_server, logins, dump_and_return, nonsense, ddb_statements, kills, read_only_transactions, coordinator_killed)
+    main(same_as_a_plain_server, logins, dump_and_return, nonsense, ddb_statements, kills, client_files, read_only_transactions, coordinator_killed)

@@ -216,3 +216,65 @@ TEST_CASE("statements in one text") {
     CHECK(is_empty_statement(" /* x */ ; # y"));
     CHECK(is_call("/* x */ call p()"));
 }
+
+TEST_CASE("the client's file is asked for, taken in packets and given to the engine") {
+    Client client;
+    client.log_in(capability::local_files);
+    const auto packet = [&](const std::string& bytes) {
+        client.give(bytes);
+        ++client.sequence;
+    };
+    const auto begin = [&] {
+        client.command("\x03LOAD DATA LOCAL INFILE 'a' INTO TABLE t");
+        const auto execute = client.engine.last<Execute>();
+        client.conversation.on_session(FileWanted{execute.session, execute.request, "a"});
+        CHECK(client.take() ==
+              "\xfb"
+              "a");
+        return execute;
+    };
+    {
+        const auto execute = begin();
+        packet("1\t2\n");
+        packet("3");
+        packet("");
+        const auto& file = client.engine.last<FileContent>();
+        CHECK_FALSE(file.error);
+        CHECK(file.request == execute.request);
+        CHECK(file.content == "1\t2\n3");
+        client.engine.sent.emplace_back(execute);
+        client.conversation.on_session(client.end_of_last());
+        CHECK(client.take()[0] == '\0');
+    }
+    {  // ended meanwhile: the answer waits for the end of the file
+        begin();
+        ResultEnd end = client.end_of_last();
+        end.error = Error{ErrorCode::sql, "interrupted", 1317, "70100"};
+        client.conversation.on_session(end);
+        CHECK(client.take_all().empty());
+        packet("1");
+        packet("");
+        CHECK(error_code(client.take()) == 1317);
+        CHECK(std::holds_alternative<Execute>(client.engine.sent.back()));
+    }
+    {  // too large: it is read to its end, and not kept
+        const auto execute = begin();
+        const std::string part(15u << 20, 'x');
+        for (int i = 0; i < 5; ++i) packet(part);
+        packet("");
+        CHECK(client.engine.last<FileContent>().error->mysql_code == 1153);
+        client.engine.sent.emplace_back(execute);
+        client.conversation.on_session(client.end_of_last());
+        CHECK(client.take()[0] == '\0');
+    }
+    begin();
+    client.conversation.tick(60'000);
+    CHECK(error_code(client.take()) == 1159);
+    CHECK(client.conversation.closing());
+    Client without;
+    without.log_in();
+    without.command("\x03LOAD DATA LOCAL INFILE 'a' INTO TABLE t");
+    const auto execute = without.engine.last<Execute>();
+    without.conversation.on_session(FileWanted{execute.session, execute.request, "a"});
+    CHECK(without.engine.last<FileContent>().error->mysql_code == 4166);
+}

@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 
 #include "node/session/classifier.hpp"
+#include "node/session/client_file.hpp"
 #include "node/session/sql_scan.hpp"
 #include "node/session/versioned_comments.hpp"
 
@@ -129,6 +130,7 @@ TEST_CASE("classes") {
     CHECK(kind_of("INSERT INTO t VALUES (1)") == Kind::dml);
     CHECK(kind_of("REPLACE INTO t VALUES (1)") == Kind::dml);
     CHECK(kind_of("LOAD DATA INFILE 'x' INTO TABLE t") == Kind::dml);
+    CHECK(kind_of("LOAD DATA LOCAL INFILE 'x' INTO TABLE t") == Kind::dml);
     CHECK(kind_of("ANALYZE SELECT 1") == Kind::dml);
     CHECK(kind_of("ANALYZE FORMAT=JSON SELECT 1") == Kind::dml);
     CHECK(kind_of("ANALYZE TABLE t") == Kind::ddl);
@@ -286,7 +288,6 @@ TEST_CASE("refused in words") {
                             "DROP DATABASE `ddb_meta`",
                             "UPDATE DDB_META . position SET a=1",
                             "HANDLER t OPEN",
-                            "LOAD DATA LOCAL INFILE 'x' INTO TABLE t",
                             "ALTER TABLE t ADD c CHAR(36) DEFAULT uuid()",
                             "ALTER TABLE t ADD COLUMN c DOUBLE DEFAULT (rand())",
                             "ALTER IGNORE TABLE t ADD UNIQUE (a)",
@@ -354,4 +355,14 @@ TEST_CASE("statements of ddb's own") {
         INFO(sql);
         CHECK(classify(sql).kind == StatementKind::refused);
     }
+}
+
+TEST_CASE("LOAD LOCAL names a file of the client") {
+    CHECK(client_file_of("load /* x */ data local infile 'a\\'b''c\\\\d\\n' into table t", false) == "a'b'c\\d\n");
+    CHECK(client_file_of("LOAD DATA LOCAL INFILE 'C:\\dir\\n' INTO TABLE t", true) == "C:\\dir\\n");
+    CHECK(client_file_of("LOAD XML CONCURRENT LOCAL INFILE \"x\" INTO TABLE t", false) == "x");
+    CHECK(client_file_of("LOAD DATA LOW_PRIORITY LOCAL INFILE '' INTO TABLE t", false) == "");
+    for (const auto* other : {"LOAD DATA INFILE 'x' INTO TABLE t", "LOAD DATA LOCAL INFILE x INTO TABLE t", "LOAD",
+                              "LOAD DATA LOCAL INFILE", "SELECT 'LOAD DATA LOCAL INFILE'", ""})
+        CHECK_FALSE(client_file_of(other, false));
 }

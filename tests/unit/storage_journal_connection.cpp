@@ -279,8 +279,22 @@ TEST_CASE("the default database is tracked and errors carry code and state") {
     REQUIRE_FALSE(unreachable.ok());
     CHECK(unreachable.error().code == ErrorCode::io);
 
-    auto file = connection->execute("LOAD DATA LOCAL INFILE '/etc/passwd' INTO TABLE a");
+    auto table = shared().connect("t");
+    REQUIRE(table->execute("CREATE TABLE loaded (a INT PRIMARY KEY, b VARCHAR(20))").ok());
+    const std::string load = "LOAD DATA LOCAL INFILE '/etc/passwd' INTO TABLE loaded";
+    auto file = table->execute(load);
     CHECK_FALSE(file.ok());
+    CHECK(file.error().mysql_code == 4166);
+    CHECK_FALSE(table->broken());
+    const std::vector<std::string> before{"BEGIN"}, behind{"SET @rows = (SELECT COUNT(*) FROM loaded)", "COMMIT"};
+    REQUIRE(table->load(load, "1\tx\n2\ty\n", before, behind).ok());
+    CHECK(table->ok_packet().affected_rows == 2);
+    REQUIRE(table->finish_behind().ok());
+    CHECK(table->scalar("SELECT @rows")->value() == "2");
+    CHECK_FALSE(table->load("LOAD DATA LOCAL INFILE 'x' INTO TABLE missing", "1", {}, behind).ok());
+    REQUIRE(table->finish_behind().ok());
+    CHECK_FALSE(table->execute(load).ok());  // the offer is over
+    CHECK(table->load("INSERT INTO loaded VALUES (3, '')", "unused").ok());
 }
 
 TEST_CASE("a killed statement is an ordinary error, a killed connection a lost one") {
