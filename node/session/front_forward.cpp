@@ -101,9 +101,9 @@ void FrontSession::retry_later(std::uint64_t after_ms) {
 void FrontSession::back_lost() {
     back_node_ = NodeId{};
     const bool had_transaction = std::exchange(in_transaction_, false);
-    // A statement of the transaction that waits for a coordinator must not run by itself at the next one.
-    const bool never_sent =
-        active_ && active_->step == Step::waiting && active_->in_transaction && !active_->ever_forwarded;
+    // A statement of the transaction that waits for a coordinator, or for its file, must not run by itself at the next.
+    const bool waits = active_ && (active_->step == Step::waiting || active_->step == Step::file);
+    const bool never_sent = waits && active_->in_transaction && !active_->ever_forwarded;
     if (!never_sent && (!active_ || active_->step != Step::forwarded)) {
         transaction_lost_ = transaction_lost_ || had_transaction;
         return;

@@ -504,6 +504,29 @@ TEST_CASE("a statement that waits for a coordinator is never run outside its tra
     }
 }
 
+TEST_CASE("a file that comes after its transaction was lost is not loaded") {
+    Client c = fresh("t18");
+    Client f(bench(), *bench().follower, "root", "d");
+    f.good("BEGIN");
+    f.good("INSERT INTO t18 VALUES (1,1)");
+    const auto load = f.start("LOAD DATA LOCAL INFILE 'x' INTO TABLE t18");
+    bench().run_until([&] { return !f.inbox().empty(); });
+    CHECK(std::get<FileWanted>(f.inbox().front()).name == "x");
+    bench().close_office();
+    bench().open_office();
+    bench().run_for(50);
+    bench().follower->engine->on_message(Origin{{}, f.name}, FileContent{f.session, load, std::nullopt, "2\t2\n"},
+                                         bench().now_ms());
+    CHECK(f.finish(load).code() == 1213);
+    CHECK(f.good("SELECT COUNT(*) FROM t18").cell() == "0");
+    const auto again = f.start("LOAD DATA LOCAL INFILE 'x' INTO TABLE t18");
+    bench().run_until([&] { return !f.inbox().empty(); });
+    bench().follower->engine->on_message(Origin{{}, f.name}, FileContent{f.session, again, std::nullopt, "2\t2\n"},
+                                         bench().now_ms());
+    CHECK(f.finish(again).end.outcome.affected_rows == 1);
+    CHECK(f.good("SELECT COUNT(*) FROM t18").cell() == "1");
+}
+
 TEST_CASE("many sessions at once") {
     Client setup = fresh("t15");
     setup.good("INSERT INTO t15 VALUES (0,0)");
