@@ -90,7 +90,11 @@ void FrontSession::connected(ConnectionPtr connection, const std::optional<Error
 void FrontSession::on_execute(Execute execute) {
     if (closed_) return;
     const auto same = [&](const Execute& other) { return other.request == execute.request; };
-    if ((active_ && same(active_->execute)) || std::any_of(queue_.begin(), queue_.end(), same)) return;
+    if (active_ && same(active_->execute)) {
+        if (active_->step == Step::file) (void)ask_for_file();  // the question may have been lost
+        return;
+    }
+    if (std::any_of(queue_.begin(), queue_.end(), same)) return;
     // Its answer was lost. Rows are read again where that changes nothing.
     const bool read_again = last_end_ && last_end_->rows && last_was_local_;
     if (last_end_ && last_end_->request == execute.request && !read_again) {
