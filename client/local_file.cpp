@@ -1,5 +1,6 @@
 #include "client/local_file.hpp"
 
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
@@ -19,12 +20,14 @@ FileContent file_for(const FileWanted& wanted, const std::string& sql) {
     errno = 0;
     std::ifstream file(wanted.name, std::ios::binary);
     if (!file) return refuse(std::strerror(errno));
-    answer.content.resize(statement_bytes_max + 1);
-    file.read(answer.content.data(), static_cast<std::streamsize>(answer.content.size()));
-    if (file.bad() || (file.fail() && !file.eof())) return refuse(errno != 0 ? std::strerror(errno) : "cannot be read");
-    const auto bytes = static_cast<std::size_t>(file.gcount());
-    answer.content.resize(bytes);
-    if (bytes <= statement_bytes_max) return answer;
+    std::array<char, 1u << 16> piece;
+    while (answer.content.size() <= statement_bytes_max) {
+        file.read(piece.data(), piece.size());
+        answer.content.append(piece.data(), static_cast<std::size_t>(file.gcount()));
+        if (file.bad()) return refuse(errno != 0 ? std::strerror(errno) : "cannot be read");
+        if (file.eof()) break;
+    }
+    if (answer.content.size() <= statement_bytes_max) return answer;
     answer.content.clear();
     answer.error = client_file_too_large();
     return answer;

@@ -57,8 +57,7 @@ struct RunningCommand {
     bool call = false;            // another result always follows one with rows
     std::uint32_t described = 0;  // prepared statement
     bool answered = false;
-    std::string file;  // of the client, as far as it has come
-    bool file_too_large = false;
+    FileContent file;                    // of the client, as far as it has come
     std::optional<ResultEnd> early_end;  // came while the client still sent the file
 };
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "client/failover.hpp"
+#include "client/local_file.hpp"
 #include "client/session_client.hpp"
 #include "client/session_nodes.hpp"
 #include "client_support.hpp"
@@ -540,4 +541,18 @@ TEST_CASE("addresses in the nodes document") {
         addresses_in(
             R"({"nodes":[{"address":"a","port":1},{"address":"","port":1},{"address":"b","port":99999},{"port":2},3]})") ==
         std::vector<std::string>{"a:1"});
+}
+
+TEST_CASE("a file leaves this host only as the statement names it, whole or not at all") {
+    const auto file = [](const std::string& name, const std::string& sql) {
+        FileContent answer = file_for(FileWanted{SessionId{}, RequestNumber{1}, name}, sql);
+        if (answer.error) CHECK(answer.content.empty());
+        return answer;
+    };
+    CHECK_FALSE(file("/dev/null", "LOAD DATA LOCAL INFILE '/dev/null' INTO TABLE t").error);
+    CHECK(file("/etc/passwd", "LOAD DATA LOCAL INFILE '/dev/null' INTO TABLE t").error);
+    CHECK(file("/nowhere", "LOAD DATA LOCAL INFILE '/nowhere'").error->message.find("No such file") !=
+          std::string::npos);
+    CHECK(file("/dev", "LOAD DATA LOCAL INFILE '/dev'").error->message.find("Is a directory") != std::string::npos);
+    CHECK(file("/dev/zero", "LOAD DATA LOCAL INFILE '/dev/zero'").error->mysql_code == 1153);
 }
