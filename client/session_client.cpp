@@ -246,7 +246,7 @@ void SessionClient::finish(Pending& pending) {
             return;
         }
         memory_.succeeded(pending.kind, *pending.sql, pending.request);
-        memory_.generated_id(end.outcome.last_insert_id, pending.request);
+        memory_.generated_id(generated_id_of(end), pending.request);
     } else if (tells_unknown(*end.error)) {
         const std::string name = end.txn ? to_string(end.txn) : request_name(session_, pending.request);
         end.error->code = ErrorCode::unknown_outcome;

@@ -56,7 +56,8 @@ void fields(A& a, typename A::template Ref<ResultEnd> m) {
              field("error", m.error), field("outcome", m.outcome), field("status_flags", m.status_flags),
              field("node", m.node), field("coordinator", m.coordinator), field("txn", m.txn), field("index", m.index),
              field("replicated_on", m.replicated_on), field("members", m.members), field("database", m.database),
-             field("redirected", m.redirected), field("rows", m.rows), field("parameters", m.parameters));
+             field("redirected", m.redirected), field("rows", m.rows), field("parameters", m.parameters),
+             field("generated_id", m.generated_id));
 }
 template <class A>
 void fields(A& a, typename A::template Ref<Credit> m) {

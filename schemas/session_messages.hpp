@@ -128,7 +128,14 @@ struct ResultEnd {
     // Of the result with columns that ends here, so that its reader can tell whether it has seen all; none: no columns.
     std::optional<std::uint64_t> rows;
     std::optional<std::uint16_t> parameters;  // of a statement that was described: how many placeholders its server saw
+    // What LAST_INSERT_ID() is now, where the statement may have set it without telling its client (RETURNING, CALL).
+    std::uint64_t generated_id = 0;
 };
+
+// What the session must be given again elsewhere for LAST_INSERT_ID() to stay what it is; 0: nothing new.
+[[nodiscard]] inline std::uint64_t generated_id_of(const ResultEnd& end) {
+    return end.generated_id != 0 ? end.generated_id : end.outcome.last_insert_id;
+}
 
 struct Credit {
     SessionId session;

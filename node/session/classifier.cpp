@@ -328,4 +328,10 @@ bool computes_variables(const Classified& statement, std::string_view sql) {
            (sql.find('@') != std::string_view::npos && contains_ignoring_case(sql, "INTO"));
 }
 
+bool hides_generated_id(StatementKind kind, std::string_view sql) {
+    constexpr std::size_t scanned_bytes_max = 64u << 10;  // asking in vain costs less than looking further
+    if (kind == StatementKind::call || kind == StatementKind::execute || sql.size() > scanned_bytes_max) return true;
+    return contains_ignoring_case(sql, "RETURNING") || contains_ignoring_case(sql, "LAST_INSERT_ID");
+}
+
 }  // namespace ddb::session

@@ -69,4 +69,7 @@ struct Classified {
 // seen: saying it again on another one would give other values.
 [[nodiscard]] bool computes_variables(const Classified& statement, std::string_view sql);
 
+// True when the statement may set LAST_INSERT_ID() although the server's answer to it has no insert id.
+[[nodiscard]] bool hides_generated_id(StatementKind kind, std::string_view sql);
+
 }  // namespace ddb::session

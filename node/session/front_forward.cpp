@@ -241,7 +241,7 @@ void FrontSession::learn_state(const ResultEnd& end) {
     last_was_local_ = false;
     next_on_back_ = false;
     if (end.error) return;
-    if (end.outcome.last_insert_id != 0) last_insert_id_ = end.outcome.last_insert_id;
+    if (const auto id = generated_id_of(end); id != 0) last_insert_id_ = id;
     const Classified& statement = active_->statement;
     next_on_back_ = statement.kind == StatementKind::set_transaction;
     if (statement.session_state) stateful_ = true;

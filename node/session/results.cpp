@@ -73,6 +73,7 @@ Outcome outcome_of(const StatementEnd& end) {
 void tell_end(const StatementEnd& end, ResultEnd& out) {
     out.outcome = outcome_of(end);
     out.parameters = end.parameters;
+    out.generated_id = end.generated_id;
     if (!end.had_rows) return;
     out.rows = end.rows;
     out.outcome.affected_rows = 0;

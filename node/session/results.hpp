@@ -75,6 +75,7 @@ struct StatementEnd {
     bool answered = false;                    // something was given to the sink
     std::uint64_t rows = 0;                   // of the last result
     std::optional<std::uint16_t> parameters;  // of a description
+    std::uint64_t generated_id = 0;           // LAST_INSERT_ID(), where `ok` does not tell it
 };
 
 struct StatementText {

@@ -1,6 +1,7 @@
 #include "node/session/statement_jobs.hpp"
 
 #include <array>
+#include <charconv>
 #include <chrono>
 #include <span>
 #include <thread>
@@ -70,6 +71,17 @@ void run_behind(JobReport& report, const StatementJob& job, std::span<const std:
     if (report.connection->ahead_failed()) report.connection.reset();  // nobody may go on in that state
 }
 
+// Rows come without an insert id, and so does what a procedure did; another coordinator's session could not be given it.
+// Servers keep a statement's warnings over this question.
+void learn_generated_id(JobReport& report, const StatementJob& job) {
+    if (!job.hides_id || job.describe || report.end.error || !report.connection) return;
+    const auto id = report.connection->scalar("SELECT LAST_INSERT_ID()");
+    if (report.connection->broken()) report.connection.reset();
+    if (!id || !*id) return;
+    const std::string& digits = **id;
+    (void)std::from_chars(digits.data(), digits.data() + digits.size(), report.end.generated_id);
+}
+
 // What follows a definition on its connection makes the server forget the definition's warnings.
 [[nodiscard]] KeptWarnings read_warnings(JobReport& report, const StatementJob& job) {
     constexpr std::uint64_t bytes_max = 1u << 20;  // the server cuts a message off at 512 characters
@@ -120,6 +132,7 @@ JobReport run_plain(ConnectionPtr connection, const StatementJob& job) {
     report.end =
         run_statement(*report.connection, {job.sql, {}, {}, job.describe}, job.session, job.request, *job.stream);
     drop_if_unusable(report);
+    learn_generated_id(report, job);
     return report;
 }
 
@@ -139,6 +152,7 @@ JobReport run_read(ConnectionPtr connection, const StatementJob& job) {
     run_behind(report, job, before, {}, *job.stream);
     if (!report.end.error && report.connection) {
         end_and_keep(report, job.xid);
+        learn_generated_id(report, job);
         return report;
     }
     end_and_roll_back(report, job.xid);
@@ -163,6 +177,8 @@ JobReport run_write(ConnectionPtr connection, const StatementJob& job) {
     if (!report.end.error) {
         report.kept = kept.release();
         finish_prepare(report, job, prepared);
+        learn_generated_id(report, job);
+        report.xa_uncertain = report.xa_uncertain || !report.connection;
         return report;
     }
     if (report.connection->broken()) report.xa_uncertain = true;
@@ -188,6 +204,7 @@ JobReport run_in_transaction(ConnectionPtr connection, const StatementJob& job) 
     }
     run_behind(report, job, before, {}, *job.stream);
     drop_if_unusable(report);
+    learn_generated_id(report, job);
     report.xa_active = report.connection != nullptr;
     if (!report.connection || !report.end.error) return report;
     // A first statement that failed has done nothing, but what went ahead of it may have failed too: start afresh next
@@ -249,6 +266,7 @@ JobReport run_definition(ConnectionPtr connection, const StatementJob& job) {
     storage::pass(storage::Failpoint::statement_ran);
     drop_if_unusable(report);
     if (report.connection) report.warnings = read_warnings(report, job);
+    learn_generated_id(report, job);
     if (report.connection) {
         report.kept = kept.release();
         auto gtid = storage::LocalDatabase::statement_gtid(*report.connection, job.sequence);

@@ -29,6 +29,7 @@ struct StatementJob {
     bool begin = false;          // of run_in_transaction: XA START goes ahead
     bool read_only = false;      // the transaction is
     bool snapshot = false;       // and its read view opens with it
+    bool hides_id = false;       // may set LAST_INSERT_ID() without telling it
     std::uint64_t sequence = 0;  // of run_definition
     std::string user;            // to look at the server after a lost connection
     std::string password;

@@ -366,3 +366,12 @@ TEST_CASE("LOAD LOCAL names a file of the client") {
                               "LOAD DATA LOCAL INFILE", "SELECT 'LOAD DATA LOCAL INFILE'", ""})
         CHECK_FALSE(client_file_of(other, false));
 }
+
+TEST_CASE("statements whose answer does not tell what LAST_INSERT_ID() has become") {
+    CHECK(hides_generated_id(Kind::call, "CALL p()"));
+    CHECK(hides_generated_id(Kind::execute, "EXECUTE s"));
+    CHECK(hides_generated_id(Kind::dml, "INSERT INTO t VALUES () returning id"));
+    CHECK(hides_generated_id(Kind::read, "SELECT LAST_INSERT_ID(5)"));
+    CHECK_FALSE(hides_generated_id(Kind::dml, "INSERT INTO t VALUES ()"));
+    CHECK_FALSE(hides_generated_id(Kind::read, "SELECT 1"));
+}

@@ -488,6 +488,28 @@ TEST_CASE("the office changes hands") {
     CHECK(bench().node->engine->counters().foreign_writes == 0);
 }
 
+TEST_CASE("LAST_INSERT_ID() goes along to the next coordinator also where no answer told it") {
+    Client c = fresh("t14r");
+    c.good("CREATE TABLE t14i (id INT AUTO_INCREMENT PRIMARY KEY) AUTO_INCREMENT=80");
+    c.good("CREATE PROCEDURE p14() INSERT INTO t14i VALUES ()");
+    Client by_itself(bench(), *bench().follower, "root", "d");
+    Client called(bench(), *bench().follower, "root", "d");
+    Client inside(bench(), *bench().follower, "root", "d");
+    Client asked(bench(), *bench().follower, "root", "d");
+    CHECK(by_itself.good("INSERT INTO t14i VALUES () RETURNING id").cell() == "80");
+    CHECK(called.good("CALL p14()").end.outcome.last_insert_id == 0);
+    inside.good("BEGIN");
+    CHECK(inside.good("INSERT INTO t14i VALUES () RETURNING id").cell() == "82");
+    inside.good("COMMIT");
+    asked.good("SELECT LAST_INSERT_ID(77)");
+    bench().close_office();
+    bench().open_office();
+    CHECK(by_itself.good("SELECT LAST_INSERT_ID()").cell() == "80");
+    CHECK(called.good("SELECT LAST_INSERT_ID()").cell() == "81");
+    CHECK(inside.good("SELECT LAST_INSERT_ID()").cell() == "82");
+    CHECK(asked.good("SELECT LAST_INSERT_ID()").cell() == "77");
+}
+
 TEST_CASE("a statement that waits for a coordinator is never run outside its transaction") {
     Client c = fresh("t17");
     Client f(bench(), *bench().follower, "root", "d");
