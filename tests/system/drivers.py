@@ -16,6 +16,7 @@ from gateway import account  # noqa: E402
 
 HERE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "drivers")
 JAR = "/usr/share/java/mariadb-java-client.jar"
+NODE_MODULES = os.path.join(os.path.dirname(os.path.dirname(HERE)), ".cache", "node", "node_modules")
 PYTHON = "/usr/bin/python3"
 PROGRAMS = {
     "pymysql": [PYTHON, "with_pymysql.py", "pymysql"],
@@ -28,6 +29,11 @@ PROGRAMS = {
 }
 if os.path.exists(JAR):  # as large as all others together: tools/setup --drivers
     PROGRAMS["jdbc"] = ["java", "-cp", JAR, "WithJdbc.java"]
+if os.path.exists(NODE_MODULES):  # no packages of Debian's: tools/setup --drivers
+    PROGRAMS.update(mysql2=["node", "with_mysql2.js", "mysql2"], mariadb=["node", "with_mysql2.js", "mariadb"],
+                    sequelize=["node", "with_sequelize.js"], typeorm=["node", "with_typeorm.js"])
+if "DDB_DRIVERS" in os.environ:
+    PROGRAMS = {name: PROGRAMS[name] for name in os.environ["DDB_DRIVERS"].split(",")}
 ROWS = 10  # that each must have written since a node died
 STEPS_S, WRITES_S = 120 * SLOW, 60 * SLOW
 
@@ -47,7 +53,8 @@ class Program:
         self.log = os.path.join(cluster.base, self.database + ".log")
         with open(self.log, "w", encoding="utf-8") as log:
             self.process = subprocess.Popen([*PROGRAMS[name], self.database, self.stop_file, *places], cwd=HERE, stdout=log,
-                                            stderr=subprocess.STDOUT, env=dict(os.environ, PYTHONDONTWRITEBYTECODE="1"))
+                                            stderr=subprocess.STDOUT,
+                                            env=dict(os.environ, PYTHONDONTWRITEBYTECODE="1", NODE_PATH=NODE_MODULES))
 
     def said(self):
         with open(self.log, encoding="utf-8", errors="replace") as log:

@@ -71,7 +71,8 @@ def in_parts():
         fate = cluster.verb(node, "txn", answer["txn"])
         equal(fate.code, 0, f"its fate: {fate}")
         cluster.same_tables("d")
-        large(cluster, node, "UPDATE d.big SET text = REPEAT('u', 1000)")
+        # Rows are logged as they were and as they are: half of them are as much as the INSERT.
+        large(cluster, node, "UPDATE d.big SET text = REPEAT('u', 1000) WHERE id % 2 = 0")
         cluster.same_tables("d")
         large(cluster, node, "CREATE TABLE d.copy (PRIMARY KEY (id)) AS SELECT * FROM d.big")
         cluster.same_tables("d")
@@ -81,6 +82,31 @@ def in_parts():
         equal(cluster.sql(node, "SELECT COUNT(*) FROM d.copy").value, ROWS, "rows of the copy")
         for each, mb in memory_mb(cluster).items():
             check(mb <= MEMORY_MB_MAX, f"node {each} had {mb} MB in memory")
+
+
+def many_rows():
+    """Small ones, ten millions in the long form: made, then deleted by one statement."""
+    rows = ROWS * 10
+    with Cluster() as cluster:
+        prepare(cluster)
+        node = cluster.others(cluster.coordinator())[0]
+        cluster.sql(1, "CREATE TABLE d.small (id INT PRIMARY KEY, n INT)")
+        equal(large(cluster, node, f"INSERT INTO d.small SELECT seq, seq % 7 FROM d.seq_1_to_{rows}")["affected_rows"], rows, "rows inserted")
+        equal(large(cluster, node, "DELETE FROM d.small")["affected_rows"], rows, "rows deleted")
+        cluster.same_tables("d")
+        for each, mb in memory_mb(cluster).items():
+            check(mb <= MEMORY_MB_MAX, f"node {each} had {mb} MB in memory")
+
+
+def altered():
+    """Definitions that read or rewrite the whole table, while others write."""
+    with Cluster() as cluster:
+        prepare(cluster)
+        node = cluster.others(cluster.coordinator())[0]
+        cluster.sql(node, FILL, timeout=STATEMENT_S, deadline_s=STATEMENT_S)
+        for change in ["ADD COLUMN n INT NOT NULL DEFAULT 7 FIRST", "ADD INDEX (text(20))", "MODIFY text VARCHAR(1000) CHARACTER SET latin1"]:
+            large(cluster, node, f"ALTER TABLE d.big {change}")
+        cluster.same_tables("d")
 
 
 def coordinator_killed():
@@ -120,4 +146,4 @@ def beyond_the_limit():
 
 
 if __name__ == "__main__":
-    main(in_parts, coordinator_killed, beyond_the_limit)
+    main(in_parts, many_rows, altered, coordinator_killed, beyond_the_limit)
