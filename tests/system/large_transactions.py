@@ -121,7 +121,7 @@ def coordinator_killed():
             killer.start()
             answer = cluster.cli(node, FILL, timeout=STATEMENT_S, deadline_s=STATEMENT_S)
             killer.join()
-            cluster.start(coordinator)
+            cluster.start(coordinator, wait=False)  # it serves when it has applied what may be the whole transaction
             cluster.settle(deadline_s=STATEMENT_S)
             count = cluster.sql(node, "SELECT COUNT(*) FROM d.big", timeout=60).value
             note(f"node {coordinator} killed: {answer}, then {count} rows")
