@@ -71,7 +71,8 @@ class PeerLinks::Impl {
     Status send_to_client(const ClientRoute& client, const SessionMessage& message);
     [[nodiscard]] std::optional<Received> receive();
     void add_poll_fds(std::vector<pollfd>& fds);
-    [[nodiscard]] bool waiting() const;
+    void look() { look_ = true; }
+    [[nodiscard]] bool waiting() const { return look_; }
     [[nodiscard]] std::vector<LinkEvent> housekeeping();
 
     void set_epoch(Epoch epoch) { header_.epoch = epoch; }
@@ -124,6 +125,7 @@ class PeerLinks::Impl {
     Counters counters_;
     const std::chrono::steady_clock::time_point opened_at_ = std::chrono::steady_clock::now();
     bool duplicate_of_us_ = false;
+    bool look_ = true;  // ZeroMQ may have a message
 };
 
 Status PeerLinks::Impl::open() {
@@ -213,6 +215,7 @@ Status PeerLinks::Impl::send_to_peer(NodeId peer, const M& message) {
 
 Status PeerLinks::Impl::send_to_client(const ClientRoute& client, const SessionMessage& message) {
     if (auto sealed = seal_message(message, client_key_); !sealed) return sealed;
+    look_ = true;  // the descriptor may speak to the send
     // The first frame decides: a client that is gone or whose queue is full refuses it, and nothing is half sent.
     if (zmq_send(router_.get(), client.data(), client.size(), ZMQ_DONTWAIT | ZMQ_SNDMORE) < 0) {
         return zmq_errno() == EAGAIN ? fail(ErrorCode::overloaded, "the client's queue is full")
@@ -227,9 +230,13 @@ Status PeerLinks::Impl::send_to_client(const ClientRoute& client, const SessionM
 }
 
 std::optional<Received> PeerLinks::Impl::receive() {
+    if (!look_) return {};
     for (int refused = 0; refused < refused_per_call_max; ++refused) {
         Frame route;
-        if (!route.receive(router_.get())) return {};
+        if (!route.receive(router_.get())) {
+            look_ = false;
+            return {};
+        }
         Frame body;
         bool whole = route.more() && body.receive(router_.get());
         while (whole && body.more()) {  // our messages have one frame: drop the rest and all of it
@@ -350,12 +357,6 @@ void PeerLinks::Impl::add_poll_fds(std::vector<pollfd>& fds) {
     for (const auto& [peer, link] : links_) fds.push_back({link.monitor_fd(), POLLIN, 0});
 }
 
-bool PeerLinks::Impl::waiting() const {
-    int events = 0;
-    std::size_t size = sizeof events;
-    return zmq_getsockopt(router_.get(), ZMQ_EVENTS, &events, &size) == 0 && (events & ZMQ_POLLIN) != 0;
-}
-
 std::vector<PeerLinks::LinkEvent> PeerLinks::Impl::housekeeping() {
     if (zap_) zap_->serve();
     // Until the loop ran nobody was let in, so the handshakes of honest peers timed out too, and the tail of our own
@@ -426,6 +427,9 @@ std::optional<Received> PeerLinks::receive() {
 }
 void PeerLinks::add_poll_fds(std::vector<pollfd>& fds) {
     impl_->add_poll_fds(fds);
+}
+void PeerLinks::look() {
+    impl_->look();
 }
 bool PeerLinks::waiting() const {
     return impl_->waiting();

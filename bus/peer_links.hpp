@@ -75,13 +75,15 @@ class PeerLinks {
     // Errors: not_found = the client is gone (ROUTER_MANDATORY), overloaded = its queue is full: try again later.
     Status send(const ClientRoute& client, const SessionMessage& message);
 
-    // Next message, if any; bad ones are counted, complained about and skipped. Never blocks.
+    // Next message, if any; bad ones are counted, complained about and skipped. Never blocks. Without look() it does
+    // not ask ZeroMQ again once there was nothing: that takes calls of the system each time.
     [[nodiscard]] std::optional<Received> receive();
     // Descriptors to poll for input: first that of messages, then those of housekeeping(). ZeroMQ's descriptors speak
-    // once and may have spoken during a send: ask waiting() before each wait, and call housekeeping() now and then (at
-    // each tick) also when none of its descriptors is readable.
+    // once: call look() when the first was readable and now and then (at each tick) besides, likewise housekeeping()
+    // for the others, and ask waiting() before each wait.
     void add_poll_fds(std::vector<pollfd>& fds);
-    [[nodiscard]] bool waiting() const;  // receive() has something
+    void look();
+    [[nodiscard]] bool waiting() const;  // receive() may have something
     // Serves ZAP requests and socket-monitor events. Returns peers whose link came up or went down.
     struct LinkEvent {
         NodeId peer;

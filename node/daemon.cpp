@@ -169,6 +169,7 @@ class Daemon {
         while (!stop_requested_) {
             const Readable readable = poll_once(next_tick_ms);
             const bool tick_due = monotonic_ms() >= next_tick_ms;
+            if (readable.messages || tick_due) links_->look();
             if (readable.housekeeping || tick_due) {
                 for (const auto& event : links_->housekeeping()) driver_->on_link(event);
             }
@@ -304,7 +305,7 @@ class Daemon {
     }
 
     struct Readable {
-        bool mailbox = false, beacon = false, gateway = false, housekeeping = false;
+        bool mailbox = false, beacon = false, gateway = false, messages = false, housekeeping = false;
     };
 
     // Not zmq_poll: it asks every socket twice, with several calls of the system each, and this loop turns for almost
@@ -322,6 +323,7 @@ class Daemon {
         const auto readable = [](const pollfd& item) { return item.revents != 0; };
         if (readable(poll_fds_[stop])) stop_requested_ = true;
         return {readable(poll_fds_[mailbox]), readable(poll_fds_[beacon]), readable(poll_fds_[gateway]),
+                readable(poll_fds_[messages]),
                 std::any_of(poll_fds_.begin() + messages + 1, poll_fds_.end(), readable)};
     }
 

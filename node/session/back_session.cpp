@@ -116,10 +116,9 @@ void BackSession::begin_request(Execute execute) {
     active_->execute = std::move(execute);
     active_->credit = active_->execute.credit_bytes;
     active_->deadline_ms = parts_.now_ms + active_->execute.timeout_ms;
-    auto deliver = [parts = &parts_, serial = serial_](SessionMessage message) {
-        parts->post(Task([parts, serial, message = std::move(message)]() mutable {
-            if (auto* session = parts->back(serial); session != nullptr && !session->closed_)
-                session->send(std::move(message));
+    auto deliver = [parts = &parts_, serial = serial_](std::vector<SessionMessage> messages) {
+        parts->post(Task([parts, serial, messages = std::move(messages)]() mutable {
+            if (auto* session = parts->back(serial)) session->send_all(std::move(messages));
         }));
     };
     active_->stream = std::make_shared<CreditStream>(active_->execute.credit_bytes, std::move(deliver));
@@ -195,6 +194,12 @@ void BackSession::send(SessionMessage message) {
     }
     outbox_.push_back(std::move(message));
     flush();
+}
+
+void BackSession::send_all(std::vector<SessionMessage> messages) {
+    for (SessionMessage& message : messages) {
+        if (!closed_) send(std::move(message));
+    }
 }
 
 void BackSession::flush() {

@@ -90,6 +90,7 @@ class BackSession {
     void look_up();
     [[nodiscard]] bool answered_before(const Execute& execute);
     void send(SessionMessage message);
+    void send_all(std::vector<SessionMessage> messages);  // nothing once closed
     void flush();
     void finish(ResultEnd end);
     void finish_ok(std::string info = {});

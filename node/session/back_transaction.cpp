@@ -62,9 +62,11 @@ void BackSession::start_job(Work work, StatementJob job, Done done) {
     parts_.pool.run(Task([parts = &parts_, serial = serial_, connection = std::move(connection_),
                           work = std::move(work), job = std::move(job), done]() mutable {
         JobReport report = work(std::move(connection), job);
-        parts->post(Task([parts, serial, done, report = std::move(report)]() mutable {
+        auto last = job.stream ? job.stream->release() : std::vector<SessionMessage>();
+        parts->post(Task([parts, serial, done, report = std::move(report), last = std::move(last)]() mutable {
             auto* session = parts->back(serial);
             if (session == nullptr) return;
+            session->send_all(std::move(last));
             session->job_over(report);
             (session->*done)(std::move(report));
         }));

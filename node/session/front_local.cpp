@@ -114,19 +114,23 @@ void FrontSession::read_locally() {
     if (active_ && active_->step == Step::barrier) active_->wait_id = id;
 }
 
-std::function<void(SessionMessage)> FrontSession::deliver() const {
+CreditStream::Deliver FrontSession::deliver() const {
     return [parts = &parts_, id = open_.session, serial = serial_,
-            request = active_->execute.request](SessionMessage message) {
-        parts->post(Task([parts, id, serial, request, message = std::move(message)]() mutable {
+            request = active_->execute.request](std::vector<SessionMessage> messages) {
+        parts->post(Task([parts, id, serial, request, messages = std::move(messages)]() mutable {
             auto* session = parts->front(id);
-            if (session == nullptr || session->serial_ != serial) return;
-            auto& active = session->active_;
-            if (!active || active->execute.request != request || active->step != Step::local) return;
-            active->answer_started = true;
-            if (auto* end = std::get_if<ResultEnd>(&message)) end->outcome.affected_rows = 0;
-            session->send(std::move(message));
+            if (session != nullptr && session->serial_ == serial) session->send_rows(request, std::move(messages));
         }));
     };
+}
+
+void FrontSession::send_rows(RequestNumber request, std::vector<SessionMessage> messages) {
+    for (SessionMessage& message : messages) {
+        if (!active_ || active_->execute.request != request || active_->step != Step::local) return;
+        active_->answer_started = true;
+        if (auto* end = std::get_if<ResultEnd>(&message)) end->outcome.affected_rows = 0;
+        send(std::move(message));
+    }
 }
 
 void FrontSession::run_locally() {
@@ -159,9 +163,11 @@ void FrontSession::run_locally() {
         report.end = read_on_executor(job, parts->database);
         report.connection = std::move(job.connection);
         report.xa = std::move(job.xa);
-        parts->post(Task([parts, id, serial, request, report = std::move(report)]() mutable {
+        auto last = job.stream->release();
+        parts->post(Task([parts, id, serial, request, report = std::move(report), last = std::move(last)]() mutable {
             auto* session = parts->front(id);
             if (session == nullptr || session->serial_ != serial) return;
+            session->send_rows(request, std::move(last));
             session->local_back(std::move(report.connection), report.xa);
             auto& active = session->active_;
             if (active && active->execute.request == request && active->step == Step::local)

@@ -105,7 +105,8 @@ class FrontSession {
     void close_idle_xa();
     void end_local(const StatementEnd& end);
     void cancel_local();
-    [[nodiscard]] std::function<void(SessionMessage)> deliver() const;
+    [[nodiscard]] CreditStream::Deliver deliver() const;
+    void send_rows(RequestNumber request, std::vector<SessionMessage> messages);
 
     // front_file.cpp
     [[nodiscard]] bool ask_for_file();

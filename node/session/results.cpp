@@ -13,6 +13,12 @@ CreditStream::CreditStream(std::uint32_t credit_bytes, Deliver deliver)
 Status CreditStream::take(SessionMessage message, std::size_t bytes) {
     {
         std::unique_lock lock(mutex_);
+        // A reader who has nothing yet grants nothing.
+        if (credit_ < static_cast<std::int64_t>(bytes) && !held_.empty()) {
+            lock.unlock();
+            deliver_(release());
+            lock.lock();
+        }
         // A chunk larger than all the credit ever granted at once goes out when everything before it was consumed.
         const auto needed = static_cast<std::int64_t>(std::min<std::size_t>(bytes, initial_credit_));
         const bool in_time = changed_.wait_for(lock, std::chrono::milliseconds(slow_reader_ms_max),
@@ -23,7 +29,9 @@ Status CreditStream::take(SessionMessage message, std::size_t bytes) {
         if (!in_time) return fail(ErrorCode::overloaded, "the client did not read its result for 60 seconds");
         credit_ -= static_cast<std::int64_t>(bytes);
     }
-    deliver_(std::move(message));
+    const bool goes_on = bytes >= result_chunk_bytes || std::holds_alternative<ResultEnd>(message);
+    held_.push_back(std::move(message));
+    if (goes_on) deliver_(release());
     return ok();
 }
 

@@ -7,6 +7,7 @@
 #include <functional>
 #include <mutex>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "node/storage/connection.hpp"
@@ -25,13 +26,17 @@ class ResultSink {
     [[nodiscard]] virtual Status take(SessionMessage message, std::size_t bytes) = 0;
 };
 
-// Streams to the loop as far as credit reaches. The executor calls take(), the loop the rest.
+// Streams to the loop as far as credit reaches. The executor calls take() and release(), the loop the rest. What
+// begins a result, and a chunk that ends one, are held: a small result goes to the loop at once with the statement's
+// end, as waking the loop costs more than the rows.
 class CreditStream final : public ResultSink {
   public:
-    using Deliver = std::function<void(SessionMessage)>;  // on the executor thread; posts to the loop
+    using Deliver = std::function<void(std::vector<SessionMessage>)>;  // on the executor thread; posts to the loop
     CreditStream(std::uint32_t credit_bytes, Deliver deliver);
 
     [[nodiscard]] Status take(SessionMessage message, std::size_t bytes) override;
+    // When the statement is over: what is still held, for the caller to deliver.
+    [[nodiscard]] std::vector<SessionMessage> release() { return std::exchange(held_, {}); }
     void add_credit(std::uint32_t bytes);
     void cancel();  // the reader is gone or gave up
 
@@ -42,6 +47,7 @@ class CreditStream final : public ResultSink {
     std::condition_variable changed_;
     std::int64_t credit_;
     bool cancelled_ = false;
+    std::vector<SessionMessage> held_;  // the executor's own
 };
 
 // Keeps everything up to a limit.

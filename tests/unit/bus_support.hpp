@@ -82,7 +82,7 @@ class Node {
     void pump(int wait_ms = 5) {
         std::vector<pollfd> fds;
         links->add_poll_fds(fds);
-        if (!links->waiting()) (void)::poll(fds.data(), fds.size(), wait_ms);
+        if (!links->waiting() && ::poll(fds.data(), fds.size(), wait_ms) > 0 && fds.front().revents != 0) links->look();
         for (const auto& event : links->housekeeping()) events.push_back(event);
         while (auto message = links->receive()) received.push_back(std::move(*message));
     }

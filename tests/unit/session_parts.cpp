@@ -87,7 +87,10 @@ TEST_CASE("executors grow while all are busy and are reused afterwards") {
 
 TEST_CASE("a stream never has more than its credit in flight") {
     std::atomic<std::size_t> delivered{0};
-    CreditStream stream(1000, [&](SessionMessage message) { delivered += size_of_rows(message); });
+    const auto count = [&](const std::vector<SessionMessage>& messages) {
+        for (const auto& message : messages) delivered += size_of_rows(message);
+    };
+    CreditStream stream(1000, count);
     std::atomic<bool> failed{false};
     std::jthread reader([&] {
         for (int i = 0; i < 100; ++i) {
@@ -95,6 +98,7 @@ TEST_CASE("a stream never has more than its credit in flight") {
             rows.rows.assign(400, 'x');
             if (!stream.take(std::move(rows), 400)) failed = true;
         }
+        count(stream.release());
     });
     std::size_t granted = 1000;
     while (delivered < 40'000) {
@@ -114,9 +118,32 @@ TEST_CASE("a stream never has more than its credit in flight") {
 
 TEST_CASE("a row larger than all credit goes out alone") {
     std::size_t delivered = 0;
-    CreditStream stream(1000, [&](SessionMessage message) { delivered += size_of_rows(message); });
+    const auto count = [&](const std::vector<SessionMessage>& messages) {
+        for (const auto& message : messages) delivered += size_of_rows(message);
+    };
+    CreditStream stream(1000, count);
     ResultRows rows;
     rows.rows.assign(5000, 'x');
     CHECK(stream.take(std::move(rows), 5000).ok());
+    count(stream.release());
     CHECK(delivered == 5000);
+}
+
+TEST_CASE("what is small waits for the statement's end, and for nothing else") {
+    std::vector<std::vector<SessionMessage>> delivered;
+    CreditStream stream(1u << 20, [&](std::vector<SessionMessage> messages) { delivered.push_back(std::move(messages)); });
+    CHECK(stream.take(ResultHeader{}, 0).ok());
+    CHECK(stream.take(ResultRows{}, 10).ok());
+    CHECK(delivered.empty());
+    CHECK(stream.take(ResultEnd{}, 0).ok());  // of a result that others follow
+    REQUIRE(delivered.size() == 1);
+    CHECK(delivered[0].size() == 3);
+    CHECK(stream.take(ResultHeader{}, 0).ok());
+    CHECK(stream.take(ResultRows{}, result_chunk_bytes).ok());
+    REQUIRE(delivered.size() == 2);
+    CHECK(delivered[1].size() == 2);
+    CHECK(stream.take(ResultRows{}, 10).ok());
+    CHECK(delivered.size() == 2);
+    CHECK(stream.release().size() == 1);
+    CHECK(stream.release().empty());
 }
