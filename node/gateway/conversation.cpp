@@ -9,6 +9,7 @@
 namespace ddb::gateway {
 namespace {
 
+constexpr std::size_t sha2_token_bytes = 32;
 constexpr std::size_t login_packet_bytes_max = 128u << 10;
 constexpr std::uint32_t account_asks_max = 3;  // an account made a moment ago may not have been applied here yet
 constexpr std::uint64_t account_again_ms = 300;
@@ -75,6 +76,7 @@ Conversation::Conversation(ConversationHost& host, ConversationLimits limits, st
     greeting.connection_id = connection_id;
     greeting.scramble = challenge_;
     greeting.capabilities = offered_;
+    greeting.plugin = own_plugin();
     put(encode_greeting(greeting));
 }
 
@@ -113,6 +115,9 @@ void Conversation::on_payload(std::string payload) {
             break;
         case State::switching:
             on_switched(payload);
+            break;
+        case State::asking:
+            on_password(payload);
             break;
         case State::idle:
             on_command(payload);
@@ -164,13 +169,14 @@ void Conversation::secured() {
 
 void Conversation::prove_identity(std::string token, const std::string& plugin, bool anew) {
     token_ = std::move(token);
-    const bool other_plugin = !plugin.empty() && plugin != native_plugin;
+    const std::size_t token_bytes = host_.login_key() != nullptr ? sha2_token_bytes : scramble_bytes;
+    const bool other_plugin = !plugin.empty() && plugin != own_plugin();
     // Some clients say nothing at a change of user until they are asked, as some servers do in any case.
     const bool silent = anew && token_.empty() && (capabilities_ & capability::plugin_auth) != 0;
-    if (other_plugin || silent || (!token_.empty() && token_.size() != scramble_bytes)) {
+    if (other_plugin || silent || (!token_.empty() && token_.size() != token_bytes)) {
         state_ = State::switching;
         challenge_ = host_.new_challenge();
-        return put(encode_auth_switch(native_plugin, challenge_));
+        return put(encode_auth_switch(own_plugin(), challenge_));
     }
     check_account();
 }
@@ -180,11 +186,33 @@ void Conversation::on_switched(std::string_view payload) {
     check_account();
 }
 
+std::string Conversation::own_plugin() const {
+    return std::string(host_.login_key() != nullptr ? sha2_plugin : native_plugin);
+}
+
+// The token of a caching_sha2_password client proves nothing to us: nobody keeps what it could be compared with. Its
+// password does, to the server.
+void Conversation::on_password(std::string_view payload) {
+    if (!secured_ && !key_sent_ && payload == std::string_view(&sha2_wants_key, 1)) {
+        key_sent_ = true;
+        return put(encode_more_data(host_.login_key()->public_pem()));
+    }
+    auto password = secured_ ? password_of(payload) : host_.login_key()->password_in(payload, challenge_);
+    if (!password) return deny();
+    log_in(std::move(*password));
+}
+
 void Conversation::check_account() {
     state_ = State::checking;
     account_asks_ = 0;
     account_again_ms_ = 0;
-    if (token_.empty()) return log_in("");  // no password: the server itself will tell whether it needs one
+    // No password: the server itself will tell whether it needs one.
+    if (token_.empty() || token_ == std::string_view("\0", 1)) return log_in("");
+    if (host_.login_key() != nullptr) {
+        state_ = State::asking;
+        key_sent_ = false;
+        return put(encode_more_data(std::string_view(&sha2_full_login, 1)));
+    }
     ++account_asks_;
     account_asked_ = true;
     host_.ask_account(credentials_.user);
@@ -202,6 +230,10 @@ void Conversation::on_account(const Result<std::vector<std::string>>& hashes) {
         account_again_ms_ = now_ms_ + account_again_ms;
         return;
     }
+    deny();
+}
+
+void Conversation::deny() {
     refuse(Error{ErrorCode::refused,
                  "Access denied for user '" + credentials_.user + "'@'" + host_.peer_name() + "' (using password: YES)",
                  1045, "28000"});
@@ -260,7 +292,7 @@ void Conversation::tick(std::uint64_t now_ms) {
 
 void Conversation::check_deadlines() {
     const bool logging_in = state_ == State::greeting || state_ == State::securing || state_ == State::switching ||
-                            state_ == State::checking;
+                            state_ == State::asking || state_ == State::checking;
     if (logging_in && now_ms_ > login_ms_ + login_ms_max) {
         return refuse(Error{ErrorCode::timeout, "the login took longer than 10 s", 1159, "08S01"});
     }

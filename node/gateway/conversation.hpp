@@ -14,6 +14,7 @@
 
 #include "node/gateway/handshake.hpp"
 #include "node/gateway/kill_statement.hpp"
+#include "node/gateway/login_key.hpp"
 #include "node/gateway/packets.hpp"
 #include "node/gateway/replies.hpp"
 #include "schemas/session_messages.hpp"
@@ -38,6 +39,8 @@ class ConversationHost {
     virtual void ask_account(const std::string& user) = 0;    // answered by on_account
     [[nodiscard]] virtual SessionId new_session() = 0;        // never used before
     [[nodiscard]] virtual std::string new_challenge() = 0;    // scramble_bytes bytes, none of them 0
+    // For clients of a server that keeps passwords as caching_sha2_password; null where mysql_native_password is known.
+    [[nodiscard]] virtual const LoginKey* login_key() const = 0;
     [[nodiscard]] virtual std::string peer_name() const = 0;  // address of the client, for messages
     // Ends another client's statement or connection. Errors as a server's: 1094 (no such connection here), 1095 (of
     // another user).
@@ -106,6 +109,7 @@ class Conversation {
         greeting,
         securing,
         switching,
+        asking,  // for the password itself
         checking,
         opening,
         idle,
@@ -124,7 +128,7 @@ class Conversation {
     };
     [[nodiscard]] bool listens() const {
         return state_ == State::greeting || state_ == State::switching || state_ == State::idle ||
-               state_ == State::sending_file;
+               state_ == State::sending_file || state_ == State::asking;
     }
     [[nodiscard]] bool output_full() const { return output_.size() >= limits_.output_bytes_high; }
 
@@ -133,8 +137,11 @@ class Conversation {
     void on_payload(std::string payload);
     void on_hello(std::string_view payload);
     void on_switched(std::string_view payload);
+    void on_password(std::string_view payload);
     void prove_identity(std::string token, const std::string& plugin, bool anew);
     void check_account();
+    void deny();
+    [[nodiscard]] std::string own_plugin() const;
     void log_in(std::string password);
     void open_session();
     void on_opened(const SessionOpened& opened);
@@ -194,6 +201,7 @@ class Conversation {
     const TlsOffer tls_;
     bool secured_ = false;
     bool account_asked_ = false;
+    bool key_sent_ = false;
     std::uint32_t account_asks_ = 0;
     std::uint64_t account_again_ms_ = 0;  // 0: no further question waits
     std::uint64_t now_ms_ = 0;

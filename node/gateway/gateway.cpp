@@ -59,6 +59,9 @@ class Gateway::Impl {
             ::randombytes_buf(session.bytes.data(), session.bytes.size());
             return session;
         }
+        [[nodiscard]] const LoginKey* login_key() const override {
+            return gateway_.login_key_ ? &*gateway_.login_key_ : nullptr;
+        }
         [[nodiscard]] std::string new_challenge() override {
             std::string out;
             while (out.size() < scramble_bytes) out.push_back(static_cast<char>(1 + ::randombytes_uniform(127)));
@@ -103,6 +106,7 @@ class Gateway::Impl {
     GatewayHost& host_;
     const GatewayOptions options_;
     std::shared_ptr<const TlsContext> tls_;  // null: not offered
+    std::optional<LoginKey> login_key_;
     Descriptor epoll_;
     Descriptor listener_;
     std::map<std::uint64_t, std::unique_ptr<Client>> clients_;
@@ -140,6 +144,11 @@ Status Gateway::Impl::open() {
         auto tls = TlsContext::load(options_.tls_cert, options_.tls_key);
         if (!tls) return tls.error();
         tls_ = std::move(*tls);
+    }
+    if (host_.server_version().find("MariaDB") == std::string::npos) {
+        auto key = LoginKey::make();
+        if (!key) return key.error();
+        login_key_ = std::move(*key);
     }
     epoll_ = Descriptor(::epoll_create1(EPOLL_CLOEXEC));
     if (epoll_.get() < 0) return failed("no epoll for");

@@ -7,7 +7,6 @@
 
 #include "node/storage/metadata.hpp"
 #include "node/storage/native_password.hpp"
-#include "node/storage/server_dialect.hpp"
 
 namespace ddb::storage {
 namespace {
@@ -69,8 +68,8 @@ AccountReader::Hashes AccountReader::look_up(const Question& question) {
         connection_ = std::move(*connection);
         socket_ = question.service.endpoint.socket;
     }
-    auto rows =
-        connection_->rows(connection_->dialect().native_password_hashes_sql(connection_->escape(question.user)));
+    auto rows = connection_->rows("SELECT Priv FROM mysql.global_priv WHERE User='" +
+                                  connection_->escape(question.user) + "'");
     if (!rows) {
         if (rows.error().code == ErrorCode::io) connection_.reset();
         return rows.error();
@@ -78,13 +77,6 @@ AccountReader::Hashes AccountReader::look_up(const Question& question) {
     std::vector<std::string> out;
     for (const auto& row : *rows) {
         if (!row.empty() && row.front()) add_hashes(*row.front(), out);
-    }
-    // Said whether there is such an account or not.
-    if (out.empty() && !connection_->dialect().keeps_native_passwords()) {
-        return Error{ErrorCode::refused,
-                     "The database server keeps passwords as caching_sha2_password, which this listener cannot check: "
-                     "log in with ddb-cli",
-                     1251, "08004"};
     }
     return out;
 }

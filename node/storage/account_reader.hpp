@@ -1,4 +1,5 @@
-// The kept password hashes of accounts, for a front end that checks a client's answer to its own challenge. One thread
+// The password hashes that a MariaDB server keeps, for a front end that checks a client's answer to its own challenge
+// (MySQL keeps nothing that could be compared with one). One thread
 // with a connection of its own, opened when first needed and again after an error.
 // Owner: one thread asks; `answer` is called on the reader's thread. The destructor waits for the question under way
 // (bounded by its time limit).

@@ -81,9 +81,6 @@ class ServerDialect {
     // The active roles of a user's session, where these take them away: as a list for role_rights_sql(), else empty.
     [[nodiscard]] virtual Result<std::string> inactive_rights(Connection& user) const = 0;
     [[nodiscard]] virtual std::vector<std::string> role_rights_sql(const std::string& roles) const = 0;
-    // Whether accounts have the hashes of mysql_native_password, unless somebody asked for something else.
-    [[nodiscard]] virtual bool keeps_native_passwords() const = 0;
-    [[nodiscard]] virtual std::string native_password_hashes_sql(const std::string& escaped_user) const = 0;
     struct PrivilegeTable {
         const char* name;
         const char* user_column;

@@ -171,14 +171,6 @@ std::vector<std::string> MariaDbDialect::role_rights_sql(const std::string& /*ro
     return {};
 }
 
-bool MariaDbDialect::keeps_native_passwords() const {
-    return true;
-}
-
-std::string MariaDbDialect::native_password_hashes_sql(const std::string& escaped_user) const {
-    return "SELECT Priv FROM mysql.global_priv WHERE User='" + escaped_user + "'";
-}
-
 std::vector<ServerDialect::PrivilegeTable> MariaDbDialect::privilege_tables() const {
     return {{"global_priv", "User"},  {"db", "User"},         {"tables_priv", "User"},
             {"columns_priv", "User"}, {"procs_priv", "User"}, {"roles_mapping", "User"},

@@ -237,15 +237,6 @@ std::vector<std::string> MySqlDialect::role_rights_sql(const std::string& roles)
     return {"GRANT SELECT, EXECUTE ON ddb_meta.* TO " + roles};
 }
 
-bool MySqlDialect::keeps_native_passwords() const {
-    return false;
-}
-
-std::string MySqlDialect::native_password_hashes_sql(const std::string& escaped_user) const {
-    return "SELECT authentication_string FROM mysql.user WHERE plugin='mysql_native_password' AND User='" +
-           escaped_user + "'";
-}
-
 std::vector<ServerDialect::PrivilegeTable> MySqlDialect::privilege_tables() const {
     return {{"user", "User"},          {"db", "User"},
             {"tables_priv", "User"},   {"columns_priv", "User"},

@@ -23,11 +23,16 @@ class Engine final : public ConversationHost {
         return session;
     }
     [[nodiscard]] std::string new_challenge() override { return std::string(scramble_bytes, 'c'); }
+    [[nodiscard]] const LoginKey* login_key() const override {
+        static const LoginKey key = LoginKey::make().value();
+        return sha2 ? &key : nullptr;
+    }
     [[nodiscard]] std::string peer_name() const override { return "192.0.2.1"; }
     Status kill(const KillRequest& /*request*/, const std::string& /*by*/) override { return ok(); }
 
     std::deque<SessionMessage> asked;
     bool account_asked = false;
+    bool sha2 = false;
 
   private:
     std::uint8_t sessions_ = 0;
@@ -102,6 +107,7 @@ void converse(std::uint8_t choice, std::string_view bytes) {
     limits.prepared_bytes_max = 4096;
     limits.output_bytes_high = output_high;
     Engine engine;
+    engine.sha2 = choice % 16 >= 8;
     Conversation conversation(engine, limits, 7, "10.11.1-MariaDB",
                               choice % 4 == 1 ? TlsOffer::offered : TlsOffer::none);
     std::uint64_t now = 1000;

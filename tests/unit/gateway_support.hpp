@@ -26,6 +26,7 @@ class Engine final : public ConversationHost {
         return session;
     }
     [[nodiscard]] std::string new_challenge() override { return challenge; }
+    [[nodiscard]] const LoginKey* login_key() const override { return key; }
     [[nodiscard]] std::string peer_name() const override { return "192.0.2.1"; }
     Status kill(const KillRequest& request, const std::string& by) override {
         kills.emplace_back(request.connection_id, request.query_only, by);
@@ -44,6 +45,7 @@ class Engine final : public ConversationHost {
     std::vector<std::string> asked;
     std::vector<std::tuple<std::uint64_t, bool, std::string>> kills;
     std::uint8_t sessions = 0;
+    const LoginKey* key = nullptr;
 };
 
 class Client {
