@@ -197,7 +197,8 @@ void Conversation::on_password(std::string_view payload) {
         key_sent_ = true;
         return put(encode_more_data(host_.login_key()->public_pem()));
     }
-    auto password = secured_ ? password_of(payload) : host_.login_key()->password_in(payload, challenge_);
+    // libmariadb sends the password as it is, whatever the connection: to refuse it now would protect nothing.
+    auto password = key_sent_ ? host_.login_key()->password_in(payload, challenge_) : password_of(payload);
     if (!password) return deny();
     log_in(std::move(*password));
 }

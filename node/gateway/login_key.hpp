@@ -37,7 +37,7 @@ class LoginKey {
     std::string public_pem_;
 };
 
-// Inside TLS: the password and a zero. None when it has another form.
+// As it is: the password and a zero. None when it has another form.
 [[nodiscard]] std::optional<std::string> password_of(std::string_view payload);
 
 // AuthMoreData: `sha2_full_login` asks for the password, else a public key is sent.

@@ -91,6 +91,15 @@ TEST_CASE("a password that cannot be read is denied") {
     denied(encrypted("", key().public_pem()));
 }
 
+TEST_CASE("a password that comes as it is, is taken: the client decided so") {
+    Asked client;
+    client.give(std::string("geheim") + '\0');
+    CHECK(client.engine.last<OpenSession>().password == "geheim");
+    Asked wrong;
+    wrong.give("geheim");
+    CHECK(error_code(wrong.take()) == 1045);
+}
+
 TEST_CASE("no password is for the server to judge, and who never answers is refused") {
     Client client;
     client.engine.key = &key();
