@@ -24,29 +24,39 @@ constexpr std::string_view found_rows = "FOUND_ROWS";
 class ColumnList {
   public:
     void next(const Token& token) {
-        constexpr std::array<std::string_view, 8> ends{"FROM",   "INTO",  "WHERE", "GROUP",
-                                                       "HAVING", "ORDER", "LIMIT", "UNION"};
+        const bool ends = closes(token);
+        begins_ = first_ || (ends && token.symbol(','));
         if (first_) inside_ = token.is("SELECT");
         first_ = false;
         if (token.symbol('(')) ++depth_;
         if (token.symbol(')')) --depth_;
-        if (depth_ == 0 && std::any_of(ends.begin(), ends.end(), [&](auto word) { return token.is(word); }))
-            inside_ = false;
+        if (ends && !begins_) inside_ = false;
     }
-    [[nodiscard]] bool inside() const { return inside_ && depth_ == 0; }
+    [[nodiscard]] bool inside() const { return inside_; }
+    [[nodiscard]] bool begins() const { return begins_; }  // behind the token
+    // What ends a column, and was not given to next() yet.
+    [[nodiscard]] bool closes(const Token& token) const {
+        constexpr std::array<std::string_view, 8> words{"FROM",   "INTO",  "WHERE", "GROUP",
+                                                        "HAVING", "ORDER", "LIMIT", "UNION"};
+        if (!inside_ || depth_ != 0) return false;
+        return token.kind == Token::Kind::end || token.symbol(',') || token.symbol(';') ||
+               std::any_of(words.begin(), words.end(), [&](auto word) { return token.is(word); });
+    }
 
   private:
     bool first_ = true;
     bool inside_ = false;
+    bool begins_ = false;
     int depth_ = 0;
 };
 
-// A column that is nothing but this function is called by its text.
-[[nodiscard]] bool whole_column(const Token& before, const Token& behind) {
-    const bool begins = before.is("SELECT") || before.symbol(',');
-    const bool ends = behind.kind == Token::Kind::end || behind.symbol(',') || behind.symbol(';') ||
-                      behind.is("FROM") || behind.is("INTO") || behind.is("LIMIT");
-    return begins && ends;
+// A column that is an expression is called by its text, unless it is given a name: then it ends with that, and not
+// like these.
+[[nodiscard]] std::string_view name_of_column(std::string_view sql, std::size_t begin, const Token& last) {
+    constexpr std::size_t name_bytes_max = 64;
+    if (!last.symbol(')') && last.kind != Token::Kind::number) return {};
+    const std::string_view text = sql.substr(begin, last.offset + last.text.size() - begin);
+    return text.size() > name_bytes_max || text.find('`') != std::string_view::npos ? std::string_view() : text;
 }
 
 }  // namespace
@@ -66,21 +76,29 @@ std::optional<std::string> with_last_statement(std::string_view sql, StatementKi
     ColumnList columns;
     std::string out;
     std::size_t copied = 0;
-    for (std::size_t i = 0; i < tokens.size(); ++i) {
-        const Token& token = tokens[i];
+    std::size_t column_begin = 0;
+    bool changed = false;  // in this column
+    for (std::size_t i = 0; i <= tokens.size(); ++i) {
+        const Token token = token_at(i);
+        if (changed && columns.closes(token)) {
+            const Token& last_token = tokens[i - 1];
+            const std::size_t end = last_token.offset + last_token.text.size();
+            if (const auto name = name_of_column(sql, column_begin, last_token); !name.empty()) {
+                out.append(sql.substr(copied, end - copied)).append(" AS `").append(name).append("`");
+                copied = end;
+            }
+            changed = false;
+        }
         columns.next(token);
+        if (columns.begins()) column_begin = token_at(i + 1).offset;
         const bool counts = token.is(row_count);
         if (!counts && !(asks_found && token.is(found_rows))) continue;
         if (!token_at(i + 1).symbol('(') || !token_at(i + 2).symbol(')')) continue;
-        const Token before = i == 0 ? Token{} : tokens[i - 1];
-        if (before.symbol('.')) continue;  // a function of the same name in some database
-        const std::size_t end = tokens[i + 2].offset + 1;
-        const std::string_view text = sql.substr(token.offset, end - token.offset);
+        if (i > 0 && tokens[i - 1].symbol('.')) continue;  // a function of the same name in some database
         const std::string value = counts ? std::to_string(last.row_count) : std::to_string(*last.found_rows);
         out.append(sql.substr(copied, token.offset - copied)).append("CAST(" + value + " AS SIGNED)");
-        if (columns.inside() && whole_column(before, token_at(i + 3)) && text.find('`') == std::string_view::npos)
-            out.append(" AS `").append(text).append("`");
-        copied = end;
+        copied = tokens[i + 2].offset + 1;
+        changed = columns.inside();
     }
     if (copied == 0) return std::nullopt;
     return out.append(sql.substr(copied));

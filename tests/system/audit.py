@@ -6,10 +6,10 @@ found by table, chunk and node; one written with a trace has the node audited wi
 coordinator's, the office is handed over first, and no client sees an error of it.
 """
 
-from ddb_cluster import LONG, OK, Background, Cluster, check, equal, main, note, wait_until
+from ddb_cluster import LONG, OK, Background, Cluster, check, equal, main, note, of_server, wait_until
 from state_transfer import wait_level
 
-TABLES = """
+TABLES = of_server("""
 CREATE DATABASE d;
 CREATE TABLE d.numbers (id BIGINT AUTO_INCREMENT PRIMARY KEY, v DOUBLE, w VARCHAR(50));
 CREATE TABLE d.words (a VARCHAR(40) CHARACTER SET latin1, b INT, v BLOB, PRIMARY KEY (a, b));
@@ -31,7 +31,7 @@ UPDATE d.versions SET v = 2;
 CREATE TABLE d.floats (id DOUBLE PRIMARY KEY);
 INSERT INTO d.floats SELECT SQRT(seq) FROM d.seq_1_to_4500;
 CREATE TABLE d.load_here (id INT AUTO_INCREMENT PRIMARY KEY, v INT);
-"""
+""")
 INSERT = "INSERT INTO d.load_here (v) VALUES (1)"
 
 

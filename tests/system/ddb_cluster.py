@@ -64,12 +64,22 @@ def need(name):
     return found
 
 
-def numbers(last):
+def numbers(last, database="d"):
     """What stands behind FROM for a table of one column, seq, with 1 to `last`."""
     if not MYSQL:
-        return f"d.seq_1_to_{last}"
-    return (f"(WITH RECURSIVE n (seq) AS (SELECT 1 UNION ALL SELECT seq + 1 FROM n WHERE seq < {last}) SELECT seq FROM n) "
-            "AS numbers")
+        return f"{database}.seq_1_to_{last}"
+    digits = "(" + " UNION ALL ".join(f"SELECT {n} AS n" for n in range(10)) + ")"
+    places = range(len(str(last)))
+    number = " + ".join(f"{10 ** place} * p{place}.n" for place in places)
+    return (f"(SELECT seq FROM (SELECT 1 + {number} AS seq FROM {' JOIN '.join(f'{digits} AS p{place}' for place in places)}) AS all_of "
+            f"WHERE seq <= {last}) AS numbers")
+
+
+def of_server(sql):
+    """As the nodes' servers have it: MySQL has neither tables of numbers nor versions."""
+    if MYSQL:
+        sql = re.sub(r"\b(\w+)\.seq_1_to_(\d+)", lambda found: numbers(int(found[2]), found[1]), sql).replace("WITH SYSTEM VERSIONING", "")
+    return sql
 
 
 def documents(text):

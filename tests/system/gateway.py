@@ -15,7 +15,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tools", "lib"))
 
-from ddb_cluster import BIN, SLOW, Cluster, check, equal, main, need, note, wait_until  # noqa: E402
+from ddb_cluster import BIN, MYSQL, SLOW, Cluster, check, equal, main, need, note, of_server, wait_until  # noqa: E402
 import servers  # noqa: E402
 
 FILES = 60
@@ -53,6 +53,9 @@ def probe(host, port):
 
 
 def same_as_a_plain_server():
+    if MYSQL:
+        note("not compared: the plain server is MariaDB")
+        return
     with Cluster() as cluster:
         for statement in account():
             cluster.sql(1, statement)
@@ -100,7 +103,7 @@ def dump_and_return():
         for statement in account():
             cluster.sql(node, statement)
         good(cluster, node, "CREATE DATABASE a; CREATE TABLE a.t (id INT PRIMARY KEY, v LONGBLOB); "
-             "INSERT INTO a.t SELECT seq, REPEAT(CHAR(seq), 20000) FROM a.seq_1_to_200; CREATE DATABASE b")
+             + of_server("INSERT INTO a.t SELECT seq, REPEAT(CHAR(seq), 20000) FROM a.seq_1_to_200; CREATE DATABASE b"))
         dump = subprocess.run([need("mariadb-dump"), "--no-defaults", "-h", cluster.nodes[node]["address"], "-P",
                                str(cluster.port + 2), "-u", USER, "--single-transaction", "--routines", "--hex-blob", "a"],
                               capture_output=True, text=True, env=dict(os.environ, MYSQL_PWD=PASSWORD), timeout=60 * SLOW, check=False)
@@ -220,9 +223,10 @@ def client_files():
             with open(name, "w", encoding="utf-8") as file:
                 file.write("1\tx\n2\t\\N\n3\tz\n")
         named = path.replace("'", "''")
+        warnings = 0 if MYSQL else 3  # where any statement makes the server forget those of the one before
         for node in cluster.nodes:
             load = f"LOAD DATA LOCAL INFILE '{named}' INTO TABLE f.t (a, b) SET node = {node}"
-            equal(good(cluster, node, f"{load}; SELECT ROW_COUNT(); {load}; SELECT ROW_COUNT(), @@warning_count"), "3\n0\t3",
+            equal(good(cluster, node, f"{load}; SELECT ROW_COUNT(); {load}; SELECT ROW_COUNT(), @@warning_count"), f"3\n0\t{warnings}",
                   f"rows loaded through node {node}, twice")
             good(cluster, node, f"BEGIN; LOAD DATA LOCAL INFILE '{named}' INTO TABLE f.t (a, b) SET node = {node + 20}; ROLLBACK")
             cluster.sql(node, f"LOAD DATA LOCAL INFILE '{plain}' INTO TABLE f.t (a, b) SET node = {node + 10}")

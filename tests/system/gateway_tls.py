@@ -15,7 +15,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tools", "lib"))
 
-from ddb_cluster import SLOW, Cluster, check, equal, main, need, wait_until  # noqa: E402
+from ddb_cluster import SLOW, Cluster, check, equal, main, need, of_server, wait_until  # noqa: E402
 
 USER, PASSWORD = "app", "secret"
 CLIENT_SSL = 1 << 11
@@ -73,7 +73,7 @@ def driver(cluster, cert):
         digest, length, back = cursor.fetchone()
         equal(digest, hashlib.md5(large.encode()).hexdigest(), "a command of two packets")
         equal((length, back.count("x")), (17 << 20, 17 << 20), "a row of two packets")
-        cursor.execute("SELECT seq, REPEAT('x', 500) FROM s.seq_1_to_20000")
+        cursor.execute(of_server("SELECT seq, REPEAT('x', 500) FROM s.seq_1_to_20000"))
         equal(len(cursor.fetchall()), 20000, "rows of a long result")
     connection.close()
     with connect(cluster, 3).cursor() as cursor:

@@ -6,11 +6,11 @@ import random
 import threading
 import time
 
-from ddb_cluster import Background, Cluster, SLOW, check, equal, main, note, wait_until
+from ddb_cluster import Background, Cluster, SLOW, check, equal, main, note, of_server, wait_until
 
 LONG = "DDB_LONG" in os.environ
 ROWS = 1_000_000 if LONG else 24_000  # of about a kilobyte each
-FILL = f"INSERT INTO d.big SELECT seq, REPEAT(MD5(seq), 31) FROM d.seq_1_to_{ROWS}"
+FILL = of_server(f"INSERT INTO d.big SELECT seq, REPEAT(MD5(seq), 31) FROM d.seq_1_to_{ROWS}")
 STATEMENT_S = int((1800 if LONG else 120) * SLOW)
 MEMORY_MB_MAX = 256
 
@@ -91,7 +91,7 @@ def many_rows():
         prepare(cluster)
         node = cluster.others(cluster.coordinator())[0]
         cluster.sql(1, "CREATE TABLE d.small (id INT PRIMARY KEY, n INT)")
-        equal(large(cluster, node, f"INSERT INTO d.small SELECT seq, seq % 7 FROM d.seq_1_to_{rows}")["affected_rows"], rows, "rows inserted")
+        equal(large(cluster, node, of_server(f"INSERT INTO d.small SELECT seq, seq % 7 FROM d.seq_1_to_{rows}"))["affected_rows"], rows, "rows inserted")
         equal(large(cluster, node, "DELETE FROM d.small")["affected_rows"], rows, "rows deleted")
         cluster.same_tables("d")
         for each, mb in memory_mb(cluster).items():

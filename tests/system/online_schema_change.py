@@ -10,7 +10,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tools", "lib"))
 
 import wire_client as wire  # noqa: E402
-from ddb_cluster import SLOW, Background, Cluster, Failure, check, equal, main, note  # noqa: E402
+from ddb_cluster import SLOW, Background, Cluster, Failure, check, equal, main, note, of_server  # noqa: E402
 from gateway import PASSWORD, USER, account  # noqa: E402
 
 ROWS = 20_000
@@ -63,7 +63,7 @@ def under_changes():
             cluster.sql(1, text)
         cluster.sql(1, "CREATE DATABASE d", "CREATE TABLE d.t (id BIGINT AUTO_INCREMENT PRIMARY KEY, who INT NOT NULL, number INT NOT NULL, n INT NOT NULL, "
                     "note VARCHAR(100) CHARACTER SET latin1 DEFAULT 'grün', UNIQUE (who, number))",
-                    f"INSERT INTO d.t (who, number, n) SELECT 0, seq, seq % 7 FROM d.seq_1_to_{ROWS}", timeout=60)
+                    of_server(f"INSERT INTO d.t (who, number, n) SELECT 0, seq, seq % 7 FROM d.seq_1_to_{ROWS}"), timeout=60)
         coordinator = cluster.coordinator()
         with contextlib.ExitStack() as stack:
             clients = [stack.enter_context(Changes(cluster, node)) for node in cluster.nodes]

@@ -19,8 +19,13 @@ TEST_CASE("the count of rows stands in the place of ROW_COUNT(), under its own n
     CHECK(told("SELECT ROW_COUNT()", last) == "SELECT CAST(5 AS SIGNED) AS `ROW_COUNT()`");
     CHECK(told("select row_count ( ) , 1;", last) == "select CAST(5 AS SIGNED) AS `row_count ( )` , 1;");
     CHECK(told("SELECT ROW_COUNT() AS n", last) == "SELECT CAST(5 AS SIGNED) AS n");
-    CHECK(told("SELECT ROW_COUNT() + 1", last) == "SELECT CAST(5 AS SIGNED) + 1");
-    CHECK(told("SELECT ABS(ROW_COUNT())", last) == "SELECT ABS(CAST(5 AS SIGNED))");
+    CHECK(told("SELECT ROW_COUNT() + 1", last) == "SELECT CAST(5 AS SIGNED) + 1 AS `ROW_COUNT() + 1`");
+    CHECK(told("SELECT ABS(ROW_COUNT())", last) == "SELECT ABS(CAST(5 AS SIGNED)) AS `ABS(ROW_COUNT())`");
+    CHECK(told("SELECT 1, hex(concat(row_count())) FROM t", last) ==
+          "SELECT 1, hex(concat(CAST(5 AS SIGNED))) AS `hex(concat(row_count()))` FROM t");
+    CHECK(told("SELECT ABS(ROW_COUNT()) n, 2", last) == "SELECT ABS(CAST(5 AS SIGNED)) n, 2");
+    CHECK(told("SELECT (SELECT ROW_COUNT()), ROW_COUNT() = 5 'five'", last) ==
+          "SELECT (SELECT CAST(5 AS SIGNED)) AS `(SELECT ROW_COUNT())`, CAST(5 AS SIGNED) = 5 'five'");
     CHECK(told("SELECT 1 ORDER BY 1, ROW_COUNT()", last) == "SELECT 1 ORDER BY 1, CAST(5 AS SIGNED)");
     CHECK(told("SELECT ROW_COUNT() INTO @n", last) == "SELECT CAST(5 AS SIGNED) AS `ROW_COUNT()` INTO @n");
     CHECK(told("INSERT INTO log VALUES (1, ROW_COUNT())", last) == "INSERT INTO log VALUES (1, CAST(5 AS SIGNED))");
