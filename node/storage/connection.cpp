@@ -186,7 +186,9 @@ class Connection::Impl {
             column.database.assign(field.db != nullptr ? field.db : "", field.db_length);
             column.type = static_cast<std::uint8_t>(field.type);
             column.charset = static_cast<std::uint16_t>(field.charsetnr);
-            column.flags = static_cast<std::uint16_t>(field.flags & ~unsigned{NUM_FLAG});  // the library's own addition
+            // The library adds this flag to numbers; of others it is the server's own, for its groups.
+            const unsigned added = INTERNAL_NUM_FIELD(&field) ? NUM_FLAG : 0;
+            column.flags = static_cast<std::uint16_t>(field.flags & ~added);
             column.length = static_cast<std::uint32_t>(std::min<unsigned long>(field.length, UINT32_MAX));
             column.decimals = static_cast<std::uint8_t>(field.decimals);
             column.original_name.assign(field.org_name != nullptr ? field.org_name : "", field.org_name_length);

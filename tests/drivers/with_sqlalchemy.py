@@ -7,7 +7,8 @@ with_sqlalchemy.py DATABASE STOP-FILE HOST:PORT…   (see tests/system/drivers.p
 import os
 import sys
 
-from sqlalchemy import (JSON, Column, DateTime, Integer, LargeBinary, Numeric, String, create_engine, exc, func, inspect, text)
+from sqlalchemy import (JSON, Column, Integer, LargeBinary, Numeric, String, create_engine, exc, func, inspect, text)
+from sqlalchemy.dialects.mysql import DATETIME
 from sqlalchemy.orm import Session, declarative_base
 
 DATABASE, STOP = sys.argv[1:3]
@@ -19,7 +20,7 @@ class Thing(Base):
     __tablename__ = "things"
     id = Column(Integer, primary_key=True)
     name = Column(String(50), unique=True)
-    at = Column(DateTime(6), server_default=func.now(6))
+    at = Column(DATETIME(fsp=6), server_default=func.now(6))
     amount = Column(Numeric(10, 2))
     facts = Column(JSON)
     raw = Column(LargeBinary)

@@ -20,7 +20,7 @@ CREATE TABLE d.`od d` (id INT PRIMARY KEY, hidden INT INVISIBLE DEFAULT 7);
 CREATE TABLE d.parts (id INT PRIMARY KEY) PARTITION BY HASH (id) PARTITIONS 3;
 INSERT INTO d.numbers (v, w) SELECT RAND(), UUID() FROM d.seq_1_to_9000;
 INSERT INTO d.words SELECT CONCAT('wört ', seq % 100, '\\''), seq, REPEAT(CHAR(seq % 256), 20) FROM d.seq_1_to_5000;
-INSERT INTO d.bytes SELECT UNHEX(SHA1(seq)), seq FROM d.seq_1_to_4500;
+INSERT INTO d.bytes SELECT LEFT(UNHEX(SHA2(seq, 256)), 20), seq FROM d.seq_1_to_4500;
 INSERT INTO d.decimals SELECT seq * 1234567890123456.0000000001, NOW(6) FROM d.seq_1_to_4100;
 INSERT INTO d.enums (e) VALUES ('x'), ('y'), ('z');
 INSERT INTO d.`od d` (id) VALUES (1), (2);

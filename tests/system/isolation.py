@@ -15,7 +15,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tools", "lib"))
 
 import servers  # noqa: E402
-from ddb_cluster import SLOW, Cluster, Failure, check, equal, main, note  # noqa: E402
+from ddb_cluster import MYSQL, SLOW, Cluster, Failure, check, equal, main, note  # noqa: E402
 from gateway import PASSWORD, PLAIN, USER, account  # noqa: E402
 
 LEVELS = ["READ UNCOMMITTED", "READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"]
@@ -94,6 +94,13 @@ ANOMALIES = {
                      [(1, ALL), (2, "UPDATE iso.t SET value = value + 5 WHERE id = 2"), (2, "COMMIT"), (3, ALL), (3, "COMMIT"), (1, put(1, 0)), (1, "COMMIT")],
                      lambda r: r.both(1, 2) and r.read(1, 0) == ((1, 10), (2, 20)) and r.read(3, 0) == ((1, 10), (2, 25))),
 }
+# MySQL's InnoDB lets a transaction of this level write over what others have written since its snapshot.
+ON_MYSQL = {(name, "REPEATABLE READ") for name in ("PMP write", "P4", "G-single write")}
+
+
+def is_permitted(name, level):
+    return level in ANOMALIES[name][1] or (MYSQL and (name, level) in ON_MYSQL)
+
 # Seen on every run on a plain server: where one of these is not, the script has gone blind.
 CERTAIN = {(name, level) for name, levels in {
     "G1a": [RU], "G1b": [RU], "G1c": [RU], "OTV": [RU], "PMP": [RU, RC], "P4": [RU, RC], "G-single": [RU, RC], "G-single write": [RU, RC],
@@ -263,11 +270,11 @@ def prepare(sessions_of):
 def table(results):
     """As it stands in README.md: a cell says what is promised, and what of it was seen."""
     lines = ["| anomaly | " + " | ".join(LEVELS) + " |", "|---" * (len(LEVELS) + 1) + "|"]
-    for name, (what, permitted, _, _) in ANOMALIES.items():
+    for name, (what, _, _, _) in ANOMALIES.items():
         cells = []
         for level in LEVELS:
             times = sum(result[name, level] for result in results)
-            cells.append("allowed, " + ("seen" if times else "not seen") if level in permitted else "SEEN, FORBIDDEN" if times else "forbidden")
+            cells.append("allowed, " + ("seen" if times else "not seen") if is_permitted(name, level) else "SEEN, FORBIDDEN" if times else "forbidden")
         lines.append(f"| {name}: {what} | " + " | ".join(cells) + " |")
     return lines
 
@@ -312,8 +319,8 @@ def promised_levels():
         lines = table(results)
         for line in lines:
             note(line)
-        bad = [(name, level) for name, (_, permitted, _, _) in ANOMALIES.items() for level in LEVELS
-               if level not in permitted and any(result[name, level] for result in results)]
+        bad = [(name, level) for name in ANOMALIES for level in LEVELS
+               if not is_permitted(name, level) and any(result[name, level] for result in results)]
         if bad:
             raise Failure(f"forbidden anomalies were seen: {bad}")
         cluster.settle()

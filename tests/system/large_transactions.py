@@ -10,7 +10,7 @@ from ddb_cluster import Background, Cluster, SLOW, check, equal, main, note, of_
 
 LONG = "DDB_LONG" in os.environ
 ROWS = 1_000_000 if LONG else 24_000  # of about a kilobyte each
-FILL = of_server(f"INSERT INTO d.big SELECT seq, REPEAT(MD5(seq), 31) FROM d.seq_1_to_{ROWS}")
+FILL = of_server(f"INSERT INTO d.big SELECT seq, REPEAT(LEFT(SHA2(seq, 256), 32), 31) FROM d.seq_1_to_{ROWS}")
 STATEMENT_S = int((1800 if LONG else 120) * SLOW)
 MEMORY_MB_MAX = 256
 

@@ -31,6 +31,13 @@ def scramble(password, challenge):
     return bytes(a ^ b for a, b in zip(first, mask))
 
 
+def sha2_scramble(password, challenge):
+    """caching_sha2_password"""
+    first = hashlib.sha256(password.encode()).digest()
+    mask = hashlib.sha256(hashlib.sha256(first).digest() + challenge).digest()
+    return bytes(a ^ b for a, b in zip(first, mask))
+
+
 def lenenc(data):
     size = len(data)
     if size < 251:
@@ -153,12 +160,22 @@ class Client:
         return first + fields.bytes(12)
 
     def _login_answer(self, password):
-        packet = self.read()
-        if packet[0] == 0xFE:
-            self._send(scramble(password, packet[packet.index(b"\0", 1) + 1:][:20]))
-            packet = self.read()
+        packet = self._prove(password)
         if packet[0] != 0:
             raise ConnectionError(f"login: {error_of(packet)}")
+
+    def _prove(self, password):
+        """Answers what the server asks for, up to its verdict."""
+        packet = self.read()
+        if packet[0] == 0xFE:
+            end = packet.index(b"\0", 1)
+            prove = sha2_scramble if packet[1:end] == b"caching_sha2_password" else scramble
+            self._send(prove(password, packet[end + 1:][:20]))
+            packet = self.read()
+        if packet == b"\x01\x04":
+            self._send(password.encode() + b"\0")
+            packet = self.read()
+        return packet
 
     def _send(self, payload):
         data = b""
@@ -216,10 +233,7 @@ class Client:
         user, password, _ = self.identity
         self._command(CHANGE_USER, user.encode() + b"\0\0" + database.encode() + b"\0" + struct.pack("<H", UTF8MB4_GENERAL_CI) +
                       b"mysql_native_password\0")
-        packet = self.read()
-        if packet[0] == 0xFE:
-            self._send(scramble(password, packet[packet.index(b"\0", 1) + 1:][:20]))
-            packet = self.read()
+        packet = self._prove(password)
         return [error_of(packet) if packet[0] == 0xFF else ok_of(packet)[1]]
 
     def field_list(self, table):
