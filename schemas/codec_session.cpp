@@ -57,7 +57,7 @@ void fields(A& a, typename A::template Ref<ResultEnd> m) {
              field("node", m.node), field("coordinator", m.coordinator), field("txn", m.txn), field("index", m.index),
              field("replicated_on", m.replicated_on), field("members", m.members), field("database", m.database),
              field("redirected", m.redirected), field("rows", m.rows), field("parameters", m.parameters),
-             field("generated_id", m.generated_id));
+             field("generated_id", m.generated_id), field("found_rows", m.found_rows));
 }
 template <class A>
 void fields(A& a, typename A::template Ref<Credit> m) {

@@ -130,6 +130,7 @@ struct ResultEnd {
     std::optional<std::uint16_t> parameters;  // of a statement that was described: how many placeholders its server saw
     // What LAST_INSERT_ID() is now, where the statement may have set it without telling its client (RETURNING, CALL).
     std::uint64_t generated_id = 0;
+    std::optional<std::uint64_t> found_rows;  // what FOUND_ROWS() was then, which the question for the id changes
 };
 
 // What the session must be given again elsewhere for LAST_INSERT_ID() to stay what it is; 0: nothing new.

@@ -35,10 +35,10 @@ enum class TlsOffer : std::uint8_t { none, offered, required };
 class ConversationHost {
   public:
     virtual ~ConversationHost() = default;
-    virtual void send(SessionMessage message) = 0;            // to the session engine
-    virtual void ask_account(const std::string& user) = 0;    // answered by on_account
-    [[nodiscard]] virtual SessionId new_session() = 0;        // never used before
-    [[nodiscard]] virtual std::string new_challenge() = 0;    // scramble_bytes bytes, none of them 0
+    virtual void send(SessionMessage message) = 0;          // to the session engine
+    virtual void ask_account(const std::string& user) = 0;  // answered by on_account
+    [[nodiscard]] virtual SessionId new_session() = 0;      // never used before
+    [[nodiscard]] virtual std::string new_challenge() = 0;  // scramble_bytes bytes, none of them 0
     // For clients of a server that keeps passwords as caching_sha2_password; null where mysql_native_password is known.
     [[nodiscard]] virtual const LoginKey* login_key() const = 0;
     [[nodiscard]] virtual std::string peer_name() const = 0;  // address of the client, for messages

@@ -12,7 +12,8 @@ namespace {
 constexpr unsigned key_bits = 2048;
 
 Error openssl_error(const std::string& what) {
-    return fail(ErrorCode::internal, what + ": " + ERR_reason_error_string(ERR_get_error()));
+    const char* reason = ERR_reason_error_string(ERR_get_error());
+    return fail(ErrorCode::internal, what + ": " + (reason != nullptr ? reason : "no reason given"));
 }
 
 }  // namespace

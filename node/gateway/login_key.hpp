@@ -1,6 +1,6 @@
-// caching_sha2_password as a server answers that does not know the account yet: the client gives its password, inside TLS
-// or encrypted for our key, and the server it is meant for judges it. The key is made anew at each start and never stored.
-// Owner: the loop thread.
+// caching_sha2_password as a server answers that does not know the account yet: the client gives its password, inside
+// TLS or encrypted for our key, and the server it is meant for judges it. The key is made anew at each start and never
+// stored. Owner: the loop thread.
 //
 // Source: https://dev.mysql.com/doc/dev/mysql-server/latest/page_caching_sha2_authentication_exchanges.html
 #pragma once
@@ -24,8 +24,8 @@ class LoginKey {
     [[nodiscard]] static Result<LoginKey> make();
 
     [[nodiscard]] const std::string& public_pem() const { return public_pem_; }
-    // The password in a client's packet: password and a zero, each byte xored with the challenge, encrypted for this key
-    // (OAEP). None when it is anything else.
+    // The password in a client's packet: password and a zero, each byte xored with the challenge, encrypted for this
+    // key (OAEP). None when it is anything else.
     [[nodiscard]] std::optional<std::string> password_in(std::string_view encrypted, std::string_view challenge) const;
 
   private:

@@ -200,8 +200,9 @@ void FrontSession::finish(ResultEnd end) {
     end.session = open_.session;
     end.request = active_->execute.request;
     if (!active_->execute.describe) {
-        const auto found = end.rows ? end.rows : last_.found_rows;
-        last_ = {row_count_of(end), last_was_local_ ? found : std::nullopt};
+        // Of rows that came from the coordinator, its connection knows how many there were.
+        const auto of_rows = last_was_local_ ? end.rows : end.found_rows;
+        last_ = {row_count_of(end), end.rows ? of_rows : end.found_rows ? end.found_rows : last_.found_rows};
     }
     active_.reset();
     local_wanted_ = false;

@@ -82,6 +82,7 @@ void tell_end(const StatementEnd& end, ResultEnd& out) {
     out.outcome = outcome_of(end);
     out.parameters = end.parameters;
     out.generated_id = end.generated_id;
+    out.found_rows = end.found_rows;
     if (!end.had_rows) return;
     out.rows = end.rows;
     out.outcome.affected_rows = 0;

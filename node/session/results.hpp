@@ -82,6 +82,7 @@ struct StatementEnd {
     std::uint64_t rows = 0;                   // of the last result
     std::optional<std::uint16_t> parameters;  // of a description
     std::uint64_t generated_id = 0;           // LAST_INSERT_ID(), where `ok` does not tell it
+    std::optional<std::uint64_t> found_rows;  // FOUND_ROWS(), likewise
 };
 
 struct StatementText {

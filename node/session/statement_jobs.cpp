@@ -71,15 +71,21 @@ void run_behind(JobReport& report, const StatementJob& job, std::span<const std:
     if (report.connection->ahead_failed()) report.connection.reset();  // nobody may go on in that state
 }
 
-// Rows come without an insert id, and so does what a procedure did; another coordinator's session could not be given it.
-// Servers keep a statement's warnings over this question.
+std::uint64_t number_in(const std::optional<std::string>& digits) {
+    std::uint64_t number = 0;
+    if (digits) (void)std::from_chars(digits->data(), digits->data() + digits->size(), number);
+    return number;
+}
+
+// Rows come without an insert id, and so does what a procedure did; another coordinator's session could not be given
+// it. Servers keep a statement's warnings over this question, but not FOUND_ROWS().
 void learn_generated_id(JobReport& report, const StatementJob& job) {
     if (!job.hides_id || job.describe || report.end.error || !report.connection) return;
-    const auto id = report.connection->scalar("SELECT LAST_INSERT_ID()");
+    const auto answer = report.connection->rows("SELECT FOUND_ROWS(), LAST_INSERT_ID()");
     if (report.connection->broken()) report.connection.reset();
-    if (!id || !*id) return;
-    const std::string& digits = **id;
-    (void)std::from_chars(digits.data(), digits.data() + digits.size(), report.end.generated_id);
+    if (!answer || answer->size() != 1 || answer->front().size() != 2) return;
+    report.end.found_rows = number_in(answer->front()[0]);
+    report.end.generated_id = number_in(answer->front()[1]);
 }
 
 // What follows a definition on its connection makes the server forget the definition's warnings.

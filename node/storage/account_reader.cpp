@@ -68,8 +68,8 @@ AccountReader::Hashes AccountReader::look_up(const Question& question) {
         connection_ = std::move(*connection);
         socket_ = question.service.endpoint.socket;
     }
-    auto rows = connection_->rows("SELECT Priv FROM mysql.global_priv WHERE User='" +
-                                  connection_->escape(question.user) + "'");
+    auto rows =
+        connection_->rows("SELECT Priv FROM mysql.global_priv WHERE User='" + connection_->escape(question.user) + "'");
     if (!rows) {
         if (rows.error().code == ErrorCode::io) connection_.reset();
         return rows.error();

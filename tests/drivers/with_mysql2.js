@@ -7,6 +7,7 @@ const { account, check, firstThatAnswers, refused, run, writeUntilStopped } = re
 
 const driver = name === "mysql2" ? require("mysql2/promise") : require("mariadb");
 const ownWords = name === "mysql2" ? { enableKeepAlive: true } : { bulk: true, insertIdAsNumber: true };
+if (name === "mariadb" && process.env.DDB_SERVER) ownWords.allowPublicKeyRetrieval = true; // in front of MySQL, as MySQL itself wants it
 let connection = null;
 
 async function connect() {

@@ -18,12 +18,14 @@ const LoginKey& key() {
 }
 
 std::string xored(std::string text) {
-    for (std::size_t i = 0; i < text.size(); ++i) text[i] = static_cast<char>(text[i] ^ challenge[i % challenge.size()]);
+    for (std::size_t i = 0; i < text.size(); ++i)
+        text[i] = static_cast<char>(text[i] ^ challenge[i % challenge.size()]);
     return text;
 }
 
 std::string encrypted(const std::string& text, const std::string& pem) {
-    const std::unique_ptr<BIO, int (*)(BIO*)> memory(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())), BIO_free);
+    const std::unique_ptr<BIO, int (*)(BIO*)> memory(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())),
+                                                     BIO_free);
     const std::unique_ptr<EVP_PKEY, void (*)(EVP_PKEY*)> theirs(
         PEM_read_bio_PUBKEY(memory.get(), nullptr, nullptr, nullptr), EVP_PKEY_free);
     REQUIRE(theirs != nullptr);
@@ -34,7 +36,8 @@ std::string encrypted(const std::string& text, const std::string& pem) {
     std::string out(256, '\0');
     std::size_t size = out.size();
     const auto* from = reinterpret_cast<const unsigned char*>(text.data());
-    REQUIRE(EVP_PKEY_encrypt(context.get(), reinterpret_cast<unsigned char*>(out.data()), &size, from, text.size()) == 1);
+    REQUIRE(EVP_PKEY_encrypt(context.get(), reinterpret_cast<unsigned char*>(out.data()), &size, from, text.size()) ==
+            1);
     out.resize(size);
     return out;
 }

@@ -498,6 +498,7 @@ TEST_CASE("LAST_INSERT_ID() goes along to the next coordinator also where no ans
     Client asked(bench(), *bench().follower, "root", "d");
     CHECK(by_itself.good("INSERT INTO t14i VALUES () RETURNING id").cell() == "80");
     CHECK(called.good("CALL p14()").end.outcome.last_insert_id == 0);
+    CHECK(called.good("SELECT FOUND_ROWS()").cell() == by_itself.good("SELECT FOUND_ROWS()").cell());
     inside.good("BEGIN");
     CHECK(inside.good("INSERT INTO t14i VALUES () RETURNING id").cell() == "82");
     inside.good("COMMIT");

@@ -131,7 +131,8 @@ TEST_CASE("a row larger than all credit goes out alone") {
 
 TEST_CASE("what is small waits for the statement's end, and for nothing else") {
     std::vector<std::vector<SessionMessage>> delivered;
-    CreditStream stream(1u << 20, [&](std::vector<SessionMessage> messages) { delivered.push_back(std::move(messages)); });
+    CreditStream stream(1u << 20,
+                        [&](std::vector<SessionMessage> messages) { delivered.push_back(std::move(messages)); });
     CHECK(stream.take(ResultHeader{}, 0).ok());
     CHECK(stream.take(ResultRows{}, 10).ok());
     CHECK(delivered.empty());
