@@ -92,6 +92,12 @@ constexpr std::string_view per_node =
     if (object.is("FUNCTION") && head_has(tokens, "SONAME")) {
         return refuse("CREATE FUNCTION … SONAME is refused: the library would be missing on the other nodes");
     }
+    if (object.is("TABLE") && rules::names_directory(tokens)) {
+        return refuse(
+            "DATA DIRECTORY and INDEX DIRECTORY are refused: the path would have to exist, and be free, on every "
+            "node's "
+            "host; leave them out");
+    }
     if (verb.is("ALTER") && object.is("TABLE")) {
         std::string reason = rules::nondeterministic_alter(tokens);
         if (!reason.empty()) return refuse(std::move(reason));

@@ -264,6 +264,15 @@ Classified classify_set(Tokens tokens) {
     return out;
 }
 
+bool names_directory(Tokens tokens) {
+    for (std::size_t i = 0; i + 2 < tokens.size(); ++i) {
+        if (!tokens[i].is("DATA") && !tokens[i].is("INDEX")) continue;
+        const Token& behind = tokens[i + 2];
+        if (tokens[i + 1].is("DIRECTORY") && (behind.symbol('=') || behind.kind == Token::Kind::string)) return true;
+    }
+    return false;
+}
+
 std::string nondeterministic_alter(Tokens tokens) {
     constexpr std::array<std::string_view, 8> functions{"UUID",       "RAND",     "SYSDATE",      "CONNECTION_ID",
                                                         "UUID_SHORT", "SYS_GUID", "RANDOM_BYTES", "NEXTVAL"};

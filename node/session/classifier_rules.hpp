@@ -27,5 +27,7 @@ using Tokens = std::span<const Token>;
 [[nodiscard]] Classified classify_set(Tokens tokens);
 // Reason to refuse an ALTER TABLE that would come out differently on each node (FACTS 18); empty when fine.
 [[nodiscard]] std::string nondeterministic_alter(Tokens tokens);
+// Says where on its host a server keeps a table, or a partition.
+[[nodiscard]] bool names_directory(Tokens tokens);
 
 }  // namespace ddb::session::rules

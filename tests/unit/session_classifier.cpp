@@ -375,3 +375,14 @@ TEST_CASE("statements whose answer does not tell what LAST_INSERT_ID() has becom
     CHECK_FALSE(hides_generated_id(Kind::dml, "INSERT INTO t VALUES ()"));
     CHECK_FALSE(hides_generated_id(Kind::read, "SELECT 1"));
 }
+
+TEST_CASE("tables have no place of their own on a host") {
+    CHECK(refused("CREATE TABLE t (id INT PRIMARY KEY) DATA DIRECTORY='/tmp/x'"));
+    CHECK(
+        refused("CREATE TABLE t (id INT PRIMARY KEY) PARTITION BY HASH (id) (PARTITION p0 INDEX DIRECTORY '/tmp/x')"));
+    CHECK(refused("ALTER TABLE t ADD PARTITION (PARTITION p1 VALUES LESS THAN (20) DATA DIRECTORY = '/tmp/x')"));
+    CHECK(kind_of("CREATE TABLE t (id INT PRIMARY KEY, data INT, directory INT, INDEX directory (directory))") ==
+          Kind::ddl);
+    CHECK(kind_of("CREATE TABLE t (id INT PRIMARY KEY) COMMENT 'DATA DIRECTORY=1'") == Kind::ddl);
+    CHECK(kind_of("CREATE TEMPORARY TABLE t (id INT) DATA DIRECTORY='/tmp/x'") == Kind::temporary_table);
+}
