@@ -111,7 +111,7 @@ void BackSession::advance() {
 
 void BackSession::begin_request(Execute execute) {
     last_used_ms_ = parts_.now_ms;
-    active_.emplace();
+    active_ = Active{};  // clang 14 has no emplace() for a class with initialisers inside this one
     active_->statement = classify(execute.sql);
     active_->execute = std::move(execute);
     active_->credit = active_->execute.credit_bytes;

@@ -121,7 +121,7 @@ void FrontSession::advance() {
 }
 
 void FrontSession::begin(Execute execute) {
-    active_.emplace();
+    active_ = Active{};
     active_->statement = classify(execute.sql);
     active_->deadline_ms =
         parts_.now_ms +
