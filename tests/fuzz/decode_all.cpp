@@ -197,7 +197,7 @@ std::vector<std::string> seeds() {
     all.push_back(seed(Decoder::packets, 0, packets));
     all.push_back(seed(Decoder::login, 0,
                        std::string("\x05\xa6\xff\x01\0\0\0\1\x2d", 9) + std::string(23, '\0') +
-                           std::string("app\0\2abshop\0mysql_native_password\0\4\1n\1v", 43)));
+                           std::string("app\0\2abshop\0mysql_native_password\0\4\1n\1v", 39)));
     for (const unsigned choice : {0u, 252u}) all.push_back(seed(Decoder::conversation, choice, conversation_seed()));
     all.push_back(seed(Decoder::parameters, 0, std::string("SELECT ?, ?\0\1\3\0\xfd\0\7\0\0\0\1x", 23)));
     all.push_back(seed(Decoder::rows, 253, "\1a\1b\1c\0012\0013\0014"));
