@@ -186,8 +186,8 @@ void Conversation::on_switched(std::string_view payload) {
     check_account();
 }
 
-std::string Conversation::own_plugin() const {
-    return std::string(host_.login_key() != nullptr ? sha2_plugin : native_plugin);
+std::string_view Conversation::own_plugin() const {
+    return host_.login_key() != nullptr ? sha2_plugin : native_plugin;
 }
 
 // The token of a caching_sha2_password client proves nothing to us: nobody keeps what it could be compared with. Its

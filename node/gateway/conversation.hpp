@@ -141,7 +141,7 @@ class Conversation {
     void prove_identity(std::string token, const std::string& plugin, bool anew);
     void check_account();
     void deny();
-    [[nodiscard]] std::string own_plugin() const;
+    [[nodiscard]] std::string_view own_plugin() const;
     void log_in(std::string password);
     void open_session();
     void on_opened(const SessionOpened& opened);

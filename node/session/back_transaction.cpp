@@ -50,7 +50,7 @@ StatementJob BackSession::make_job() {
         job.file = active_->execute.file;
         job.request = active_->execute.request;
         job.stream = active_->stream;
-        job.hides_id = hides_generated_id(active_->statement.kind, job.sql);
+        job.kind = active_->statement.kind;
     }
     return job;
 }

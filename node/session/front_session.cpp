@@ -201,8 +201,9 @@ void FrontSession::finish(ResultEnd end) {
     end.request = active_->execute.request;
     if (!active_->execute.describe) {
         // Of rows that came from the coordinator, its connection knows how many there were.
-        const auto of_rows = last_was_local_ ? end.rows : end.found_rows;
-        last_ = {row_count_of(end), end.rows ? of_rows : end.found_rows ? end.found_rows : last_.found_rows};
+        auto found = last_was_local_ ? end.rows : end.found_rows;
+        if (!found && !end.rows) found = last_.found_rows;
+        last_ = {row_count_of(end), found};
     }
     active_.reset();
     local_wanted_ = false;

@@ -80,7 +80,8 @@ std::uint64_t number_in(const std::optional<std::string>& digits) {
 // Rows come without an insert id, and so does what a procedure did; another coordinator's session could not be given
 // it. Servers keep a statement's warnings over this question, but not FOUND_ROWS().
 void learn_generated_id(JobReport& report, const StatementJob& job) {
-    if (!job.hides_id || job.describe || report.end.error || !report.connection) return;
+    if (job.describe || report.end.error || !report.connection) return;
+    if (!hides_generated_id(job.kind, job.sql)) return;
     const auto answer = report.connection->rows("SELECT FOUND_ROWS(), LAST_INSERT_ID()");
     if (report.connection->broken()) report.connection.reset();
     if (!answer || answer->size() != 1 || answer->front().size() != 2) return;

@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 
+#include "node/session/classifier.hpp"
 #include "node/session/results.hpp"
 #include "node/storage/local_database.hpp"
 
@@ -17,6 +18,7 @@ struct StatementJob {
     const storage::LocalDatabase* database = nullptr;
     storage::Journal* journal = nullptr;
     std::string sql;
+    StatementKind kind = StatementKind::dml;
     std::optional<std::string> file;  // of LOAD … LOCAL
     SessionId session;
     RequestNumber request;
@@ -29,7 +31,6 @@ struct StatementJob {
     bool begin = false;          // of run_in_transaction: XA START goes ahead
     bool read_only = false;      // the transaction is
     bool snapshot = false;       // and its read view opens with it
-    bool hides_id = false;       // may set LAST_INSERT_ID() without telling it
     std::uint64_t sequence = 0;  // of run_definition
     std::string user;            // to look at the server after a lost connection
     std::string password;
