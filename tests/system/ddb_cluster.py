@@ -75,9 +75,11 @@ def numbers(last, database="d"):
             f"WHERE seq <= {last}) AS numbers")
 
 
-def of_server(sql):
-    """As the nodes' servers have it: MySQL has neither tables of numbers nor versions."""
+def of_server(sql, on_mysql=()):
+    """As the nodes' servers have it: MySQL has neither tables of numbers nor versions, and other words for those of `on_mysql`."""
     if MYSQL:
+        for theirs in on_mysql:
+            sql = sql.replace(theirs, on_mysql[theirs])
         sql = re.sub(r"\b(\w+)\.seq_1_to_(\d+)", lambda found: numbers(int(found[2]), found[1]), sql).replace("WITH SYSTEM VERSIONING", "")
     return sql
 

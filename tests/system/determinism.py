@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """What runs differently each time, or depends on the server it runs on, must come out equal on every node."""
 
-from ddb_cluster import Cluster, MYSQL, check, equal, main, numbers, parallel
+from ddb_cluster import Cluster, MYSQL, check, equal, main, numbers, of_server, parallel
 
 ALL_TYPES = """CREATE TABLE d.types (id INT AUTO_INCREMENT PRIMARY KEY,
  c01 TINYINT, c02 SMALLINT UNSIGNED, c03 MEDIUMINT, c04 INT ZEROFILL, c05 BIGINT UNSIGNED, c06 DECIMAL(65,30), c07 FLOAT,
@@ -23,13 +23,6 @@ TYPE_ROWS = [
     "(0, 0, 0, 0, 0, 0, -0.0, 0, b'0', 0, '1000-01-01', '00:00:00', NOW(3), NOW(6), 1901, '', '', '', '', '', '', '', '', '', '',"
     " '', '', 'a', '', '[]', NULL, NULL, NULL, NULL, '::', '0.0.0.0', '', 0)",
 ]
-
-
-def of_server(text, on_mysql):
-    """What MySQL does not have, by something like it."""
-    for theirs, ours in on_mysql.items() if MYSQL else ():
-        text = text.replace(theirs, ours)
-    return text
 
 
 def values(cluster):

@@ -16,10 +16,9 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tools", "lib"))
 
-import servers  # noqa: E402
 import wire_client as wire  # noqa: E402
 from ddb_cluster import LONG, SLOW, Cluster, Failure, check, main, note, parallel  # noqa: E402
-from gateway import PASSWORD, PLAIN, USER, account  # noqa: E402
+from gateway import PASSWORD, USER, PlainServer, account  # noqa: E402
 from random_sql import Chapter  # noqa: E402
 
 CHAPTER_STATEMENTS = 250
@@ -300,24 +299,6 @@ def shrink(chapter, count, node, plain):
     return statements
 
 
-class Plain:
-    """A server of its own that nothing replicates."""
-
-    def __init__(self, directory):
-        self.port, = servers.free_ports(1)
-        self.server = servers.Server(directory, dict(PLAIN, port=str(self.port), **{"bind-address": "127.0.0.1"}))
-
-    def __enter__(self):
-        self.server.install()
-        self.server.start()
-        self.server.wait_for("SELECT 1", "1", 60 * SLOW)
-        self.server.sql(";".join(account()))
-        return self
-
-    def __exit__(self, *_):
-        self.server.stop()
-
-
 class Campaign:
     def __init__(self, cluster, plain):
         self.cluster, self.plain = cluster, ("127.0.0.1", plain.port)
@@ -367,7 +348,7 @@ def as_a_plain_server():
     with Cluster() as cluster:
         for statement in account():
             cluster.sql(1, statement)
-        with Plain(os.path.join(cluster.base, "plain")) as plain:
+        with PlainServer(os.path.join(cluster.base, "plain")) as plain:
             campaign = Campaign(cluster, plain)
             begin = time.monotonic()
             # As the threads end by themselves, so does a run that is told to stop.

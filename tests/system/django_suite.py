@@ -11,9 +11,8 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tools", "lib"))
 
-import servers  # noqa: E402
 from ddb_cluster import SLOW, Cluster, check, main, note  # noqa: E402
-from gateway import PASSWORD, PLAIN, USER, account  # noqa: E402
+from gateway import PASSWORD, USER, PlainServer, account  # noqa: E402
 
 SOURCE = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), ".cache", "django", "tests")
 LABELS = sys.argv[1:] or ["backends", "transactions"]
@@ -50,20 +49,13 @@ def as_on_a_plain_server():
     if not os.path.exists(os.path.join(SOURCE, "runtests.py")):
         note("skipped: tools/setup --drivers unpacks Django's source")
         return
-    statements = account() + [f"CREATE DATABASE {name}" for name in DATABASES]
+    databases = [f"CREATE DATABASE {name}" for name in DATABASES]
     with Cluster() as cluster:
-        port, = servers.free_ports(1)
-        plain = servers.Server(os.path.join(cluster.base, "plain"), dict(PLAIN, port=str(port), **{"bind-address": "127.0.0.1"}))
-        plain.install()
-        plain.start()
-        try:
-            plain.wait_for("SELECT 1", "1", 60 * SLOW)
-            plain.sql(";".join(statements))
-            expected, words = suite(cluster.base, "127.0.0.1", port)
-        finally:
-            plain.stop()
+        with PlainServer(os.path.join(cluster.base, "plain")) as plain:
+            plain.server.sql(";".join(databases))
+            expected, words = suite(cluster.base, "127.0.0.1", plain.port)
         note(f"plain: {words if not expected else len(expected)}")
-        for statement in statements:
+        for statement in account() + databases:
             cluster.sql(1, statement)
         coordinator = cluster.coordinator()
         for node in [cluster.others(coordinator)[0], coordinator]:

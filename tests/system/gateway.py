@@ -29,6 +29,28 @@ def account(name=USER, password=PASSWORD):
     return [f"CREATE USER {name}@'%' IDENTIFIED BY '{quoted}'", f"GRANT ALL ON *.* TO {name}@'%'"]
 
 
+class PlainServer:
+    """A server of its own that nothing replicates, with the tests' account."""
+
+    def __init__(self, directory):
+        self.port, = servers.free_ports(1)
+        self.server = servers.Server(directory, dict(PLAIN, port=str(self.port), **{"bind-address": "127.0.0.1"}))
+
+    def __enter__(self):
+        self.server.install()
+        self.server.start()
+        try:
+            self.server.wait_for("SELECT 1", "1", 60 * SLOW)
+            self.server.sql(";".join(account()))
+        except BaseException:
+            self.server.stop()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        self.server.stop()
+
+
 def mariadb(cluster, node, *statements, user=USER, password=PASSWORD, text=None, database=None):
     """The command-line client on that node's listener: (exit code, output, errors)."""
     words = [need("mariadb"), "--no-defaults", "-h", cluster.nodes[node]["address"], "-P", str(cluster.port + 2), "-u", user, "-NB"]
@@ -59,16 +81,8 @@ def same_as_a_plain_server():
     with Cluster() as cluster:
         for statement in account():
             cluster.sql(1, statement)
-        port, = servers.free_ports(1)
-        plain = servers.Server(os.path.join(cluster.base, "plain"), dict(PLAIN, port=str(port), **{"bind-address": "127.0.0.1"}))
-        plain.install()
-        plain.start()
-        try:
-            plain.wait_for("SELECT 1", "1", 60)
-            plain.sql(";".join(account()))
-            expected = probe("127.0.0.1", port)
-        finally:
-            plain.stop()
+        with PlainServer(os.path.join(cluster.base, "plain")) as plain:
+            expected = probe("127.0.0.1", plain.port)
         check(len(expected) > 300, f"the plain server answers the probe: {len(expected)} lines")
         for node in cluster.nodes:
             found = probe(cluster.nodes[node]["address"], cluster.port + 2)

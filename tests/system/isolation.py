@@ -14,9 +14,8 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tools", "lib"))
 
-import servers  # noqa: E402
 from ddb_cluster import MYSQL, SLOW, Cluster, Failure, check, equal, main, note  # noqa: E402
-from gateway import PASSWORD, PLAIN, USER, account  # noqa: E402
+from gateway import PASSWORD, USER, PlainServer, account  # noqa: E402
 
 LEVELS = ["READ UNCOMMITTED", "READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"]
 RU, RC, RR, SER = LEVELS
@@ -100,6 +99,7 @@ ON_MYSQL = {(name, "REPEATABLE READ") for name in ("PMP write", "P4", "G-single 
 
 def is_permitted(name, level):
     return level in ANOMALIES[name][1] or (MYSQL and (name, level) in ON_MYSQL)
+
 
 # Seen on every run on a plain server: where one of these is not, the script has gone blind.
 CERTAIN = {(name, level) for name, levels in {
@@ -281,18 +281,9 @@ def table(results):
 
 def on_plain():
     """The scripts on one plain server, which shows that they see what there is."""
-    port, = servers.free_ports(1)
-    with tempfile.TemporaryDirectory(prefix="ddb-system.", dir="/tmp") as directory:
-        server = servers.Server(os.path.join(directory, "plain"), dict(PLAIN, port=str(port), **{"bind-address": "127.0.0.1"}))
-        server.install()
-        server.start()
-        try:
-            server.wait_for("SELECT 1", "1", 60 * SLOW)
-            server.sql(";".join(account()))
-            prepare(("127.0.0.1", port))
-            return all_seen([("127.0.0.1", port)] * 3)
-        finally:
-            server.stop()
+    with tempfile.TemporaryDirectory(prefix="ddb-system.", dir="/tmp") as directory, PlainServer(os.path.join(directory, "plain")) as plain:
+        prepare(("127.0.0.1", plain.port))
+        return all_seen([("127.0.0.1", plain.port)] * 3)
 
 
 def plain_server():
