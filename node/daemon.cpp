@@ -174,6 +174,7 @@ class Daemon {
                 for (const auto& event : links_->housekeeping()) driver_->on_link(event);
             }
             if (readable.beacon) dialler_->on_beacon_readable();
+            if (readable.answers) driver_->on_answers_readable();
             if (readable.gateway) driver_->on_gateway_readable();
             for (int i = 0; i < receive_burst_max; ++i) {
                 auto received = links_->receive();
@@ -305,15 +306,16 @@ class Daemon {
     }
 
     struct Readable {
-        bool mailbox = false, beacon = false, gateway = false, messages = false, housekeeping = false;
+        bool mailbox = false, beacon = false, gateway = false, answers = false, messages = false, housekeeping = false;
     };
 
     // Not zmq_poll: it asks every socket twice, with several calls of the system each, and this loop turns for almost
     // every message.
     Readable poll_once(std::uint64_t next_tick_ms) {
-        constexpr std::size_t stop = 0, mailbox = 1, beacon = 2, gateway = 3, messages = 4;
+        constexpr std::size_t stop = 0, mailbox = 1, beacon = 2, gateway = 3, answers = 4, messages = 5;
         poll_fds_.clear();
-        for (const int fd : {stop_signal_.fd(), mailbox_.fd(), dialler_->fd(), driver_->gateway_fd()}) {
+        for (const int fd :
+             {stop_signal_.fd(), mailbox_.fd(), dialler_->fd(), driver_->gateway_fd(), driver_->answers_fd()}) {
             poll_fds_.push_back({fd, POLLIN, 0});
         }
         links_->add_poll_fds(poll_fds_);
@@ -322,9 +324,10 @@ class Daemon {
         (void)::poll(poll_fds_.data(), poll_fds_.size(), wait ? static_cast<int>(next_tick_ms - now_ms) : 0);
         const auto readable = [](const pollfd& item) { return item.revents != 0; };
         if (readable(poll_fds_[stop])) stop_requested_ = true;
-        return {readable(poll_fds_[mailbox]), readable(poll_fds_[beacon]), readable(poll_fds_[gateway]),
-                readable(poll_fds_[messages]),
-                std::any_of(poll_fds_.begin() + messages + 1, poll_fds_.end(), readable)};
+        return {
+            readable(poll_fds_[mailbox]),  readable(poll_fds_[beacon]),
+            readable(poll_fds_[gateway]),  readable(poll_fds_[answers]),
+            readable(poll_fds_[messages]), std::any_of(poll_fds_.begin() + messages + 1, poll_fds_.end(), readable)};
     }
 
     const config::Settings& settings_;

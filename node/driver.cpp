@@ -209,6 +209,7 @@ void Driver::on_database(storage::DatabaseEvent event) {
                    },
                    [&](storage::OfficeLeft& office) {
                        spdlog::info("office of epoch {} is cleared", office.epoch.value);
+                       sessions_.on_office_left();
                        report_.leaving_office = false;
                        report_dirty_ = true;
                    },

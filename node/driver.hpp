@@ -58,6 +58,8 @@ class Driver final : public session::SessionHost {
     Status open_gateway(const std::string& bind_address);
     [[nodiscard]] int gateway_fd() const { return front_ ? front_->fd() : -1; }
     void on_gateway_readable() { front_->on_ready(); }
+    [[nodiscard]] int answers_fd() const { return sessions_.answers_fd(); }
+    void on_answers_readable() { sessions_.on_answers(now_ms_); }
     // Carries out everything the core wants done; call once per round of the loop.
     void flush();
 

@@ -120,6 +120,8 @@ class BackSession {
     // back_transaction.cpp: jobs and their ends
     [[nodiscard]] StatementJob make_job();
     void start_job(Work work, StatementJob job, Done done);
+    void start_inside(StatementJob job);
+    [[nodiscard]] Task make_task(Work work, StatementJob job, Done done);
     void job_over(JobReport& report);
     void new_xid();
     void run_alone(bool try_read_only, bool read_only = false);

@@ -56,11 +56,28 @@ StatementJob BackSession::make_job() {
 }
 
 void BackSession::start_job(Work work, StatementJob job, Done done) {
+    parts_.pool.run(make_task(std::move(work), std::move(job), done));
+}
+
+// As start_job(run_in_transaction), sent from here where that is possible.
+void BackSession::start_inside(StatementJob job) {
+    const bool fits = active_->execute.credit_bytes >= storage::Connection::peeked_bytes_max;
+    storage::Connection& connection = *connection_;
+    const bool sent = fits && is_one_call(job) && parts_.early.send(connection, job.sql, before_in_transaction(job));
+    Task task = make_task(run_in_transaction, std::move(job), &BackSession::inside_done);
+    if (sent) {
+        parts_.early.wait(connection, std::move(task));
+    } else {
+        parts_.pool.run(std::move(task));
+    }
+}
+
+Task BackSession::make_task(Work work, StatementJob job, Done done) {
     DDB_ASSERT(connection_ && !busy_);
     busy_ = true;
     killable_ = done != &BackSession::rollback_done && done != &BackSession::commit_prepared;
-    parts_.pool.run(Task([parts = &parts_, serial = serial_, connection = std::move(connection_),
-                          work = std::move(work), job = std::move(job), done]() mutable {
+    return Task([parts = &parts_, serial = serial_, connection = std::move(connection_), work = std::move(work),
+                 job = std::move(job), done]() mutable {
         JobReport report = work(std::move(connection), job);
         auto last = job.stream ? job.stream->release() : std::vector<SessionMessage>();
         parts->post(Task([parts, serial, done, report = std::move(report), last = std::move(last)]() mutable {
@@ -70,7 +87,7 @@ void BackSession::start_job(Work work, StatementJob job, Done done) {
             session->job_over(report);
             (session->*done)(std::move(report));
         }));
-    }));
+    });
 }
 
 void BackSession::job_over(JobReport& report) {
@@ -257,7 +274,7 @@ void BackSession::run_inside() {
     job.snapshot = begin && active_->statement.consistent_snapshot;
     if (begin) job.check_first = std::exchange(unsure_, false);
     unsure_ = unsure_ || hides_statements(active_->statement.kind);
-    start_job(run_in_transaction, std::move(job), &BackSession::inside_done);
+    start_inside(std::move(job));
 }
 
 void BackSession::inside_done(JobReport report) {

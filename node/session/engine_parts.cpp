@@ -96,7 +96,7 @@ void EngineParts::post(Task task) {
         first = posted_.empty();
         posted_.push_back(std::move(task));
     }
-    if (first) host.wake();
+    if (first && std::this_thread::get_id() != loop_thread_) host.wake();
 }
 
 std::vector<Task> EngineParts::take_posted() {

@@ -8,11 +8,13 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <thread>
 #include <unordered_map>
 #include <unordered_set>
 #include <utility>
 #include <vector>
 
+#include "node/session/early_statements.hpp"
 #include "node/session/executor_pool.hpp"
 #include "node/session/read_barrier.hpp"
 #include "node/session/session_engine.hpp"
@@ -69,7 +71,7 @@ class EngineParts final : public PipelineHost {
                 SessionLimits limits_in);
     ~EngineParts() override;
 
-    // Any thread: runs on the loop thread in the next pump().
+    // Any thread: runs on the loop thread in the next pump(), which follows by itself what is posted there.
     void post(Task task);
     [[nodiscard]] std::vector<Task> take_posted();
     // Later in this round of the loop: keeps sessions from calling into each other.
@@ -120,6 +122,7 @@ class EngineParts final : public PipelineHost {
     std::uint64_t txn_counter = 0;
     bool fenced = false;
     bool server_up = true;
+    bool clearing = false;  // an office is being left: the server ends every user's connection
     bool quiescing = false;
     bool large_groups_held = false;                                   // wanted
     std::unordered_set<std::uint64_t> own_connections;                // of back sessions of this office
@@ -141,13 +144,15 @@ class EngineParts final : public PipelineHost {
     void open_back(NodeId peer, OpenSession open);
     void answer(NodeId peer, SessionMessage message);
 
+    const std::thread::id loop_thread_ = std::this_thread::get_id();
     std::mutex posted_mutex_;
     std::vector<Task> posted_;
     std::deque<Task> deferred_;
     bool running_deferred_ = false;
 
   public:
-    ExecutorPool pool;  // last: its threads use everything above
+    ExecutorPool pool;  // its threads use everything above
+    EarlyStatements early{pool};
 };
 
 }  // namespace ddb::session

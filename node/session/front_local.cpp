@@ -39,10 +39,23 @@ struct FrontSession::LocalJob {
     std::uint64_t now_ms = 0;
     bool plain = false;  // diagnostics of the previous statement: no transaction around them
     bool describe = false;
+    bool opened = false;  // `before` and `xa` are as the read needs them
+    std::vector<std::string> before;
     std::shared_ptr<CreditStream> stream;
 };
 
-// READ COMMITTED, so that each read sees what is committed when it begins, however long the XA has been open.
+// Says in `before` what must stand in front of the read: nothing while the open XA may still be shared. READ COMMITTED,
+// so that each read sees what is committed when it begins, however long the XA has been open.
+void FrontSession::open_xa(LocalJob& job) {
+    if (std::exchange(job.opened, true) || job.plain) return;
+    job.xa.shared = !job.xa.xid.empty() && job.now_ms < job.xa.begun_ms + shared_ms_max;
+    if (job.xa.shared) return;
+    if (!job.xa.xid.empty()) job.before = {xa_sql("END", job.xa.xid), xa_sql("ROLLBACK", job.xa.xid)};
+    job.xa = {storage::random_xid(), job.now_ms, false};
+    job.before.insert(job.before.end(),
+                      {"SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ ONLY", xa_sql("START", job.xa.xid)});
+}
+
 StatementEnd FrontSession::read_on_executor(LocalJob& job, const storage::LocalDatabase& database) {
     StatementEnd end;
     if (!job.connection) {
@@ -57,16 +70,9 @@ StatementEnd FrontSession::read_on_executor(LocalJob& job, const storage::LocalD
         if (auto used = job.connection->execute("USE " + storage::quoted_name(job.database)); !used)
             end.error = used.error();
     }
-    std::vector<std::string> before;
-    job.xa.shared = !job.xa.xid.empty() && job.now_ms < job.xa.begun_ms + shared_ms_max;
-    if (!end.error && !job.plain && !job.xa.shared) {
-        if (!job.xa.xid.empty()) before = {xa_sql("END", job.xa.xid), xa_sql("ROLLBACK", job.xa.xid)};
-        job.xa = {storage::random_xid(), job.now_ms, false};
-        before.insert(before.end(),
-                      {"SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ ONLY", xa_sql("START", job.xa.xid)});
-    }
     if (!end.error) {
-        end = run_statement(*job.connection, {job.sql, before, {}, job.describe}, job.open.session, job.request,
+        open_xa(job);
+        end = run_statement(*job.connection, {job.sql, job.before, {}, job.describe}, job.open.session, job.request,
                             *job.stream);
     }
     const bool unread = end.error && end.error->code != ErrorCode::sql;
@@ -135,7 +141,7 @@ void FrontSession::send_rows(RequestNumber request, std::vector<SessionMessage> 
 
 void FrontSession::run_locally() {
     active_->step = Step::local;
-    if (local_busy_) {
+    if (local_busy_ || parts_.clearing) {
         local_wanted_ = true;
         return;
     }
@@ -155,8 +161,21 @@ void FrontSession::run_locally() {
     job.describe = active_->execute.describe;
     job.plain = job.describe || active_->statement.kind == StatementKind::diagnostics;
     job.stream = active_->stream;
+    const bool same_database = database_.empty() || database_ == local_database_;
+    const bool fits = active_->execute.credit_bytes >= storage::Connection::peeked_bytes_max;
     local_database_ = database_;
-    parts_.pool.run(Task([parts = &parts_, serial = serial_, job = std::move(job)]() mutable {
+    start_local(std::move(job), same_database && fits);
+}
+
+// `early`: the statement may be sent from here.
+void FrontSession::start_local(LocalJob job, bool early) {
+    storage::Connection* const connection = job.connection.get();
+    bool sent = false;
+    if (early && connection != nullptr && !job.describe) {
+        open_xa(job);
+        sent = parts_.early.send(*connection, job.sql, job.before);
+    }
+    Task task([parts = &parts_, serial = serial_, job = std::move(job)]() mutable {
         const SessionId id = job.open.session;
         const RequestNumber request = job.request;
         LocalReport report;
@@ -169,12 +188,17 @@ void FrontSession::run_locally() {
             if (session == nullptr || session->serial_ != serial) return;
             session->send_rows(request, std::move(last));
             session->local_back(std::move(report.connection), report.xa);
-            auto& active = session->active_;
+            const auto& active = session->active_;
             if (active && active->execute.request == request && active->step == Step::local)
                 session->local_done(std::move(report));
-            if (session->local_wanted_ && active && active->step == Step::local) session->run_locally();
+            session->run_wanted();
         }));
-    }));
+    });
+    if (sent) {
+        parts_.early.wait(*connection, std::move(task));
+    } else {
+        parts_.pool.run(std::move(task));
+    }
 }
 
 void FrontSession::local_done(LocalReport report) {
@@ -200,9 +224,14 @@ void FrontSession::local_done(LocalReport report) {
         }
         // Lost; or what an earlier read in the same XA holds and a definition waits for makes a circle.
         const bool in_the_way = error->mysql_code == error_deadlock && report.xa.shared;
-        if ((error->code == ErrorCode::io || in_the_way) && !active_->local_retried) {
+        const bool lost = error->code == ErrorCode::io;
+        if ((lost || in_the_way) && !active_->local_retried) {
             active_->local_retried = true;
             local_wanted_ = true;
+            return;
+        }
+        if (lost) {
+            forward();
             return;
         }
     }
@@ -234,6 +263,11 @@ void FrontSession::local_back(ConnectionPtr connection, LocalXa xa) {
     }
 }
 
+// The read that waits, if one does.
+void FrontSession::run_wanted() {
+    if (local_wanted_ && !local_busy_ && active_ && active_->step == Step::local) run_locally();
+}
+
 void FrontSession::close_idle_xa() {
     if (!local_ || local_busy_ || local_xa_.xid.empty() || parts_.now_ms < local_used_ms_ + idle_ms_max) return;
     local_busy_ = true;
@@ -245,8 +279,7 @@ void FrontSession::close_idle_xa() {
             auto* session = parts->front(id);
             if (session == nullptr || session->serial_ != serial) return;
             session->local_back(std::move(connection), {});
-            auto& active = session->active_;
-            if (session->local_wanted_ && active && active->step == Step::local) session->run_locally();
+            session->run_wanted();
         }));
     }));
 }

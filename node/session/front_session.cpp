@@ -39,6 +39,11 @@ void FrontSession::open() {
 
 void FrontSession::connect(bool last_try) {
     opening_wait_id_ = 0;
+    connects_later_.reset();
+    if (parts_.clearing && parts_.now_ms < opening_until_ms_) {
+        connects_later_ = last_try;
+        return;
+    }
     parts_.pool.run(Task([parts = &parts_, id = open_.session, serial = serial_, open = open_, last_try] {
         auto connection = parts->database.connect(open.user, open.password, open.database, login_of(open));
         std::optional<Error> error;
@@ -52,6 +57,10 @@ void FrontSession::connect(bool last_try) {
 }
 
 void FrontSession::connected(ConnectionPtr connection, const std::optional<Error>& error, bool last_try) {
+    if (error && !last_try && error->code == ErrorCode::io) {  // ended by an office that is left
+        connect(true);
+        return;
+    }
     if (error && !last_try && may_be_behind(*error) && parts_.view.quorum) {
         const auto again = [parts = &parts_, id = open_.session, serial = serial_](LogIndex) {
             auto* session = parts->front(id);
@@ -323,6 +332,8 @@ void FrontSession::on_credit(const Credit& credit) {
 void FrontSession::tick() {
     flush();
     close_idle_xa();
+    if (!parts_.clearing) run_wanted();
+    if (connects_later_ && (!parts_.clearing || parts_.now_ms >= opening_until_ms_)) connect(*connects_later_);
     if (opening_wait_id_ != 0 && parts_.now_ms >= opening_until_ms_) {
         parts_.barrier.cancel(opening_wait_id_);
         connect(true);

@@ -99,9 +99,12 @@ class FrontSession {
     [[nodiscard]] bool may_read_here() const;
     void read_locally();
     void run_locally();
+    void start_local(LocalJob job, bool early);
+    static void open_xa(LocalJob& job);
     [[nodiscard]] static StatementEnd read_on_executor(LocalJob& job, const storage::LocalDatabase& database);
     void local_done(LocalReport report);
     void local_back(ConnectionPtr connection, LocalXa xa);
+    void run_wanted();
     void close_idle_xa();
     void end_local(const StatementEnd& end);
     void cancel_local();
@@ -155,6 +158,7 @@ class FrontSession {
     bool last_was_local_ = false;
     std::uint64_t opening_wait_id_ = 0;
     std::uint64_t opening_until_ms_ = 0;
+    std::optional<bool> connects_later_;  // the argument of connect()
 
     // the back session
     NodeId back_node_;  // 0 = none open

@@ -222,6 +222,15 @@ void SessionEngine::pump(std::uint64_t now_ms) {
     }
 }
 
+int SessionEngine::answers_fd() const {
+    return impl_->parts.early.fd();
+}
+
+void SessionEngine::on_answers(std::uint64_t now_ms) {
+    impl_->parts.early.on_ready();
+    pump(now_ms);
+}
+
 void SessionEngine::on_applied(LogIndex applied) {
     impl_->parts.server_up = true;
     impl_->parts.barrier.on_applied(applied);
@@ -247,6 +256,7 @@ void SessionEngine::on_office_ready(Epoch epoch) {
     auto& parts = impl_->parts;
     if (parts.office) on_office_closing(parts.office);
     parts.office = epoch;
+    parts.clearing = false;
     parts.txn_counter = 0;
     parts.own_connections.clear();
     parts.requests.clear_progress();
@@ -256,8 +266,13 @@ void SessionEngine::on_office_ready(Epoch epoch) {
     impl_->settle();
 }
 
+void SessionEngine::on_office_left() {
+    impl_->parts.clearing = false;
+}
+
 void SessionEngine::on_office_closing(Epoch epoch) {
     auto& parts = impl_->parts;
+    parts.clearing = true;
     if (!parts.office || parts.office != epoch) return;
     parts.office = Epoch{};
     parts.quiescing = false;

@@ -84,6 +84,10 @@ class SessionEngine {
     void tick(std::uint64_t now_ms);  // deadlines, idle limits, client probing; call every 10-100 ms
     void pump(std::uint64_t now_ms);  // takes what executors posted
 
+    // Answers of the local server that the loop reads itself: when the descriptor is readable, it calls on_answers().
+    [[nodiscard]] int answers_fd() const;
+    void on_answers(std::uint64_t now_ms);
+
     // Local database.
     void on_applied(LogIndex applied);
     void on_captured(storage::Captured group);
@@ -91,7 +95,8 @@ class SessionEngine {
     void on_committed(storage::Committed committed);
     void on_office_ready(Epoch epoch);  // this node's back end may run writes of this tenure
     void on_office_closing(
-        Epoch epoch);  // drop connections, answer what is undecided as unknown, the rest as failed or retryable
+        Epoch epoch);       // drop connections, answer what is undecided as unknown, the rest as failed or retryable
+    void on_office_left();  // the server ends no more connections
     void on_fenced(const std::string& reason);
     void on_rebuilt();  // the database was replaced by another node's: what it was fenced for is gone
     void on_server_down();

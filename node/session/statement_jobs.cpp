@@ -199,17 +199,24 @@ JobReport run_write(ConnectionPtr connection, const StatementJob& job) {
     return report;
 }
 
+std::vector<std::string> before_in_transaction(const StatementJob& job) {
+    if (!job.begin) return {};
+    std::vector<std::string> before =
+        job.read_only ? std::vector<std::string>{"SET TRANSACTION READ ONLY", xa_sql("START", job.xid)}
+                      : job.database->begin_sql(job.xid, job.txn);
+    // XA START has no snapshot of its own; the first read of a table that everybody may read opens it.
+    if (job.snapshot) before.emplace_back("SELECT COUNT(*) FROM ddb_meta.transactions_log WHERE log_index = 0");
+    return before;
+}
+
+bool is_one_call(const StatementJob& job) {
+    return !job.check_first && !job.describe && !job.file && !hides_generated_id(job.kind, job.sql);
+}
+
 JobReport run_in_transaction(ConnectionPtr connection, const StatementJob& job) {
     JobReport report;
     report.connection = std::move(connection);
-    std::vector<std::string> before;
-    if (job.begin) {
-        before = job.read_only ? std::vector<std::string>{"SET TRANSACTION READ ONLY", xa_sql("START", job.xid)}
-                               : job.database->begin_sql(job.xid, job.txn);
-        // XA START has no snapshot of its own; the first read of a table that everybody may read opens it.
-        if (job.snapshot) before.emplace_back("SELECT COUNT(*) FROM ddb_meta.transactions_log WHERE log_index = 0");
-    }
-    run_behind(report, job, before, {}, *job.stream);
+    run_behind(report, job, before_in_transaction(job), {}, *job.stream);
     drop_if_unusable(report);
     learn_generated_id(report, job);
     report.xa_active = report.connection != nullptr;

@@ -7,6 +7,7 @@
 #include <deque>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "node/session/classifier.hpp"
 #include "node/session/results.hpp"
@@ -59,6 +60,9 @@ using ConnectionPtr = std::unique_ptr<storage::Connection>;
 // As a statement of its own, up to and including XA PREPARE.
 [[nodiscard]] JobReport run_write(ConnectionPtr connection, const StatementJob& job);
 [[nodiscard]] JobReport run_in_transaction(ConnectionPtr connection, const StatementJob& job);
+// What run_in_transaction() sends ahead of the statement; and whether it calls the server once, if nothing fails.
+[[nodiscard]] std::vector<std::string> before_in_transaction(const StatementJob& job);
+[[nodiscard]] bool is_one_call(const StatementJob& job);
 [[nodiscard]] JobReport prepare(ConnectionPtr connection, const StatementJob& job);
 // Of a transaction that was read-only: what it wrote to temporary tables stays.
 [[nodiscard]] JobReport commit_read_only(ConnectionPtr connection, const StatementJob& job);

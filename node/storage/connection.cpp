@@ -1,6 +1,5 @@
 #include "node/storage/connection.hpp"
 
-#include <errmsg.h>
 #include <mysql.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -13,6 +12,7 @@
 #include <deque>
 #include <utility>
 
+#include "node/storage/client_errors.hpp"
 #include "node/storage/native_password.hpp"
 #include "node/storage/offered_file.hpp"
 #include "node/storage/query_packets.hpp"
@@ -21,50 +21,10 @@ namespace ddb::storage {
 namespace {
 
 constexpr unsigned long client_packet_bytes_max = 1ul << 30;
+constexpr std::size_t early_bytes_max = 32u << 10;  // less than an idle socket takes at once
 
 unsigned seconds_of(int ms) {
     return static_cast<unsigned>((std::max(ms, 1) + 999) / 1000);
-}
-
-// Errors after which the server closes the connection although it still answered: shutdown, packet too large,
-// connection killed, idle for too long.
-bool ends_connection(unsigned code) {
-    return code == 1053 || code == 1153 || code == 1927 || code == 4031;
-}
-
-bool is_client_error(unsigned code) {
-    return (code >= 2000 && code < 3000) || (code >= 5000 && code < 6000);
-}
-
-// A statement may raise one of the client library's own errors by SIGNAL. The library takes that for a malformed
-// packet, but leaves it in its buffer, NUL-terminated, and the socket open.
-std::optional<Error> raised_by_signal(MYSQL* mysql) {
-    constexpr std::size_t state_size = 5;
-    const unsigned char* packet = mysql->net.read_pos;
-    if (mysql->net.pvio == nullptr || packet == nullptr || packet[0] != 0xff) return std::nullopt;
-    const unsigned code = packet[1] | static_cast<unsigned>(packet[2]) << 8;
-    const std::string text(reinterpret_cast<const char*>(packet) + 3);
-    if (!is_client_error(code) || !text.starts_with('#') || text.size() <= state_size) return std::nullopt;
-    return Error{ErrorCode::sql, text.substr(1 + state_size), static_cast<std::uint16_t>(code),
-                 text.substr(1, state_size)};
-}
-
-Error error_of(MYSQL* mysql) {
-    const unsigned code = mysql_errno(mysql);
-    if (is_client_error(code)) {
-        if (auto raised = raised_by_signal(mysql)) return *std::move(raised);
-    }
-    Error error;
-    error.message = mysql_error(mysql);
-    if (code == 0 || is_client_error(code)) {
-        error.code = ErrorCode::io;
-        error.message = "database server: " + (error.message.empty() ? std::string("connection lost") : error.message);
-        return error;
-    }
-    error.code = ErrorCode::sql;
-    error.mysql_code = static_cast<std::uint16_t>(code);
-    error.sqlstate = mysql_sqlstate(mysql);
-    return error;
 }
 
 void append_length(std::string& out, std::uint64_t n) {
@@ -142,6 +102,34 @@ class Connection::Impl {
         }
         while (replies < to_read && !broken_) read_one();
         return first_error;
+    }
+
+    // The replies to so many statements; the first error wins.
+    std::optional<Error> read_ahead(std::size_t count) {
+        std::optional<Error> first_error;
+        for (; count > 0 && !broken_; --count) {
+            if (auto status = read_reply_and_discard(); !status.ok() && !first_error) first_error = status.error();
+        }
+        return first_error;
+    }
+
+    // Asks for the replies ahead of start(); all in one piece, or nothing at all.
+    bool send_early(std::string_view sql, std::span<const std::string> before) {
+        const unsigned long flags = mysql_->client_flag;
+        const bool plain = (flags & (CLIENT_SSL | CLIENT_COMPRESS)) == 0;
+        const bool ready = !broken_ && behind_ == 0 && result_ == nullptr && !mysql_more_results(mysql_);
+        if (!plain || !ready) return false;
+        QueryPackets packets;
+        for (const std::string& statement : before) packets.add(statement);
+        packets.add(sql);
+        if (packets.bytes() > early_bytes_max) return false;
+        bool would_block = false;
+        if (!packets.send_some(mysql_get_socket(mysql_), would_block) || would_block) {
+            if (packets.untouched()) return false;
+            broken_ = true;  // half a packet: the next call says so
+        }
+        early_ = before.size() + 1;
+        return true;
     }
 
     // Reads the header of one reply: either an OK packet (into ok_) or the columns of a result set.
@@ -266,6 +254,7 @@ class Connection::Impl {
 
     // Before a new statement: whatever the caller left unread of the previous one is dropped.
     Status make_ready() {
+        DDB_ASSERT(early_ == 0);
         if (!broken_ && (result_ != nullptr || mysql_more_results(mysql_))) (void)discard();
         while (!broken_ && behind_ > 0) (void)read_behind();
         if (broken_) return fail(ErrorCode::io, "database server: connection is lost");
@@ -278,6 +267,7 @@ class Connection::Impl {
     MYSQL_RES* result_ = nullptr;  // open result set
     std::vector<Column> columns_;
     OkPacket ok_;
+    std::size_t early_ = 0;   // statements that start_early() has sent
     std::size_t behind_ = 0;  // replies still to come to what was sent behind a statement
     bool ahead_failed_ = false;
     bool broken_ = false;
@@ -431,14 +421,17 @@ Result<std::vector<Connection::Row>> Connection::rows(std::string_view sql) {
 
 Status Connection::start(std::string_view sql, std::span<const std::string> before,
                          std::span<const std::string> behind) {
+    const std::size_t early = std::exchange(impl_->early_, 0);
+    DDB_ASSERT(early == 0 || (early == before.size() + 1 && behind.empty()));
     if (auto status = impl_->make_ready(); !status.ok()) return status;
     impl_->columns_.clear();
     impl_->ahead_failed_ = false;
     const std::size_t count = before.size() + 1 + behind.size();
-    auto error = impl_->pipeline(count, 1 + behind.size(), [&](std::size_t i) -> std::string_view {
-        if (i == before.size()) return sql;
-        return i < before.size() ? before[i] : behind[i - before.size() - 1];
-    });
+    auto error = early != 0 ? impl_->read_ahead(before.size())
+                            : impl_->pipeline(count, 1 + behind.size(), [&](std::size_t i) -> std::string_view {
+                                  if (i == before.size()) return sql;
+                                  return i < before.size() ? before[i] : behind[i - before.size() - 1];
+                              });
     impl_->behind_ = behind.size();
     if (error) {
         if (!impl_->broken_) (void)impl_->read_reply_and_discard();
@@ -448,6 +441,24 @@ Status Connection::start(std::string_view sql, std::span<const std::string> befo
     }
     if (impl_->broken_) return fail(ErrorCode::io, "database server: connection is lost");
     return impl_->read_header();
+}
+
+bool Connection::start_early(std::string_view sql, std::span<const std::string> before) {
+    return impl_->send_early(sql, before);
+}
+
+Replies Connection::peek_replies() {
+    std::array<char, peeked_bytes_max> bytes;
+    const ssize_t got = ::recv(socket(), bytes.data(), bytes.size(), MSG_PEEK | MSG_DONTWAIT);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR)) return Replies::incomplete;
+    if (got <= 0) return Replies::other;
+    const auto size = static_cast<std::size_t>(got);
+    const Replies found = scan_replies({bytes.data(), size}, impl_->early_);
+    return found == Replies::incomplete && size == bytes.size() ? Replies::other : found;
+}
+
+int Connection::socket() const {
+    return static_cast<int>(mysql_get_socket(impl_->mysql_));
 }
 
 // The server asks for the file in the middle of the statement, so that nothing may follow in the same round trip.

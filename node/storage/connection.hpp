@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "node/storage/reply_scan.hpp"
 #include "schemas/result.hpp"
 #include "schemas/session_messages.hpp"
 
@@ -58,6 +59,8 @@ struct OkPacket {
 
 class Connection {
   public:
+    static constexpr std::size_t peeked_bytes_max = 16u << 10;
+
     // Errors: sql (server's own code and state, e.g. 1045), io.
     [[nodiscard]] static Result<std::unique_ptr<Connection>> open(const ConnectOptions& options);
     ~Connection();
@@ -82,6 +85,15 @@ class Connection {
     // same round trip, and run by the server whatever becomes of `sql`; finish_behind() reads the replies.
     [[nodiscard]] Status start(std::string_view sql, std::span<const std::string> before = {},
                                std::span<const std::string> behind = {});
+    // Sends what start() with the same arguments would send, without waiting; start() must be the next call then, and
+    // reads only. False: nothing was sent, nothing changed.
+    [[nodiscard]] bool start_early(std::string_view sql, std::span<const std::string> before = {});
+    // What has come of the replies that start_early() asked for; never waits. Beyond peeked_bytes_max: `other`.
+    [[nodiscard]] Replies peek_replies();
+    [[nodiscard]] int socket() const;
+    // A mark for who waits for the replies: the socket is registered with it.
+    [[nodiscard]] bool watched() const { return watched_; }
+    void set_watched(bool watched) { watched_ = watched; }
     // As start(), for a LOAD … LOCAL: the server is given `file` when it asks for one. At any other time it is given
     // none, whatever it asks for. `before` failed: `sql` was not sent.
     [[nodiscard]] Status load(std::string_view sql, std::string_view file, std::span<const std::string> before = {},
@@ -110,6 +122,7 @@ class Connection {
     class Impl;
     explicit Connection(std::unique_ptr<Impl> impl);
     std::unique_ptr<Impl> impl_;
+    bool watched_ = false;
 };
 
 }  // namespace ddb::storage

@@ -20,6 +20,7 @@ void QueryPackets::add(std::string_view sql) {
         const std::size_t body = std::min(sql.size(), packet_bytes_max - first);
         add_header(body + first, sequence++, first != 0);
         if (body > 0) parts_.push_back({const_cast<char*>(sql.data()), body});
+        bytes_ += headers_.back().size() + body;
         sql.remove_prefix(body);
         last_full_ = body + first == packet_bytes_max;
         first = 0;
@@ -51,6 +52,7 @@ void QueryPackets::add_header(std::size_t payload, std::uint8_t sequence, bool w
 }
 
 void QueryPackets::consume(std::size_t bytes) {
+    sent_ += bytes;
     while (bytes > 0) {
         iovec& part = parts_[next_];
         const std::size_t n = std::min(bytes, part.iov_len);

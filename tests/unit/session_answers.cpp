@@ -177,3 +177,28 @@ TEST_CASE("a function sees the session's user variables, wherever the statement 
     CHECK(other.good("SELECT uservar()").cell() == "7");
     c.good("DROP FUNCTION uservar");
 }
+
+TEST_CASE("reads and logins wait while the server ends the connections of an office that is left") {
+    Client c = fresh("a20");
+    c.good("INSERT INTO a20 VALUES (1,10)");
+    c.consistency = Consistency::local;
+    CHECK(c.good("SELECT v FROM a20").cell() == "10");
+    Client late(bench(), *bench().node, "root", "d", false);
+
+    bench().node->engine->on_office_closing(bench().epoch);
+    const auto read = c.start("SELECT v FROM a20");
+    OpenSession open;
+    open.session = late.session;
+    open.user = "root";
+    late.node.engine->on_message(Origin{{}, late.name}, open, bench().now_ms());
+    bench().run_for(100);
+    CHECK(c.inbox().empty());
+    CHECK(late.inbox().empty());
+    bench().close_office();
+    const auto answer = c.finish(read);
+    CHECK(answer.code() == 0);
+    CHECK(answer.cell() == "10");
+    bench().run_until([&] { return !late.inbox().empty(); });
+    CHECK(std::get<SessionOpened>(late.inbox().front()).accepted);
+    bench().open_office();
+}

@@ -157,10 +157,13 @@ void Bench::run_until(const std::function<bool()>& done, int limit_ms) {
         std::deque<Event> due;
         {
             std::unique_lock lock(mutex_);
-            changed_.wait_for(lock, std::chrono::milliseconds(10), [&] { return !events_.empty(); });
+            changed_.wait_for(lock, std::chrono::milliseconds(1), [&] { return !events_.empty(); });
             due.swap(events_);
         }
         for (auto& event : due) event();
+        for (auto* each : {node.get(), follower.get()}) {
+            if (each != nullptr) each->engine->on_answers(now_ms());
+        }
         if (now_ms() < last_tick_ms_ + 10) continue;
         last_tick_ms_ = now_ms();
         for (auto* each : {node.get(), follower.get()}) {
@@ -186,6 +189,7 @@ void Bench::take(storage::DatabaseEvent event) {
         ready_ = true;
     } else if (std::holds_alternative<storage::OfficeLeft>(event)) {
         left_ = true;
+        node->engine->on_office_left();
     } else if (const auto* fenced = std::get_if<storage::Fenced>(&event)) {
         FAIL("fenced: " << fenced->reason);
     } else if (const auto* foreign = std::get_if<storage::ForeignWrite>(&event)) {

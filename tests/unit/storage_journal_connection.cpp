@@ -1,5 +1,6 @@
 // The connection against a real server: pipelining, tracking, streaming, errors.
 #include <poll.h>
+#include <sys/socket.h>
 
 #include <catch2/catch.hpp>
 #include <chrono>
@@ -327,4 +328,101 @@ TEST_CASE("a killed statement is an ordinary error, a killed connection a lost o
     auto after = connection->execute("DO 1");
     REQUIRE_FALSE(after.ok());
     CHECK(after.error().code == ErrorCode::io);
+}
+
+namespace {
+
+// All that has come of the answer, unread, once nothing more comes for a while.
+std::string unread_bytes(Connection& connection) {
+    std::string bytes;
+    for (;;) {
+        pollfd item{connection.socket(), POLLIN, 0};
+        REQUIRE(::poll(&item, 1, 5000) == 1);
+        std::this_thread::sleep_for(std::chrono::milliseconds(100));
+        std::string now(64u << 10, '\0');
+        const auto got = ::recv(connection.socket(), now.data(), now.size(), MSG_PEEK);
+        REQUIRE(got > 0);
+        now.resize(static_cast<std::size_t>(got));
+        if (now == bytes) return bytes;
+        bytes = std::move(now);
+    }
+}
+
+}  // namespace
+
+TEST_CASE("an answer is known to be complete with its last byte, and not before") {
+    auto connection = shared().connect("t");
+    REQUIRE(
+        connection
+            ->execute("CREATE PROCEDURE early() BEGIN SELECT 1; SELECT 2, NULL UNION SELECT 3, REPEAT('x', 300); END")
+            .ok());
+    const std::vector<std::string> before{"SET @a = 1", "SELECT 'dropped'"};
+    const std::vector<std::string> statements{"DO 1",
+                                              "SELECT 1",
+                                              "SELECT 1 FROM DUAL WHERE FALSE",
+                                              "CALL early()",
+                                              "SELECT NULL",
+                                              "SELECT '', NULL, REPEAT('y', 251)",
+                                              "SELECT * FROM information_schema.CHARACTER_SETS"};
+    for (const std::string& sql : statements) {
+        INFO(sql);
+        REQUIRE(connection->start_early(sql, before));
+        const std::string bytes = unread_bytes(*connection);
+        CHECK(scan_replies(bytes, 3) == Replies::complete);
+        CHECK(scan_replies(bytes, 4) == Replies::incomplete);
+        CHECK(scan_replies(bytes, 2) == Replies::other);
+        CHECK(connection->peek_replies() == Replies::complete);
+        for (std::size_t n = 0; n < bytes.size(); ++n) {
+            if (scan_replies(std::string_view(bytes).substr(0, n), 3) != Replies::incomplete) FAIL(n);
+        }
+        REQUIRE(connection->start(sql, before).ok());
+        std::uint32_t count = 0;
+        if (!connection->columns().empty()) (void)all_rows(*connection, 1u << 20, count);
+        while (*connection->next_result()) {
+        }
+        CHECK(connection->scalar("SELECT 'usable'")->value() == "usable");
+    }
+}
+
+TEST_CASE("errors, files and long answers are not taken for a complete answer") {
+    auto connection = shared().connect("t");
+    const std::vector<std::string> wrong_ahead{"SELECT nothing"};
+    REQUIRE(connection->start_early("SELECT 1", wrong_ahead));
+    CHECK(scan_replies(unread_bytes(*connection), 2) == Replies::failed);
+    CHECK(connection->peek_replies() == Replies::failed);
+    CHECK(connection->start("SELECT 1", wrong_ahead).error().mysql_code == 1054);
+    CHECK(connection->ahead_failed());
+
+    REQUIRE(connection->start_early("SELECT 1 UNION SELECT nothing"));
+    (void)unread_bytes(*connection);
+    CHECK(connection->peek_replies() == Replies::failed);
+    CHECK(connection->start("SELECT 1 UNION SELECT nothing").error().mysql_code == 1054);
+
+    REQUIRE(connection->execute("CREATE TABLE early_file (v INT PRIMARY KEY)").ok());
+    const std::string load = "LOAD DATA LOCAL INFILE 'x' INTO TABLE early_file";
+    REQUIRE(connection->start_early(load));
+    (void)unread_bytes(*connection);
+    CHECK(connection->peek_replies() == Replies::other);
+    CHECK_FALSE(connection->start(load).ok());
+
+    const std::string rows = "SELECT REPEAT('x', 100) FROM seq_1_to_1000";
+    REQUIRE(connection->start_early(rows));
+    (void)unread_bytes(*connection);
+    CHECK(connection->peek_replies() == Replies::other);
+    REQUIRE(connection->start(rows).ok());
+    std::uint32_t count = 0;
+    (void)all_rows(*connection, 1u << 20, count);
+    CHECK(count == 1000);
+
+    CHECK_FALSE(connection->start_early("SELECT '" + std::string(64u << 10, 'x') + "'"));
+    CHECK(connection->scalar("SELECT 'usable'")->value() == "usable");
+}
+
+TEST_CASE("bytes that are no answer are told from one that is not complete") {
+    CHECK(scan_replies("", 1) == Replies::incomplete);
+    CHECK(scan_replies(std::string(4, '\0'), 1) == Replies::other);
+    CHECK(scan_replies(std::string("\xff\xff\xff\0", 4), 1) == Replies::other);
+    CHECK(scan_replies(std::string("\1\0\0\1\0", 5), 1) == Replies::other);    // an OK without its fields
+    CHECK(scan_replies(std::string("\1\0\0\1\xfb", 5), 1) == Replies::other);  // a file is asked for
+    CHECK(scan_replies(std::string("\1\0\0\1\1\1\0\0\2x\1\0\0\3x", 15), 1) == Replies::other);
 }
