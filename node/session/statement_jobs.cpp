@@ -210,7 +210,8 @@ std::vector<std::string> before_in_transaction(const StatementJob& job) {
 }
 
 bool is_one_call(const StatementJob& job) {
-    return !job.check_first && !job.describe && !job.file && !hides_generated_id(job.kind, job.sql);
+    const bool fits = job.sql.size() <= storage::Connection::early_bytes_max;
+    return fits && !job.check_first && !job.describe && !job.file && !hides_generated_id(job.kind, job.sql);
 }
 
 JobReport run_in_transaction(ConnectionPtr connection, const StatementJob& job) {

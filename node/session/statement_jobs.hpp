@@ -60,7 +60,8 @@ using ConnectionPtr = std::unique_ptr<storage::Connection>;
 // As a statement of its own, up to and including XA PREPARE.
 [[nodiscard]] JobReport run_write(ConnectionPtr connection, const StatementJob& job);
 [[nodiscard]] JobReport run_in_transaction(ConnectionPtr connection, const StatementJob& job);
-// What run_in_transaction() sends ahead of the statement; and whether it calls the server once, if nothing fails.
+// What run_in_transaction() sends ahead of the statement; and whether it calls the server once, if nothing fails, with
+// no more than start_early() takes.
 [[nodiscard]] std::vector<std::string> before_in_transaction(const StatementJob& job);
 [[nodiscard]] bool is_one_call(const StatementJob& job);
 [[nodiscard]] JobReport prepare(ConnectionPtr connection, const StatementJob& job);

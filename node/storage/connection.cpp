@@ -21,7 +21,6 @@ namespace ddb::storage {
 namespace {
 
 constexpr unsigned long client_packet_bytes_max = 1ul << 30;
-constexpr std::size_t early_bytes_max = 32u << 10;  // less than an idle socket takes at once
 
 unsigned seconds_of(int ms) {
     return static_cast<unsigned>((std::max(ms, 1) + 999) / 1000);

@@ -60,6 +60,7 @@ struct OkPacket {
 class Connection {
   public:
     static constexpr std::size_t peeked_bytes_max = 16u << 10;
+    static constexpr std::size_t early_bytes_max = 32u << 10;  // less than an idle socket takes at once
 
     // Errors: sql (server's own code and state, e.g. 1045), io.
     [[nodiscard]] static Result<std::unique_ptr<Connection>> open(const ConnectOptions& options);

@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import time
 
-from ddb_cluster import LONG, MYSQL, NO_CONNECTION, OK, SLOW, SQL_ERROR, Cluster, check, equal, main, need, note, of_server, wait_until
+from ddb_cluster import LONG, MYSQL, NO_CONNECTION, OK, SLOW, SQL_ERROR, STEADY, Cluster, check, equal, main, need, note, of_server, wait_until
 
 BINARY_TYPES = {"BINARY(200)": 200, "VARBINARY(300)": 256, "TINYBLOB": 255, "BLOB": 256, "MEDIUMBLOB": 256, "LONGBLOB": 256}
 TEXT_TYPES = ("CHAR(255) CHARACTER SET latin1", "VARCHAR(300) CHARACTER SET latin1", "TEXT CHARACTER SET latin1",
@@ -174,7 +174,7 @@ def random_frames(cluster):
 
 
 def full_cluster():
-    with Cluster() as cluster:
+    with Cluster(settings=STEADY) as cluster:
         cluster.sql(1, "CREATE DATABASE d")
         for part in (malformed_sql, invalid_text, binary_in_every_type, large_statements, slow_reader, killed_client,
                      random_frames):

@@ -151,6 +151,11 @@ class Background:
             self.step()
 
 
+# For tests of what a change of coordinator may end (transactions, user variables): a machine that is slow for a second
+# is no reason for one.
+STEADY = ["timing.election_ms=3000"]
+
+
 class Cluster:
     """A loopback cluster under a directory that goes away with it. Use as a context manager."""
 

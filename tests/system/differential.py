@@ -17,7 +17,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tools", "lib"))
 
 import wire_client as wire  # noqa: E402
-from ddb_cluster import LONG, SLOW, Cluster, Failure, check, main, note, parallel  # noqa: E402
+from ddb_cluster import LONG, SLOW, STEADY, Cluster, Failure, check, main, note, parallel  # noqa: E402
 from gateway import PASSWORD, USER, PlainServer, account  # noqa: E402
 from random_sql import Chapter  # noqa: E402
 
@@ -345,7 +345,7 @@ class Campaign:
 
 
 def as_a_plain_server():
-    with Cluster() as cluster:
+    with Cluster(settings=STEADY) as cluster:
         for statement in account():
             cluster.sql(1, statement)
         with PlainServer(os.path.join(cluster.base, "plain")) as plain:

@@ -11,7 +11,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tools", "lib"))
 
-from ddb_cluster import SLOW, Cluster, check, main, note  # noqa: E402
+from ddb_cluster import SLOW, STEADY, Cluster, check, main, note  # noqa: E402
 from gateway import PASSWORD, USER, PlainServer, account  # noqa: E402
 
 SOURCE = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), ".cache", "django", "tests")
@@ -50,7 +50,7 @@ def as_on_a_plain_server():
         note("skipped: tools/setup --drivers unpacks Django's source")
         return
     databases = [f"CREATE DATABASE {name}" for name in DATABASES]
-    with Cluster() as cluster:
+    with Cluster(settings=STEADY) as cluster:
         with PlainServer(os.path.join(cluster.base, "plain")) as plain:
             plain.server.sql(";".join(databases))
             expected, words = suite(cluster.base, "127.0.0.1", plain.port)

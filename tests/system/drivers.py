@@ -11,7 +11,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tools", "lib"))
 
-from ddb_cluster import SLOW, Cluster, check, main, note, wait_until  # noqa: E402
+from ddb_cluster import SLOW, STEADY, Cluster, check, main, note, wait_until  # noqa: E402
 from gateway import account  # noqa: E402
 
 HERE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "drivers")
@@ -108,7 +108,7 @@ def one_round(cluster, round_number, victim, with_mysql):
 
 
 def drivers():
-    with Cluster() as cluster:
+    with Cluster(settings=STEADY) as cluster:
         cluster.sql(1, *account("app", "secret"))
         for round_number in range(len(cluster.nodes)):
             coordinator = cluster.coordinator()

@@ -15,7 +15,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tools", "lib"))
 
-from ddb_cluster import BIN, MYSQL, SLOW, Cluster, check, equal, main, need, note, of_server, wait_until  # noqa: E402
+from ddb_cluster import BIN, MYSQL, SLOW, STEADY, Cluster, check, equal, main, need, note, of_server, wait_until  # noqa: E402
 import servers  # noqa: E402
 
 FILES = 60
@@ -78,7 +78,7 @@ def same_as_a_plain_server():
     if MYSQL:
         note("not compared: the plain server is MariaDB")
         return
-    with Cluster() as cluster:
+    with Cluster(settings=STEADY) as cluster:
         for statement in account():
             cluster.sql(1, statement)
         with PlainServer(os.path.join(cluster.base, "plain")) as plain:
@@ -92,7 +92,7 @@ def same_as_a_plain_server():
 
 
 def logins():
-    with Cluster() as cluster:
+    with Cluster(settings=STEADY) as cluster:
         coordinator = cluster.coordinator()
         one, other = coordinator, cluster.others(coordinator)[0]
         for statement in account():
@@ -112,7 +112,7 @@ def logins():
 
 
 def dump_and_return():
-    with Cluster() as cluster:
+    with Cluster(settings=STEADY) as cluster:
         node = cluster.others(cluster.coordinator())[0]
         for statement in account():
             cluster.sql(node, statement)
@@ -201,7 +201,7 @@ def ddb_statements():
 
 
 def kills():
-    with Cluster() as cluster:
+    with Cluster(settings=STEADY) as cluster:
         for statement in account() + account("other", "x"):
             cluster.sql(1, statement)
         node = cluster.others(cluster.coordinator())[0]
@@ -269,7 +269,7 @@ def client_files():
 
 
 def read_only_transactions():
-    with Cluster() as cluster:
+    with Cluster(settings=STEADY) as cluster:
         for statement in account():
             cluster.sql(1, statement)
         cluster.sql(1, "CREATE DATABASE r", "CREATE TABLE r.t (id INT PRIMARY KEY)")

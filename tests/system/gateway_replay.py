@@ -18,7 +18,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tools", "lib"))
 
-from ddb_cluster import BIN, LONG, SLOW, Cluster, check, equal, main, need, note, wait_until  # noqa: E402
+from ddb_cluster import BIN, LONG, SLOW, STEADY, Cluster, check, equal, main, need, note, wait_until  # noqa: E402
 
 USER = "fuzz"  # without a password: a recorded proof of one would not fit another greeting
 GROWTH_MAX_KB = 96 << 10
@@ -161,7 +161,7 @@ def serves(cluster, node, word):
 
 
 def damaged_sessions():
-    with Cluster() as cluster:
+    with Cluster(settings=STEADY) as cluster:
         node = cluster.others(cluster.coordinator())[0]
         # Rights on these two only: a damaged statement shall not end the test by other means.
         cluster.sql(node, f"CREATE USER {USER}@'%'", f"GRANT ALL ON r.* TO {USER}@'%'", f"GRANT ALL ON probe.* TO {USER}@'%'")

@@ -14,7 +14,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tools", "lib"))
 
-from ddb_cluster import MYSQL, SLOW, Cluster, Failure, check, main, note  # noqa: E402
+from ddb_cluster import MYSQL, SLOW, STEADY, Cluster, Failure, check, main, note  # noqa: E402
 from gateway import PASSWORD, USER, PlainServer, account  # noqa: E402
 
 LEVELS = ["READ UNCOMMITTED", "READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"]
@@ -314,7 +314,7 @@ def epoch(cluster):
 
 
 def promised_levels():
-    with Cluster() as cluster:
+    with Cluster(settings=STEADY) as cluster:
         for statement in account():
             cluster.sql(1, statement)
         coordinator = cluster.coordinator()

@@ -6,7 +6,7 @@ import random
 import threading
 import time
 
-from ddb_cluster import Background, Cluster, SLOW, check, equal, main, note, of_server, wait_until
+from ddb_cluster import SLOW, STEADY, Background, Cluster, check, equal, main, note, of_server, wait_until
 
 LONG = "DDB_LONG" in os.environ
 ROWS = 1_000_000 if LONG else 24_000  # of about a kilobyte each
@@ -60,7 +60,7 @@ def prepare(cluster):
 
 def in_parts():
     """One INSERT, one UPDATE, one DELETE and a CREATE ... SELECT of many times an entry's size."""
-    with Cluster() as cluster:
+    with Cluster(settings=STEADY) as cluster:
         prepare(cluster)
         node = cluster.others(cluster.coordinator())[0]
         answer = large(cluster, node, FILL)
@@ -87,7 +87,7 @@ def in_parts():
 def many_rows():
     """Small ones, ten millions in the long form: made, then deleted by one statement."""
     rows = ROWS * 10
-    with Cluster() as cluster:
+    with Cluster(settings=STEADY) as cluster:
         prepare(cluster)
         node = cluster.others(cluster.coordinator())[0]
         cluster.sql(1, "CREATE TABLE d.small (id INT PRIMARY KEY, n INT)")
@@ -100,7 +100,7 @@ def many_rows():
 
 def altered():
     """Definitions that read or rewrite the whole table, while others write."""
-    with Cluster() as cluster:
+    with Cluster(settings=STEADY) as cluster:
         prepare(cluster)
         node = cluster.others(cluster.coordinator())[0]
         cluster.sql(node, FILL, timeout=STATEMENT_S, deadline_s=STATEMENT_S)

@@ -8,7 +8,7 @@ lose the majority is refused with the reason.
 import concurrent.futures
 import time
 
-from ddb_cluster import NO_QUORUM, OK, SQL_ERROR, Cluster, check, equal, main, note, wait_until
+from ddb_cluster import NO_QUORUM, OK, SQL_ERROR, STEADY, Cluster, check, equal, main, note, wait_until
 from failover import Writers
 from ledger import TABLE
 
@@ -92,7 +92,7 @@ class Transactions(Writers):
 
 def step_down_busy():
     """The office is handed on while transactions run, and while a statement takes longer than a hand-over waits."""
-    with Cluster() as cluster:
+    with Cluster(settings=STEADY) as cluster:
         cluster.sql(1, "CREATE DATABASE load_", f"CREATE TABLE load_.t {TABLE}",
                     "CREATE TABLE load_.counter (id INT PRIMARY KEY, n INT)", "INSERT INTO load_.counter VALUES (0, 0), (1, 0), (2, 0), (3, 0)")
         with Transactions(cluster) as writers:

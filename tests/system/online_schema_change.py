@@ -10,7 +10,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tools", "lib"))
 
 import wire_client as wire  # noqa: E402
-from ddb_cluster import MYSQL, SLOW, Background, Cluster, Failure, check, equal, main, note, of_server  # noqa: E402
+from ddb_cluster import MYSQL, SLOW, STEADY, Background, Cluster, Failure, check, equal, main, note, of_server  # noqa: E402
 from gateway import PASSWORD, USER, account  # noqa: E402
 
 ROWS = 20_000
@@ -61,7 +61,7 @@ def under_changes():
     if MYSQL:
         note("skipped: the tool speaks an SQL that MySQL has given up (SHOW SLAVE HOSTS)")
         return
-    with Cluster() as cluster:
+    with Cluster(settings=STEADY) as cluster:
         for text in account():
             cluster.sql(1, text)
         cluster.sql(1, "CREATE DATABASE d", "CREATE TABLE d.t (id BIGINT AUTO_INCREMENT PRIMARY KEY, who INT NOT NULL, number INT NOT NULL, n INT NOT NULL, "

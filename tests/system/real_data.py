@@ -6,7 +6,7 @@ then many clients inserting on all nodes at once. Every table ends up equal on a
 import os
 import subprocess
 
-from ddb_cluster import LONG, OK, ROOT, Cluster, check, equal, main, need, note, parallel
+from ddb_cluster import LONG, OK, ROOT, STEADY, Cluster, check, equal, main, need, note, parallel
 
 ROUNDCUBE = os.path.join(ROOT, ".cache", "debs", "roundcube-core", "usr", "share", "roundcube", "SQL", "mysql.initial.sql")
 CLIENTS = 8
@@ -117,7 +117,7 @@ def insert_on_all_nodes(cluster):
 
 
 def real_data():
-    with Cluster() as cluster:
+    with Cluster(settings=STEADY) as cluster:
         node = cluster.others(cluster.coordinator())[0]
         load_schemas(cluster, node)
         insert_on_all_nodes(cluster)
