@@ -265,7 +265,13 @@ void FrontSession::local_back(ConnectionPtr connection, LocalXa xa) {
 
 // The read that waits, if one does.
 void FrontSession::run_wanted() {
-    if (local_wanted_ && !local_busy_ && active_ && active_->step == Step::local) run_locally();
+    if (!local_wanted_ || local_busy_ || !active_ || active_->step != Step::local) return;
+    if (parts_.server_up) {
+        run_locally();
+    } else {
+        local_wanted_ = false;
+        forward();
+    }
 }
 
 void FrontSession::close_idle_xa() {

@@ -332,7 +332,7 @@ void FrontSession::on_credit(const Credit& credit) {
 void FrontSession::tick() {
     flush();
     close_idle_xa();
-    if (!parts_.clearing) run_wanted();
+    run_wanted();
     if (connects_later_ && (!parts_.clearing || parts_.now_ms >= opening_until_ms_)) connect(*connects_later_);
     if (opening_wait_id_ != 0 && parts_.now_ms >= opening_until_ms_) {
         parts_.barrier.cancel(opening_wait_id_);

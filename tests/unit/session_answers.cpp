@@ -202,3 +202,20 @@ TEST_CASE("reads and logins wait while the server ends the connections of an off
     CHECK(std::get<SessionOpened>(late.inbox().front()).accepted);
     bench().open_office();
 }
+
+TEST_CASE("a read that waits for an office to be left goes to the coordinator when the server dies meanwhile") {
+    Client c = fresh("a21");
+    Client f(bench(), *bench().follower, "root", "d");
+    f.consistency = Consistency::local;
+    auto& engine = *bench().follower->engine;
+    engine.on_office_closing(bench().epoch);
+    const auto read = f.start("SELECT COUNT(*) FROM a21");
+    bench().run_for(50);
+    CHECK(f.inbox().empty());
+    const auto reads = engine.counters().local_reads;
+    engine.on_server_down();
+    CHECK(f.finish(read).cell() == "0");
+    CHECK(engine.counters().local_reads == reads);
+    engine.on_office_left();
+    engine.on_applied(LogIndex{bench().entries.size()});
+}
