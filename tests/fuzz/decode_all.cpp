@@ -8,6 +8,7 @@
 #include "node/gateway/packets.hpp"
 #include "node/gateway/replies.hpp"
 #include "node/gateway/statements.hpp"
+#include "node/storage/reply_scan.hpp"
 #include "schemas/codec.hpp"
 #include "tests/fuzz/conversation_fuzz.hpp"
 #include "tests/unit/schemas_samples.hpp"
@@ -30,9 +31,10 @@ enum class Decoder : std::uint8_t {
     login,
     parameters,
     rows,
-    conversation
+    conversation,
+    answers
 };
-constexpr std::uint8_t decoder_count = 14;
+constexpr std::uint8_t decoder_count = 15;
 
 const bus::Key key{};
 
@@ -123,6 +125,15 @@ void read_rows(std::uint8_t choice, std::string_view bytes) {
     }
 }
 
+// Answers of a database server: what is complete was not so before its last byte.
+void scan_answers(std::uint8_t choice, std::string_view bytes) {
+    const std::size_t count = 1 + choice % 4u;
+    if (storage::scan_replies(bytes, count) != storage::Replies::complete) return;
+    DDB_ASSERT(storage::scan_replies(bytes.substr(0, bytes.size() - 1), count) == storage::Replies::incomplete);
+    DDB_ASSERT(storage::scan_replies(bytes.substr(0, bytes.size() / 2), count) == storage::Replies::incomplete);
+    DDB_ASSERT(storage::scan_replies(bytes, count + 1) == storage::Replies::incomplete);
+}
+
 [[nodiscard]] std::string seed(Decoder decoder, unsigned second, const std::string& body) {
     return std::string{static_cast<char>(decoder), static_cast<char>(second)} + body;
 }
@@ -168,6 +179,8 @@ void decode_all(const std::uint8_t* data, std::size_t size) {
             return read_rows(data[1], body);
         case Decoder::conversation:
             return converse(data[1], body);
+        case Decoder::answers:
+            return scan_answers(data[1], body);
     }
 }
 
@@ -202,6 +215,16 @@ std::vector<std::string> seeds() {
     all.push_back(seed(Decoder::parameters, 0, std::string("SELECT ?, ?\0\1\3\0\xfd\0\7\0\0\0\1x", 23)));
     all.push_back(seed(Decoder::rows, 253, "\1a\1b\1c\0012\0013\0014"));
     all.push_back(seed(Decoder::rows, 10, std::string("\n2026-11-28\n2026-11-28\n2026-11-28")));
+    std::string answers;
+    gateway::PacketWriter answer;
+    // An OK, and a result of one column and one row.
+    for (const std::string_view payload :
+         {std::string_view("\0\0\0\2\0\0\0", 7), std::string_view("\1"), std::string_view("\3def"),
+          std::string_view("\xfe\0\0\2\0", 5), std::string_view("\0015"), std::string_view("\xfe\0\0\2\0", 5)}) {
+        answer.append(answers, payload);
+    }
+    DDB_ASSERT(storage::scan_replies(answers, 2) == storage::Replies::complete);
+    all.push_back(seed(Decoder::answers, 1, answers));
     all.push_back(seed(Decoder::names, 0, request_name(samples::session(), RequestNumber{3})));
     return all;
 }
