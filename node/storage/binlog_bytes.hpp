@@ -1,4 +1,5 @@
-// A cursor over bytes of the binary log that never runs past their end. Internal to the parsers.
+// A cursor over bytes of the binary log, or of a server's answer, that never runs past their end. Internal to the
+// parsers.
 #pragma once
 
 #include <cstdint>

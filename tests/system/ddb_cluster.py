@@ -279,6 +279,9 @@ class Cluster:
                 return answer.last["coordinator"]
         return 0
 
+    def epoch(self, node):
+        return self.verb(node, "status").last["epoch"]
+
     def others(self, node):
         return [i for i in self.nodes if i != node]
 

@@ -312,9 +312,9 @@ class Campaign:
         chapter = Chapter(f"{OPTIONS.seed}.{node}.{number}", f"diff{node}", CHAPTER_STATEMENTS)
         address = self.cluster.nodes[node]["address"], self.cluster.port + 2
         for _ in range(HAND_OVERS_MAX):
-            epoch = self.epoch(node)
+            epoch = self.cluster.epoch(node)
             count, lines = play(chapter, chapter.statements, address, self.plain, self.stop)
-            if not lines or epoch == self.epoch(node):
+            if not lines or epoch == self.cluster.epoch(node):
                 break
             note(f"the coordinator changed in chapter {number} of node {node}")  # KNOWN: hand-over
         if lines:
@@ -323,9 +323,6 @@ class Campaign:
                 lines = ["with only"] + [f"    {kind}: {text} {parameters or ''}" for kind, text, parameters in fewer] + lines
             self.report(node, number, count, lines)
         return count
-
-    def epoch(self, node):
-        return self.cluster.verb(node, "status").last["epoch"]
 
     def report(self, node, number, count, lines):
         with self.lock:

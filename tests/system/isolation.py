@@ -309,10 +309,6 @@ def plain_server():
     note(f"{len(CERTAIN)} anomalies that a plain server permits were seen there")
 
 
-def epoch(cluster):
-    return cluster.verb(1, "status").last["epoch"]
-
-
 def promised_levels():
     with Cluster(settings=STEADY) as cluster:
         for statement in account():
@@ -324,7 +320,7 @@ def promised_levels():
         placements = [(coordinator, first, second), (first, coordinator, second), (first, second, coordinator)]
         results = []
         for placement in placements:
-            results.append(all_seen([where[node] for node in placement], lambda: epoch(cluster)))
+            results.append(all_seen([where[node] for node in placement], lambda: cluster.epoch(1)))
             note(f"sessions on nodes {placement}, coordinator {cluster.coordinator()}: {sum(results[-1].values())} anomalies seen")
         lines = table(results)
         for line in lines:
