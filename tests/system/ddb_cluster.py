@@ -162,7 +162,7 @@ class Cluster:
     def __init__(self, nodes=3, arguments=(), settings=(), wait=True):
         self.base = tempfile.mkdtemp(prefix="ddb-system.", dir="/tmp")
         self.directory = os.path.join(self.base, "c")
-        self.env = dict(os.environ, XDG_CONFIG_HOME=os.path.join(self.base, "config"), PATH=path())
+        self.env = dict(os.environ, XDG_CONFIG_HOME=os.path.join(self.base, "config"), PATH=path(), DDB_ANY_PORT="1")
         self.up_arguments = ["--nodes", str(nodes), *arguments] + ([] if wait else ["--no-wait"])
         self.up_arguments += ["--wait", str(int(60 * SLOW))]
         self.server_arguments = ["--set", f"mysql.server={SERVER}"] if SERVER else []
