@@ -22,7 +22,7 @@ void fields(A& a, typename A::template Ref<Execute> m) {
              field("sql", m.sql, statement_bytes_max), field("consistency", m.consistency),
              field("write_concern", m.write_concern), field("timeout_ms", m.timeout_ms), field("seen", m.seen),
              field("retry", m.retry), field("credit_bytes", m.credit_bytes), field("describe", m.describe),
-             field("file", m.file, statement_bytes_max));
+             field("file", m.file, statement_bytes_max), field("begin", m.begin));
 }
 template <class A>
 void fields(A& a, typename A::template Ref<FileWanted> m) {

@@ -26,6 +26,7 @@ inline constexpr std::size_t statement_bytes_max = 64u << 20;  // SQL text of on
 
 enum class Consistency : std::uint8_t { strong = 0, session = 1, local = 2 };
 enum class WriteConcern : std::uint8_t { majority = 0, all = 1 };
+enum class Begin : std::uint8_t { none = 0, read_write = 1, read_only = 2 };
 
 struct OpenSession {
     SessionId session;
@@ -61,6 +62,7 @@ struct Execute {
     bool describe = false;            // do not run it: answer with the columns it would have
     std::optional<std::string> file;  // content of the client's file that LOAD … LOCAL names; with `sql` at most
                                       // statement_bytes_max. A client sends it when it is asked (FileWanted).
+    Begin begin = Begin::none;  // between nodes: a transaction begins with this statement, as BEGIN ahead of it would
 };
 
 // LOAD … LOCAL: the node asks its client for the file that the statement names; the client answers once.

@@ -34,6 +34,10 @@ template <>
 struct EnumRange<WriteConcern> {
     static constexpr std::uint64_t min = 0, max = 1;
 };
+template <>
+struct EnumRange<Begin> {
+    static constexpr std::uint64_t min = 0, max = 2;
+};
 
 }  // namespace ddb::wire
 

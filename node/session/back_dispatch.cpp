@@ -32,7 +32,25 @@ void BackSession::dispatch() {
             return;
         }
     }
-    switch (kind) {
+    if (active_->execute.begin != Begin::none) {
+        // The client's node knows of no open transaction: what is in one was told as unknown, or as failed.
+        roll_back_then([this] {
+            if (!connection_) {
+                finish_error(rolled_back("transaction rolled back: the connection to the database server was lost"));
+                return;
+            }
+            open_transaction(std::exchange(active_->execute.begin, Begin::none) == Begin::read_only);
+            txn_.begun = true;
+            dispatch_kind();
+        });
+        return;
+    }
+    dispatch_kind();
+}
+
+void BackSession::dispatch_kind() {
+    const Classified& statement = active_->statement;
+    switch (statement.kind) {
         case StatementKind::refused:
             finish_error(Error{ErrorCode::invalid_argument, statement.refusal, 1235, "42000"});
             return;
@@ -163,15 +181,19 @@ void BackSession::dispatch_end_of_transaction() {
         }
         finish_ok();
     };
-    if (!txn_.active) {
-        end_unstarted(after);
-        return;
-    }
-    if (commit) {
+    if (commit && txn_.active) {
         commit_then(after, true);
+    } else {
+        roll_back_then(after);
+    }
+}
+
+void BackSession::roll_back_then(std::function<void()> after) {
+    if (!txn_.active) {
+        end_unstarted(std::move(after));
         return;
     }
-    active_->after_commit = after;
+    active_->after_commit = std::move(after);
     start_job(roll_back, make_job(), &BackSession::rollback_done);
 }
 

@@ -104,6 +104,7 @@ class BackSession {
 
     // back_dispatch.cpp: what a statement needs
     void dispatch();
+    void dispatch_kind();
     void dispatch_set();
     void dispatch_set_transaction();
     void dispatch_begin();
@@ -116,6 +117,7 @@ class BackSession {
     void with_barrier(std::function<void()> go);
     [[nodiscard]] bool needs_barrier() const;
     void open_transaction(bool read_only);
+    void roll_back_then(std::function<void()> after);
 
     // back_transaction.cpp: jobs and their ends
     [[nodiscard]] StatementJob make_job();

@@ -47,6 +47,10 @@ void FrontSession::forward() {
     active_->step = Step::forwarded;
     active_->resend_gap_ms = resend_ms_first;
     active_->resend_ms = parts_.now_ms + resend_ms_first;
+    if (held_begin_ != Begin::none && !active_->execute.describe) {
+        active_->execute.begin = held_begin_;
+        held_begin_sent_ = true;
+    }
     Execute execute = active_->execute;
     execute.retry = execute.retry || active_->ever_forwarded;
     execute.timeout_ms =
@@ -100,7 +104,8 @@ void FrontSession::retry_later(std::uint64_t after_ms) {
 // The session on the coordinator is gone, with its transaction.
 void FrontSession::back_lost() {
     back_node_ = NodeId{};
-    const bool had_transaction = std::exchange(in_transaction_, false);
+    held_begin_sent_ = false;
+    const bool had_transaction = held_begin_ == Begin::none && std::exchange(in_transaction_, false);
     // A statement of the transaction that waits for a coordinator, or for its file, must not run by itself at the next.
     const bool waits = active_ && (active_->step == Step::waiting || active_->step == Step::file);
     const bool never_sent = waits && active_->in_transaction && !active_->ever_forwarded;
@@ -215,7 +220,7 @@ void FrontSession::on_back_end(ResultEnd end) {
         // The next coordinator's log knows; until the deadline there is time to ask it.
         active_->unknown = end.error;
         active_->avoid_epoch = back_epoch_;
-        in_transaction_ = false;
+        if (held_begin_ == Begin::none) in_transaction_ = false;
         retry_later(retry_gap_ms);
         return;
     }
@@ -231,8 +236,11 @@ void FrontSession::on_back_end(ResultEnd end) {
 }
 
 void FrontSession::learn_state(const ResultEnd& end) {
-    in_transaction_ = (end.status_flags & status_in_transaction) != 0;
-    reads_only_ = (end.status_flags & status_in_read_only_transaction) != 0;
+    if (begin_is_answered(end)) held_begin_ = Begin::none;
+    if (held_begin_ == Begin::none) {
+        in_transaction_ = (end.status_flags & status_in_transaction) != 0;
+        reads_only_ = (end.status_flags & status_in_read_only_transaction) != 0;
+    }
     back_autocommit_ = (end.status_flags & status_autocommit) != 0;
     no_backslash_escapes_ = (end.status_flags & status_no_backslash_escapes) != 0;
     database_ = end.database;
@@ -248,6 +256,7 @@ void FrontSession::learn_state(const ResultEnd& end) {
     if (statement.kind == StatementKind::temporary_table) not_replayable_ = "temporary tables";
     if (statement.takes_user_lock) not_replayable_ = "user locks";
     if (computes_variables(statement, active_->execute.sql)) not_replayable_ = "user variables";
+    if (statement.read_only_default && statement.kind == StatementKind::set) read_only_default_set_ = true;
     if (statement.kind == StatementKind::set) remember_set();
 }
 

@@ -136,8 +136,9 @@ void FrontSession::begin(Execute execute) {
         parts_.now_ms +
         (execute.timeout_ms == 0 ? timeout_ms_max : std::min<std::uint64_t>(execute.timeout_ms, timeout_ms_max));
     if (execute.timeout_ms == 0) active_->begin_until_ms = parts_.now_ms + begin_ms_max;
-    active_->in_transaction = in_transaction_;
+    active_->in_transaction = in_transaction_ && held_begin_ == Begin::none;
     active_->execute = std::move(execute);
+    active_->execute.begin = Begin::none;
     if (!active_->execute.describe) {
         if (auto known = with_last_statement(active_->execute.sql, active_->statement.kind, last_))
             active_->execute.sql = std::move(*known);
@@ -177,7 +178,8 @@ bool FrontSession::answer_without_work() {
     }
     const bool ends_nothing = (kind == StatementKind::commit || kind == StatementKind::rollback) && !in_transaction_ &&
                               back_autocommit_ && !statement.chain && !active_->execute.retry;
-    if (kind == StatementKind::empty || kind == StatementKind::unlock_tables || ends_nothing) {
+    if (kind == StatementKind::empty || kind == StatementKind::unlock_tables || ends_nothing || hold_begin() ||
+        end_held()) {
         finish(make_end());
         return true;
     }

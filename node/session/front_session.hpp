@@ -58,7 +58,7 @@ class FrontSession {
         std::uint64_t wait_id = 0;
         bool ever_forwarded = false;
         bool answer_started = false;
-        bool in_transaction = false;  // of this session, when the request began
+        bool in_transaction = false;  // of this session on the coordinator, when the request began
         bool local_retried = false;
         bool cancelled_by_client = false;
         Epoch avoid_epoch;  // its coordinator could not tell: only another one can
@@ -110,6 +110,11 @@ class FrontSession {
     void cancel_local();
     [[nodiscard]] CreditStream::Deliver deliver() const;
     void send_rows(RequestNumber request, std::vector<SessionMessage> messages);
+
+    // front_begin.cpp
+    [[nodiscard]] bool hold_begin();
+    [[nodiscard]] bool end_held();
+    [[nodiscard]] bool begin_is_answered(const ResultEnd& end) const;
 
     // front_file.cpp
     [[nodiscard]] bool ask_for_file();
@@ -168,6 +173,11 @@ class FrontSession {
     bool in_transaction_ = false;
     bool reads_only_ = false;  // the transaction does
     bool transaction_lost_ = false;
+    // BEGIN was answered here and goes to the coordinator with the transaction's first statement. None once an answer
+    // says that it is open there.
+    Begin held_begin_ = Begin::none;
+    bool held_begin_sent_ = false;        // to this coordinator: what it did with it is not known
+    bool read_only_default_set_ = false;  // what a plain BEGIN begins, the coordinator knows
     bool back_autocommit_ = true;
     bool no_backslash_escapes_ = false;  // as the last server said that answered
     bool stateful_ = false;      // session variables differ from a fresh connection: everything runs on the back

@@ -135,7 +135,7 @@ inline std::vector<SessionMessage> session_messages() {
         Execute{session(), RequestNumber{3}, std::string("SELECT '\0\xFF'", 11), Consistency::local, WriteConcern::all,
                 5000, LogIndex{9}, true, 1, true, std::nullopt},
         Execute{session(), RequestNumber{4}, "LOAD", Consistency::local, WriteConcern::all, 5000, LogIndex{9}, true, 1,
-                false, std::string("1\t\0", 3)},
+                false, std::string("1\t\0", 3), Begin::read_only},
         FileWanted{session(), RequestNumber{4}, "a.csv"},
         FileContent{session(), RequestNumber{4}, std::nullopt, std::string("1\t\0", 3)},
         FileContent{session(), RequestNumber{4}, error, ""},

@@ -518,6 +518,7 @@ TEST_CASE("a statement that waits for a coordinator is never run outside its tra
     Client f(bench(), *bench().follower, "root", "d");
     for (Client* each : {&c, &f}) {
         each->good("BEGIN");
+        each->good("DELETE FROM t17");
         bench().set_view(NodeId{}, false);
         const auto waiting = each->start("INSERT INTO t17 VALUES (1,1)");
         bench().run_for(50);
