@@ -22,6 +22,7 @@
 
 #include "bus/beacon.hpp"
 #include "node/driver.hpp"
+#include "node/loop_wait.hpp"
 #include "node/session/versioned_comments.hpp"
 
 namespace ddb::node {
@@ -321,7 +322,7 @@ class Daemon {
         links_->add_poll_fds(poll_fds_);
         const std::uint64_t now_ms = monotonic_ms();
         const bool wait = next_tick_ms > now_ms && !links_->waiting();
-        (void)::poll(poll_fds_.data(), poll_fds_.size(), wait ? static_cast<int>(next_tick_ms - now_ms) : 0);
+        wait_(poll_fds_, wait ? static_cast<int>(next_tick_ms - now_ms) : 0);
         const auto readable = [](const pollfd& item) { return item.revents != 0; };
         if (readable(poll_fds_[stop])) stop_requested_ = true;
         return {
@@ -343,6 +344,7 @@ class Daemon {
     std::unique_ptr<storage::LocalDatabase> database_;
     std::unique_ptr<Driver> driver_;
     std::vector<pollfd> poll_fds_;
+    LoopWait wait_;
     bool stop_requested_ = false;
     bool failed_ = false;
 };
