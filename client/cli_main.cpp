@@ -118,7 +118,8 @@ class Program {
         hooks.interrupts = interrupts_seen;
         if (stderr_terminal_) hooks.notice = [this](const std::string& text) { voice_.notice(text); };
         auto session = std::make_unique<SessionClient>(
-            std::move(*link), Login{options_.user, options_.password, database, program}, std::move(hooks));
+            std::move(*link), Login{options_.user, options_.password, database, program, options_.read_balance},
+            std::move(hooks));
         // One round over the nodes, then whatever the node needs to open the session.
         const Status opened = session->open(static_cast<int>(options_.timeout_ms));
         if (!opened) return opened.error();

@@ -34,6 +34,7 @@ struct RawOptions {
     Options options;
     std::string format;
     std::string consistency = "strong";
+    std::string read_balance;
     std::string write_concern = "majority";
     std::string nodes;
     double timeout_s = 10;
@@ -44,7 +45,7 @@ struct RawOptions {
 
 // Options that take the next argument, which may then look like anything, `-p` included.
 bool takes_value(const std::string& argument) {
-    static constexpr std::array<std::string_view, 18> names{"-h",
+    static constexpr std::array<std::string_view, 19> names{"-h",
                                                             "--host",
                                                             "-P",
                                                             "--port",
@@ -57,6 +58,7 @@ bool takes_value(const std::string& argument) {
                                                             "--execute",
                                                             "--format",
                                                             "--consistency",
+                                                            "--read-balance",
                                                             "--write-concern",
                                                             "--timeout",
                                                             "--key",
@@ -106,6 +108,9 @@ void declare(CLI::App& app, RawOptions& raw) {
     app.add_option("--format", raw.format,
                    "table, tsv, vertical, csv, json or ndjson (default: table on a terminal, else tsv)");
     app.add_option("--consistency", raw.consistency, "Of reads: strong, session or local")->capture_default_str();
+    app.add_option("--read-balance", raw.read_balance,
+                   "Where reads run: off (on the node's server), round_robin or least_loaded (on those of all nodes); "
+                   "default: as the node is configured");
     app.add_option("--write-concern", raw.write_concern, "majority or all")->capture_default_str();
     app.add_option("--timeout", raw.timeout_s, "Seconds a statement may take before it answers; an audit has 3600")
         ->capture_default_str();
@@ -146,6 +151,12 @@ Status check_choices(RawOptions& raw) {
     } else if (raw.consistency != "strong") {
         return fail(ErrorCode::invalid_argument,
                     "--consistency is '" + raw.consistency + "'; expected strong, session or local");
+    }
+    if (!raw.read_balance.empty()) {
+        o.read_balance = read_balance_of(raw.read_balance);
+        if (!o.read_balance)
+            return fail(ErrorCode::invalid_argument,
+                        "--read-balance is '" + raw.read_balance + "'; expected off, round_robin or least_loaded");
     }
     if (raw.write_concern == "all") {
         o.write_concern = WriteConcern::all;

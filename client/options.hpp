@@ -40,6 +40,7 @@ struct Options {
     std::vector<std::string> execute;
     std::optional<Format> format;
     Consistency consistency = Consistency::strong;
+    std::optional<ReadBalance> read_balance;  // none: as the node is configured
     WriteConcern write_concern = WriteConcern::majority;
     std::uint32_t timeout_ms = 10'000;
     bool skip_column_names = false;

@@ -24,6 +24,7 @@ struct Login {
     std::string password;
     std::string database;
     std::string client = "ddb-cli";
+    std::optional<ReadBalance> read_balance = {};  // none: as the node is configured
 };
 
 struct StatementSettings {

@@ -86,7 +86,14 @@ Status SessionClient::reopen(Clock::time_point deadline, bool keep_session) {
 }
 
 Result<SessionOpened> SessionClient::open_session(Clock::time_point deadline) {
-    const Status sent = link_->send(OpenSession{session_, login_.user, login_.password, database_, login_.client});
+    OpenSession open;
+    open.session = session_;
+    open.user = login_.user;
+    open.password = login_.password;
+    open.database = database_;
+    open.client = login_.client;
+    open.read_balance = login_.read_balance;
+    const Status sent = link_->send(std::move(open));
     if (!sent) return sent.error();
     const auto limit = std::min(deadline, Clock::now() + open_wait);
     while (interrupts() < 2) {

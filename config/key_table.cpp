@@ -112,6 +112,13 @@ template <class T>
     return {};
 }
 
+[[nodiscard]] Expected read_balance(Raw& raw, const Json& value) {
+    std::string word;
+    if (auto wrong = read_choice(value, word, {"off", "round_robin", "least_loaded"})) return wrong;
+    raw.settings.reads.balance = *read_balance_of(word);
+    return {};
+}
+
 [[nodiscard]] Expected read_optional_port(const Json& value, std::optional<std::uint16_t>& out) {
     std::uint16_t port = 0;
     if (read_number(value, port, 0, 65535)) return "a whole number from 0 to 65535 (0 = off)";
@@ -196,6 +203,7 @@ const std::vector<KeyReader>& key_table() {
          }},
         {"limits.transaction_mb",
          [](Raw& r, const Json& v) -> Expected { return read_number(v, r.settings.limits.transaction_mb, 1, 2048); }},
+        {"reads.balance", read_balance},
         {"audit.interval_s",
          [](Raw& r, const Json& v) -> Expected { return read_number(v, r.settings.audit.interval_s, 0, 31'536'000); }},
         {"debug.failpoint",

@@ -291,6 +291,7 @@ std::string effective_json(const Settings& s) {
         {"journal", {{"kept_entries", s.journal.kept_entries}, {"kept_entries_hard", s.journal.kept_entries_hard}}},
         {"limits", {{"transaction_mb", s.limits.transaction_mb}}},
         {"election", {{"take_over", s.election.take_over}, {"stable_ms", s.election.stable_ms}}},
+        {"reads", {{"balance", to_string(s.reads.balance)}}},
         {"audit", {{"interval_s", s.audit.interval_s}}},
         {"debug", {{"failpoint", s.debug.failpoint}}},
         {"gateway",

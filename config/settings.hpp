@@ -9,6 +9,7 @@
 
 #include "schemas/ids.hpp"
 #include "schemas/result.hpp"
+#include "schemas/session_messages.hpp"
 
 namespace ddb::config {
 
@@ -60,6 +61,9 @@ struct Settings {
     struct Limits {
         std::uint32_t transaction_mb = 1024;  // of row changes
     } limits;
+    struct Reads {
+        ReadBalance balance = ReadBalance::off;  // of sessions that say nothing else
+    } reads;
     struct Audit {
         std::uint32_t interval_s = 86'400;  // 0 = only on request and after a foreign write
     } audit;

@@ -25,6 +25,7 @@ session::SessionLimits session_limits(const config::Settings& settings) {
     session::SessionLimits limits;
     limits.transaction_ms = settings.timing.transaction_ms;
     limits.lock_wait_ms = settings.timing.lock_wait_ms;
+    limits.read_balance = settings.reads.balance;
     return limits;
 }
 
@@ -55,6 +56,11 @@ Driver::Driver(const Parts& parts, core::CoreConfig config, core::RecoveredState
                          [this](const std::string& address) { return parts_.dialler.dial(address); },
                          [this](const std::string& address) { parts_.dialler.hang_up(address); },
                          [this](std::uint64_t token) { audit_.begin(token); }, [this] { return audit_.last_json(); },
+                         [this](NodeId node) {
+                             const auto& reads = sessions_.reads_by_node();
+                             const auto found = reads.find(node);
+                             return found == reads.end() ? std::uint64_t{0} : found->second;
+                         },
                          config_.id, own_address, parts.settings.cluster.name}) {
     const storage::ServerUp initial = parts_.database.initial();
     report_.applied = initial.applied;
@@ -279,6 +285,10 @@ void Driver::refresh_view() {
     view.coordinator = status_.coordinator;
     view.epoch = status_.epoch;
     view.members = static_cast<std::uint16_t>(status_.membership ? status_.membership->members.size() : 0);
+    if (status_.membership) {
+        for (const Member& member : status_.membership->members)
+            if (!member.learner) view.voters.push_back(member.voter.id);
+    }
     view.quorum =
         status_.serving || (status_.coordinator && status_.coordinator != config_.id && status_.waiting_for.empty());
     view.reason = status_.waiting_for;
@@ -289,7 +299,7 @@ void Driver::refresh_view() {
         view.coordinator_address = known->second;
     }
     if (view.coordinator == view_.coordinator && view.epoch == view_.epoch && view.members == view_.members &&
-        view.quorum == view_.quorum && view.reason == view_.reason &&
+        view.voters == view_.voters && view.quorum == view_.quorum && view.reason == view_.reason &&
         view.coordinator_address == view_.coordinator_address) {
         return;
     }

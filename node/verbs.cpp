@@ -264,9 +264,12 @@ std::string Verbs::status_json() const {
                   {"mysql_pid", context_.mysql_pid()},
                   {"sessions", counters.sessions},
                   {"forwarded_sessions", counters.forwarded_sessions},
+                  {"guest_sessions", counters.guests},
                   {"open_transactions", counters.open_transactions},
                   {"statements", counters.statements},
                   {"local_reads", counters.local_reads},
+                  {"balanced_reads", counters.balanced_reads},
+                  {"reads_asked_again", counters.reads_asked_again},
                   {"writes", counters.writes},
                   {"errors", counters.errors},
                   {"unknown", counters.unknown},
@@ -347,9 +350,10 @@ session::NodeTable Verbs::table(session::DdbView view) const {
         for (const auto& [name, value] : document.items()) table.rows.push_back({name, cell(value)});
         return table;
     }
-    table.columns = {"id", "address", "port", "role", "state", "epoch", "last", "applied", "lag"};
-    const json document = json::parse(nodes_json());
-    for (const json& node : document["nodes"]) {
+    table.columns = {"id", "address", "port", "role", "state", "epoch", "last", "applied", "lag", "reads"};
+    json document = json::parse(nodes_json());
+    for (json& node : document["nodes"]) {
+        node["reads"] = context_.reads(NodeId{node["id"].get<std::uint32_t>()});
         auto& row = table.rows.emplace_back();
         for (const std::string& column : table.columns) row.push_back(cell(node[column]));
     }

@@ -32,6 +32,7 @@ struct VerbContext {
     std::function<void(const std::string&)> hang_up;
     std::function<void(std::uint64_t token)> audit;  // → on_audit
     std::function<std::string()> last_audit;         // JSON
+    std::function<std::uint64_t(NodeId)> reads;      // of our clients, that this node did
     NodeId self;
     std::string address;  // "host:port" of our bus
     std::string cluster;

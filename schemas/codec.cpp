@@ -88,6 +88,10 @@ const char* to_string(MessageKind kind) {
             return "file_wanted";
         case MessageKind::file_content:
             return "file_content";
+        case MessageKind::load_ask:
+            return "load_ask";
+        case MessageKind::load_notice:
+            return "load_notice";
         case MessageKind::verb_request:
             return "verb_request";
         case MessageKind::verb_reply:

@@ -58,6 +58,8 @@ enum class MessageKind : std::uint16_t {
     verb_reply = 75,
     file_wanted = 76,
     file_content = 77,
+    load_ask = 78,
+    load_notice = 79,
 };
 
 [[nodiscard]] constexpr bool for_clients(MessageKind kind) {

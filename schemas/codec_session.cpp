@@ -7,7 +7,8 @@ template <class A>
 void fields(A& a, typename A::template Ref<OpenSession> m) {
     a.record("open_session", field("session", m.session), field("user", m.user),
              field("password", m.password, wire::password_bytes_max), field("database", m.database),
-             field("client", m.client), field("found_rows", m.found_rows), field("collation", m.collation));
+             field("client", m.client), field("found_rows", m.found_rows), field("collation", m.collation),
+             field("reads_only", m.reads_only), field("read_balance", m.read_balance));
 }
 template <class A>
 void fields(A& a, typename A::template Ref<SessionOpened> m) {
@@ -76,6 +77,14 @@ void fields(A& a, typename A::template Ref<Ping>) {
     a.record("ping");
 }
 template <class A>
+void fields(A& a, typename A::template Ref<LoadAsk>) {
+    a.record("load_ask");
+}
+template <class A>
+void fields(A& a, typename A::template Ref<LoadNotice> m) {
+    a.record("load_notice", field("serves", m.serves), field("reads", m.reads));
+}
+template <class A>
 void fields(A& a, typename A::template Ref<VerbRequest> m) {
     a.record("verb_request", field("id", m.id), field("verb", m.verb),
              field("arguments", m.arguments, wire::arguments_max), field("timeout_ms", m.timeout_ms));
@@ -126,6 +135,8 @@ MessageKind kind_of(const SessionMessage& message) {
         MessageKind operator()(const VerbReply&) const { return MessageKind::verb_reply; }
         MessageKind operator()(const FileWanted&) const { return MessageKind::file_wanted; }
         MessageKind operator()(const FileContent&) const { return MessageKind::file_content; }
+        MessageKind operator()(const LoadAsk&) const { return MessageKind::load_ask; }
+        MessageKind operator()(const LoadNotice&) const { return MessageKind::load_notice; }
     };
     return std::visit(Kind{}, message);
 }
@@ -162,6 +173,10 @@ Result<Message> decode_session(MessageKind kind, std::string_view bytes) {
             return decode_as<SessionMessage, FileWanted>(bytes);
         case MessageKind::file_content:
             return decode_as<SessionMessage, FileContent>(bytes);
+        case MessageKind::load_ask:
+            return decode_as<SessionMessage, LoadAsk>(bytes);
+        case MessageKind::load_notice:
+            return decode_as<SessionMessage, LoadNotice>(bytes);
         default:
             return fail(ErrorCode::refused,
                         "unknown message kind " + std::to_string(static_cast<unsigned>(kind)) + " of a client");

@@ -6,9 +6,12 @@
 // grants credit in bytes; the sender never has more than the granted bytes in flight.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -27,6 +30,19 @@ inline constexpr std::size_t statement_bytes_max = 64u << 20;  // SQL text of on
 enum class Consistency : std::uint8_t { strong = 0, session = 1, local = 2 };
 enum class WriteConcern : std::uint8_t { majority = 0, all = 1 };
 enum class Begin : std::uint8_t { none = 0, read_write = 1, read_only = 2 };
+// On whose server a session's reads run: that of the node it talks to, or all members' in turn or by load.
+enum class ReadBalance : std::uint8_t { off = 0, round_robin = 1, least_loaded = 2 };
+
+[[nodiscard]] constexpr const char* to_string(ReadBalance balance) {
+    constexpr std::array<const char*, 3> words{"off", "round_robin", "least_loaded"};
+    return words[static_cast<std::size_t>(balance)];
+}
+[[nodiscard]] constexpr std::optional<ReadBalance> read_balance_of(std::string_view word) {
+    for (const auto balance : {ReadBalance::off, ReadBalance::round_robin, ReadBalance::least_loaded}) {
+        if (word == to_string(balance)) return balance;
+    }
+    return std::nullopt;
+}
 
 struct OpenSession {
     SessionId session;
@@ -36,6 +52,8 @@ struct OpenSession {
     std::string client;           // program name and version, for the log
     bool found_rows = false;      // affected rows count those that were found, not those that changed
     std::uint16_t collation = 0;  // MariaDB's number of the one to start with; 0: utf8mb4
+    bool reads_only = false;      // between nodes: a front has some of its reads run there (FrontSession's guest)
+    std::optional<ReadBalance> read_balance;  // none: as the node is configured
 };
 struct SessionOpened {
     SessionId session;
@@ -156,6 +174,14 @@ struct CloseSession {
 // Asks whether the session's client is still there; carries nothing. A client ignores it.
 struct Ping {};
 
+// Between nodes: how busy are you, and may I have reads run with you? Asked by a node whose sessions balance their
+// reads, answered at once; an answer also tells that the other one is in reach.
+struct LoadAsk {};
+struct LoadNotice {
+    bool serves = false;      // reads, and with no more than the usual lag
+    std::uint32_t reads = 0;  // statements under way on its server, without those that the asking node sent there
+};
+
 // Cluster verbs of ddb-cli ("status", "nodes", "health", "txn", "step-down", …); the reply is one JSON document.
 struct VerbRequest {
     std::uint64_t id = 0;
@@ -169,7 +195,8 @@ struct VerbReply {
     std::string json;
 };
 
-using SessionMessage = std::variant<OpenSession, SessionOpened, Execute, ResultHeader, ResultRows, ResultEnd, Credit,
-                                    Cancel, CloseSession, Ping, VerbRequest, VerbReply, FileWanted, FileContent>;
+using SessionMessage =
+    std::variant<OpenSession, SessionOpened, Execute, ResultHeader, ResultRows, ResultEnd, Credit, Cancel, CloseSession,
+                 Ping, VerbRequest, VerbReply, FileWanted, FileContent, LoadAsk, LoadNotice>;
 
 }  // namespace ddb

@@ -31,6 +31,10 @@ struct EnumRange<Consistency> {
     static constexpr std::uint64_t min = 0, max = 2;
 };
 template <>
+struct EnumRange<ReadBalance> {
+    static constexpr std::uint64_t min = 0, max = 2;
+};
+template <>
 struct EnumRange<WriteConcern> {
     static constexpr std::uint64_t min = 0, max = 1;
 };

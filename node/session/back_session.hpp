@@ -39,6 +39,7 @@ class BackSession {
     void close(const Error& reason);
 
     [[nodiscard]] bool over() const { return closed_ && !busy_ && !deciding_; }
+    [[nodiscard]] bool running() const { return busy_; }  // something on the server
     [[nodiscard]] bool transaction_open() const { return txn_.open && !closed_; }
     // Nothing a hand-over would disturb.
     [[nodiscard]] bool quiet() const;

@@ -58,6 +58,9 @@ struct Classified {
     std::optional<bool> each_statement_reads_anew;  // READ COMMITTED or less (true), more (false)
     std::optional<Consistency> read_consistency;    // of ddb_set
     std::optional<WriteConcern> write_concern;      // of ddb_set
+    std::optional<ReadBalance> read_balance;        // of ddb_set
+    bool standard_balance = false;                  // of ddb_set: DEFAULT, as the node is configured
+    bool repeatable = false;                        // of set: does the same on any server, to its session alone
     bool all_warnings = false;                      // of diagnostics: SHOW WARNINGS, without LIMIT or COUNT
     DdbView view = DdbView::status;                 // of ddb_show
     std::string refusal;                            // of refused: the reason and the way out

@@ -155,8 +155,15 @@ void read_transaction_words(Tokens tokens, Classified& out) {
         if (equals_ignoring_case(value, "ALL")) out.write_concern = WriteConcern::all;
         return out.write_concern ? "" : "ddb_write_concern is 'majority' or 'all'";
     }
+    if (equals_ignoring_case(assignment.name, "DDB_READ_BALANCE")) {
+        if (equals_ignoring_case(value, "OFF")) out.read_balance = ReadBalance::off;
+        if (equals_ignoring_case(value, "ROUND_ROBIN")) out.read_balance = ReadBalance::round_robin;
+        if (equals_ignoring_case(value, "LEAST_LOADED")) out.read_balance = ReadBalance::least_loaded;
+        out.standard_balance = standard;
+        return out.read_balance || standard ? "" : "ddb_read_balance is 'off', 'round_robin' or 'least_loaded'";
+    }
     return "unknown variable '" + std::string(assignment.name) +
-           "': ddb has ddb_read_consistency and ddb_write_concern";
+           "': ddb has ddb_read_consistency, ddb_read_balance and ddb_write_concern";
 }
 
 // Effects of one assignment on the session; a reason when it is refused.
@@ -234,7 +241,7 @@ Classified classify_set(Tokens tokens) {
     }
     if ((first.is("SESSION") || first.is("LOCAL")) && second.is("TRANSACTION")) {
         read_transaction_words(tokens, out);
-        out.session_state = true;
+        out.session_state = out.repeatable = true;
         return out;
     }
     if (first.is("PASSWORD") || (first.is("DEFAULT") && second.is("ROLE"))) {
@@ -244,6 +251,7 @@ Classified classify_set(Tokens tokens) {
     }
     bool own = false;
     bool others = false;
+    out.repeatable = true;
     for (std::size_t i = 0; i < tokens.size();) {
         if (token_at(tokens, i).is("NAMES") || token_at(tokens, i).is("CHARACTER") ||
             token_at(tokens, i).is("CHARSET") || token_at(tokens, i).is("ROLE")) {
@@ -256,6 +264,8 @@ Classified classify_set(Tokens tokens) {
         if (!reason.empty()) return refuse(std::move(reason));
         // User variables too: functions read them, which the text of the statement that calls them does not tell.
         if (!assignment.global) out.session_state = true;
+        // A user variable may have been changed since by what no text tells: a procedure, a function.
+        if (assignment.global || assignment.user_variable || out.reads_tables) out.repeatable = false;
     }
     if (!own) return out;
     if (others) return refuse("SET ddb_… stands alone: no server knows it; set other variables in another statement");

@@ -83,9 +83,12 @@ EngineParts::EngineParts(SessionHost& host_in, storage::LocalDatabase& database_
       limits(limits_in),
       barrier([this](ReadToken token) { host.ask_read_index(token); },
               [this](LogIndex index) { database.hurry(index); }),
+      balancer([this](NodeId node) {
+          (void)host.send(Origin{node, {}}, LoadAsk{});
+      }),
       pipeline(*this),
       gate(barrier),
-      pool(static_cast<std::size_t>(limits_in.sessions_max) * 4 + spare_executors) {}
+      pool(static_cast<std::size_t>(limits_in.sessions_max) * 5 + spare_executors) {}
 
 EngineParts::~EngineParts() = default;
 

@@ -16,6 +16,7 @@
 
 #include "node/session/early_statements.hpp"
 #include "node/session/executor_pool.hpp"
+#include "node/session/read_balancer.hpp"
 #include "node/session/read_barrier.hpp"
 #include "node/session/session_engine.hpp"
 #include "node/session/write_pipeline.hpp"
@@ -86,6 +87,17 @@ class EngineParts final : public PipelineHost {
     void send_to_back(NodeId coordinator, SessionMessage message);  // in process (deferred) or over the bus
     // What a front asks of this coordinator; `peer` 0: this node's own front.
     void on_back_request(NodeId peer, SessionMessage message);
+
+    // front_guest.cpp: reads of other nodes' sessions here, and of this node's sessions there.
+    // False: it is nothing for or of a guest.
+    [[nodiscard]] bool on_guest_request(NodeId peer, SessionMessage& message);
+    [[nodiscard]] bool on_guest_answer(NodeId from, SessionMessage& message);
+    [[nodiscard]] Status send_to_guest(NodeId node, SessionMessage message);  // errors as those of the host
+    [[nodiscard]] Status send_to_client(const Origin& client, const SessionMessage& message);
+    [[nodiscard]] bool serves_reads() const;
+    void tick_balancer();
+    [[nodiscard]] std::uint32_t guests() const;
+
     void kill(std::uint64_t connection_id, bool query_only, Task done);  // on an executor; `done` on the loop
 
     void ask_outcome(core::OutcomeQuery query, std::uint64_t serial);
@@ -129,7 +141,9 @@ class EngineParts final : public PipelineHost {
     std::unordered_map<std::uint64_t, std::uint64_t> outcome_askers;  // token → serial of the back session
     std::uint64_t last_outcome_token = 0;
     std::uint64_t last_serial = 0;
+    LogIndex decided;
     ReadBarrier barrier;
+    ReadBalancer balancer;
     WritePipeline pipeline;
     DefinitionGate gate;
     RequestRegistry requests;
@@ -138,10 +152,13 @@ class EngineParts final : public PipelineHost {
     std::map<std::uint64_t, std::unique_ptr<BackSession>> backs;  // by serial; closed ones stay until their work ends
     std::map<std::pair<NodeId, SessionId>, std::uint64_t> back_keys;  // open ones; peer 0 = this node's own front
 
+    std::unordered_map<SessionId, SessionId> readers;  // guests of this node's sessions → whose
+
     std::vector<Origin> lost_clients;  // found gone while sending; the engine ends their sessions
 
   private:
     void open_back(NodeId peer, OpenSession open);
+    void open_guest(NodeId peer, OpenSession open);
     void answer(NodeId peer, SessionMessage message);
 
     const std::thread::id loop_thread_ = std::this_thread::get_id();

@@ -49,6 +49,8 @@ bool FrontSession::answer_of_ddb() {
     const bool describe = active.execute.describe;
     if (active.statement.kind == StatementKind::ddb_set) {
         if (!describe && active.statement.read_consistency) read_consistency_ = active.statement.read_consistency;
+        if (!describe && active.statement.standard_balance) read_balance_.reset();
+        if (!describe && active.statement.read_balance) read_balance_ = active.statement.read_balance;
         if (!describe && active.statement.write_concern) write_concern_ = active.statement.write_concern;
         finish(make_end());
         return true;
@@ -57,6 +59,7 @@ bool FrontSession::answer_of_ddb() {
     if (active.statement.view == DdbView::transactions) {
         active.execute.sql = recent_transactions;
         active.statement = classify(recent_transactions);
+        active.only_here = true;
         return false;
     }
     NodeTable table = parts_.host.show(active.statement.view);

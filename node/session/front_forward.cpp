@@ -9,7 +9,6 @@
 namespace ddb::session {
 namespace {
 
-constexpr std::size_t replay_statements_max = 64;
 constexpr std::size_t replay_bytes_max = 64u << 10;
 constexpr std::uint64_t resend_ms_first = 1000;
 constexpr std::uint64_t retry_gap_ms = 10;
@@ -40,6 +39,8 @@ constexpr std::uint64_t begin_again_ms_max = 10'000;  // as begin_ms_max, when a
 }  // namespace
 
 void FrontSession::forward() {
+    if (guest()) return decline(ErrorCode::io, "this node serves no reads now");
+    active_->slot.reset();
     active_->step = Step::waiting;
     if (parts_.now_ms < active_->not_before_ms || !parts_.coordinator_ready()) return;
     if (active_->avoid_epoch && parts_.view.epoch == active_->avoid_epoch) return;
@@ -70,6 +71,8 @@ bool FrontSession::open_back() {
         replay_.clear();
         replay_bytes_ = 0;
         stateful_ = false;
+        replay_anywhere_ = true;
+        drop_readers();
         back_autocommit_ = true;
         had_back_ = false;
         finish_error(Error{ErrorCode::sql,
@@ -153,6 +156,7 @@ void FrontSession::on_view() {
 
 void FrontSession::on_peer_gone(NodeId peer) {
     if (back_node_ == peer && peer) back_lost();
+    reader_lost(peer);
 }
 
 // --- answers ---------------------------------------------------------------------------------------------------------
@@ -190,7 +194,11 @@ void FrontSession::relay(SessionMessage message) {
     if (auto* end = std::get_if<ResultEnd>(&message)) {
         if (auto lost = active_->rows.end(*end)) {
             end->error = std::move(lost);
-            active_->answer_started = true;
+            if (active_->step != Step::afar) active_->answer_started = true;
+        }
+        if (!end->more && active_->step == Step::afar) {
+            reader_end(std::move(*end));
+            return;
         }
         if (!end->more) {
             on_back_end(std::move(*end));
@@ -243,6 +251,7 @@ void FrontSession::learn_state(const ResultEnd& end) {
     }
     back_autocommit_ = (end.status_flags & status_autocommit) != 0;
     no_backslash_escapes_ = (end.status_flags & status_no_backslash_escapes) != 0;
+    if (database_ != end.database) use_elsewhere(end.database);
     database_ = end.database;
     seen_ = std::max(seen_, end.index);
     if (active_->execute.describe) return;
@@ -263,6 +272,8 @@ void FrontSession::learn_state(const ResultEnd& end) {
 // Settings are given to the next coordinator's session again; values computed from what this one had seen cannot be.
 void FrontSession::remember_set() {
     const std::string& sql = active_->execute.sql;
+    if (!active_->statement.repeatable) replay_anywhere_ = false;
+    tell_readers(sql);
     if (active_->statement.reads_tables) {
         if (not_replayable_.empty()) not_replayable_ = "session variables";
         return;

@@ -44,6 +44,10 @@ struct FrontSession::LocalJob {
     std::shared_ptr<CreditStream> stream;
 };
 
+bool FrontSession::is_for_coordinator(std::uint16_t error) {
+    return error == error_read_only_transaction || error == error_xa_state || is_denial(error);
+}
+
 // Says in `before` what must stand in front of the read: nothing while the open XA may still be shared. READ COMMITTED,
 // so that each read sees what is committed when it begins, however long the XA has been open.
 void FrontSession::open_xa(LocalJob& job) {
@@ -91,13 +95,15 @@ bool FrontSession::may_read_here() const {
     if (parts_.fenced || !parts_.server_up) return false;
     if (active_->execute.describe) return !stateful_ && not_replayable_.empty();
     const Classified& statement = active_->statement;
-    if (statement.kind == StatementKind::diagnostics) return last_was_local_ && (local_ != nullptr || local_busy_);
+    if (statement.kind == StatementKind::diagnostics)
+        return last_was_local_ && !last_reader_ && (local_ != nullptr || local_busy_);
     const bool own_state = stateful_ || !not_replayable_.empty();
     const bool plain_session = !in_transaction_ && back_autocommit_ && !own_state && !next_on_back_;
     return statement.kind == StatementKind::read && statement.local && plain_session;
 }
 
 void FrontSession::read_locally() {
+    active_->slot = guest() ? parts_.balancer.guest_read(client_.peer) : parts_.balancer.own_read(parts_.view.self);
     if (active_->statement.kind == StatementKind::diagnostics && !active_->execute.describe) {
         run_locally();
         return;
@@ -146,6 +152,7 @@ void FrontSession::run_locally() {
         return;
     }
     local_wanted_ = false;
+    if (guest() && !local_) return decline(ErrorCode::not_found, "the connection of these reads is gone");
     local_busy_ = true;
     active_->stream = std::make_shared<CreditStream>(active_->execute.credit_bytes, deliver());
     ++parts_.counters.local_reads;
@@ -159,7 +166,7 @@ void FrontSession::run_locally() {
     job.sql = active_->execute.sql;
     job.request = active_->execute.request;
     job.describe = active_->execute.describe;
-    job.plain = job.describe || active_->statement.kind == StatementKind::diagnostics;
+    job.plain = job.describe || active_->statement.kind != StatementKind::read;
     job.stream = active_->stream;
     const bool same_database = database_.empty() || database_ == local_database_;
     const bool fits = active_->execute.credit_bytes >= storage::Connection::peeked_bytes_max;
@@ -202,6 +209,7 @@ void FrontSession::start_local(LocalJob job, bool early) {
 }
 
 void FrontSession::local_done(LocalReport report) {
+    if (guest()) return guest_done(std::move(report));
     const auto& error = report.end.error;
     if (error && !active_->answer_started && !report.end.answered) {
         // It writes, or commits implicitly: it belongs to the coordinator, and had no effect here (FACTS 1).
@@ -244,7 +252,10 @@ void FrontSession::end_local(const StatementEnd& ended) {
     tell_end(ended, end);
     end.error = ended.error;
     if (end.error) end.outcome = Outcome{0, 0, 0, end.error->mysql_code, {}};
-    if (!active_->execute.describe) last_was_local_ = true;
+    if (!active_->execute.describe) {
+        last_was_local_ = true;
+        last_reader_ = NodeId{};
+    }
     finish(std::move(end));
 }
 

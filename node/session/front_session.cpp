@@ -19,7 +19,9 @@ constexpr std::uint64_t timeout_ms_max = 24ULL * 3600 * 1000;
 }  // namespace
 
 FrontSession::FrontSession(EngineParts& parts, std::uint64_t serial, Origin client, OpenSession open)
-    : parts_(parts), serial_(serial), client_(std::move(client)), open_(std::move(open)), database_(open_.database) {}
+    : parts_(parts), serial_(serial), client_(std::move(client)), open_(std::move(open)), database_(open_.database) {
+    guest_used_ms_ = parts.now_ms;
+}
 
 FrontSession::~FrontSession() = default;
 
@@ -105,12 +107,13 @@ void FrontSession::on_execute(Execute execute) {
     }
     if (std::any_of(queue_.begin(), queue_.end(), same)) return;
     // Its answer was lost. Rows are read again where that changes nothing.
-    const bool read_again = last_end_ && last_end_->rows && last_was_local_;
+    const bool read_again = last_end_ && last_end_->rows && last_was_local_ && !guest();
     if (last_end_ && last_end_->request == execute.request && !read_again) {
         send(*last_end_);
         return;
     }
-    if (queue_.size() >= parts_.limits.requests_queued_max) {
+    const std::size_t queued_max = parts_.limits.requests_queued_max + (guest() ? replay_statements_max : 0);
+    if (queue_.size() >= queued_max) {
         ResultEnd end = make_end();
         end.request = execute.request;
         end.error = fail(ErrorCode::overloaded,
@@ -139,11 +142,12 @@ void FrontSession::begin(Execute execute) {
     active_->in_transaction = in_transaction_ && held_begin_ == Begin::none;
     active_->execute = std::move(execute);
     active_->execute.begin = Begin::none;
+    if (guest()) return begin_guest();
     if (!active_->execute.describe) {
         if (auto known = with_last_statement(active_->execute.sql, active_->statement.kind, last_))
             active_->execute.sql = std::move(*known);
     }
-    if (answer_of_ddb() || answer_without_work() || ask_for_file()) return;
+    if (answer_of_ddb() || answer_without_work() || ask_for_file() || read_elsewhere()) return;
     if (may_read_here()) {
         read_locally();
     } else {
@@ -205,7 +209,7 @@ ResultEnd FrontSession::make_end() const {
 void FrontSession::finish(ResultEnd end) {
     if (active_->wait_id != 0) parts_.barrier.cancel(active_->wait_id);
     if (end.error) {
-        ++parts_.counters.errors;
+        if (!guest()) ++parts_.counters.errors;  // told by the session that it reads for
         if (end.error->code == ErrorCode::unknown_outcome) ++parts_.counters.unknown;
     }
     end.session = open_.session;
@@ -241,7 +245,7 @@ void FrontSession::send(SessionMessage message) {
 
 void FrontSession::flush() {
     while (!outbox_.empty()) {
-        const auto sent = parts_.host.send(client_, outbox_.front());
+        const auto sent = parts_.send_to_client(client_, outbox_.front());
         if (!sent) {
             if (sent.error().code == ErrorCode::not_found) parts_.lost_clients.push_back(client_);
             return;  // overloaded: bounded by the client's credit, tried again with the next round
@@ -282,8 +286,11 @@ void FrontSession::at_deadline() {
             return;
         case Step::local:
             cancel_local();
-            finish_error(
-                fail(ErrorCode::timeout, "timed out after " + std::to_string(active_->execute.timeout_ms) + " ms"));
+            finish_error(timed_out());
+            return;
+        case Step::afar:
+            if (auto* reader = reader_on(active_->reader)) drop_reader(*reader);  // which ends what it does
+            finish_error(timed_out());
             return;
         case Step::waiting:
             finish_error(active_->ever_forwarded && !reads ? unknown_outcome() : no_quorum());
@@ -317,6 +324,9 @@ void FrontSession::on_cancel(RequestNumber request) {
     } else if (active_->step == Step::local) {
         cancel_local();
         finish_error(cancelled());
+    } else if (active_->step == Step::afar) {
+        if (auto* reader = reader_on(active_->reader)) drop_reader(*reader);
+        finish_error(cancelled());
     } else if (!active_->ever_forwarded) {
         finish_error(cancelled());
     }
@@ -328,6 +338,9 @@ void FrontSession::on_credit(const Credit& credit) {
         active_->stream->add_credit(credit.bytes);
     } else if (active_->step == Step::forwarded) {
         parts_.send_to_back(back_node_, credit);
+    } else if (active_->step == Step::afar) {
+        if (const auto* reader = reader_on(active_->reader))
+            (void)parts_.send_to_guest(reader->node, Credit{reader->id, active_->asked, credit.bytes});
     }
 }
 
@@ -335,6 +348,7 @@ void FrontSession::tick() {
     flush();
     close_idle_xa();
     run_wanted();
+    watch_readers();
     if (connects_later_ && (!parts_.clearing || parts_.now_ms >= opening_until_ms_)) connect(*connects_later_);
     if (opening_wait_id_ != 0 && parts_.now_ms >= opening_until_ms_) {
         parts_.barrier.cancel(opening_wait_id_);
@@ -368,6 +382,7 @@ void FrontSession::close() {
         if (active_->step == Step::local) cancel_local();
     }
     if (back_node_) parts_.send_to_back(back_node_, CloseSession{open_.session});
+    drop_readers();
     if (local_) parts_.pool.run(Task([connection = std::move(local_)]() mutable { connection.reset(); }));
 }
 

@@ -1,5 +1,8 @@
 // A client's session on the node it talks to: one request after the other, read here or sent on to the coordinator,
 // with the request's deadline, and sent again to the next coordinator when an office ends. Loop thread only.
+//
+// As a guest it is part of another node's session: it does reads for it, when that balances its reads, and declines
+// everything else. It lives and dies with one connection to the server, on which that session's settings were said.
 #pragma once
 
 #include <cstdint>
@@ -32,6 +35,8 @@ class FrontSession {
     void on_credit(const Credit& credit);
     void on_file(FileContent file);
     void on_back_message(NodeId from, SessionMessage message);
+    void on_reader_message(NodeId from, SessionMessage message);  // of a guest of ours
+    void on_guest_execute(Execute execute);                       // of the node whose guest this is
     void on_view();
     void on_peer_gone(NodeId peer);
     void on_server_lost();  // the local connection is of no use any more
@@ -40,12 +45,15 @@ class FrontSession {
 
     [[nodiscard]] const Origin& client() const { return client_; }
     [[nodiscard]] std::uint64_t serial() const { return serial_; }
+    [[nodiscard]] bool guest() const { return static_cast<bool>(client_.peer); }
     [[nodiscard]] bool refused() const { return closed_ && outbox_.empty(); }  // told so: may be removed
+    [[nodiscard]] bool forgotten() const;  // a guest that is not asked for anything any more: is to be removed
 
   private:
     // Of a request without a limit of its own, to find somebody to run it.
     static constexpr std::uint64_t begin_ms_max = 10'000;
-    enum class Step : std::uint8_t { file, barrier, local, waiting, forwarded };
+    static constexpr std::size_t replay_statements_max = 64;
+    enum class Step : std::uint8_t { file, barrier, local, afar, waiting, forwarded };
     struct Active {
         Execute execute;
         Classified statement;
@@ -65,6 +73,10 @@ class FrontSession {
         std::uint64_t resend_gap_ms = 0;
         std::optional<Error> unknown;  // what a coordinator said before it lost its office
         RowCount rows;                 // relayed, of the current result
+        bool only_here = false;        // reads what this node has, and no other
+        NodeId reader;                 // of step afar: who reads it
+        RequestNumber asked;           // and its number there
+        ReadSlot slot;                 // of a read
         std::shared_ptr<CreditStream> stream;
     };
     // The read-only XA on the local connection; reads that follow each other closely share it.
@@ -72,6 +84,16 @@ class FrontSession {
         std::string xid;  // empty = none
         std::uint64_t begun_ms = 0;
         bool shared = false;  // of a report: the read found it open
+    };
+    // A guest of this session, on another node or (with settings of its own) on this one.
+    struct Reader {
+        NodeId node;
+        SessionId id;        // 0 = there is none now
+        RequestNumber last;  // that was sent to it
+        bool opened = false;
+        std::uint64_t open_until_ms = 0;
+        std::uint64_t used_ms = 0;
+        std::uint64_t not_before_ms = 0;  // it did not want this session
     };
     struct LocalReport {
         ConnectionPtr connection;
@@ -115,6 +137,30 @@ class FrontSession {
     [[nodiscard]] bool hold_begin();
     [[nodiscard]] bool end_held();
     [[nodiscard]] bool begin_is_answered(const ResultEnd& end) const;
+
+    // front_balance.cpp
+    [[nodiscard]] bool may_balance() const;
+    [[nodiscard]] bool read_elsewhere();
+    void ask_reader(NodeId node);
+    void ask_again_elsewhere();
+    [[nodiscard]] Reader* reader_on(NodeId node);
+    [[nodiscard]] bool open_reader(Reader& reader);
+    [[nodiscard]] bool say_to(Reader& reader, const std::string& sql);
+    void tell_readers(const std::string& sql);
+    void drop_reader(Reader& reader);
+    void drop_readers();
+    void use_elsewhere(const std::string& database);
+    void reader_end(ResultEnd end);
+    void reader_declined(const Error& error);
+    void reader_lost(NodeId node);
+    void watch_readers();
+    [[nodiscard]] Error timed_out() const;
+
+    // front_guest.cpp
+    [[nodiscard]] static bool is_for_coordinator(std::uint16_t error);
+    void begin_guest();
+    void guest_done(LocalReport report);
+    void decline(ErrorCode code, std::string why);
 
     // front_file.cpp
     [[nodiscard]] bool ask_for_file();
@@ -164,6 +210,17 @@ class FrontSession {
     std::uint64_t opening_wait_id_ = 0;
     std::uint64_t opening_until_ms_ = 0;
     std::optional<bool> connects_later_;  // the argument of connect()
+
+    // reads of other nodes
+    std::optional<ReadBalance> read_balance_;  // by SET
+    std::vector<Reader> readers_;              // one for each node that was asked
+    NodeId last_reader_;                       // of the last statement, when last_was_local_; 0 = this session itself
+    bool replay_anywhere_ = true;              // all of replay_ means the same on any server
+
+    // as a guest
+    bool guest_lost_ = false;  // its connection, or a setting: nothing more is read here
+    RequestNumber guest_last_;
+    std::uint64_t guest_used_ms_ = 0;
 
     // the back session
     NodeId back_node_;  // 0 = none open

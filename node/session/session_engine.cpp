@@ -56,7 +56,7 @@ void SessionEngine::Impl::open_front(const Origin& from, OpenSession open) {
         return;
     }
     end_front(open.session);  // its client came back over another connection
-    if (parts.fronts.size() >= parts.limits.sessions_max) {
+    if (parts.fronts.size() - parts.guests() >= parts.limits.sessions_max) {
         refusal.error = Error{
             ErrorCode::overloaded,
             "this node serves " + std::to_string(parts.limits.sessions_max) + " sessions already; try another node",
@@ -104,6 +104,7 @@ void SessionEngine::Impl::on_client_message(const Origin& from, SessionMessage m
 }
 
 void SessionEngine::Impl::on_peer_message(NodeId peer, SessionMessage message) {
+    if (parts.on_guest_request(peer, message) || parts.on_guest_answer(peer, message)) return;
     const SessionId* relayed = nullptr;
     if (const auto* opened = std::get_if<SessionOpened>(&message)) relayed = &opened->session;
     if (const auto* header = std::get_if<ResultHeader>(&message)) relayed = &header->session;
@@ -144,6 +145,7 @@ void SessionEngine::Impl::probe_clients() {
     next_probe_ms = parts.now_ms + probe_ms;
     std::vector<Origin> gone;
     for (const auto& [id, session] : parts.fronts) {
+        if (session->guest()) continue;  // ends with the link to its node
         const auto sent = parts.host.send(session->client(), Ping{});
         if (!sent && sent.error().code == ErrorCode::not_found) gone.push_back(session->client());
     }
@@ -187,12 +189,15 @@ void SessionEngine::on_peer_gone(NodeId peer) {
         if (key.first == peer && peer) forwarded.push_back(parts.back(serial));
     }
     for (auto* session : forwarded) session->close(fail(ErrorCode::shutting_down, "the client's node is gone"));
+    parts.balancer.gone(peer);
+    impl_->end_client(Origin{peer, {}});
     for (const auto& [id, session] : parts.fronts) session->on_peer_gone(peer);
     impl_->settle();
 }
 
 void SessionEngine::on_view(const ClusterView& view) {
     impl_->parts.view = view;
+    impl_->parts.balancer.set_members(view.self, view.voters);
     for (const auto& [id, session] : impl_->parts.fronts) session->on_view();
     impl_->settle();
 }
@@ -201,6 +206,7 @@ void SessionEngine::tick(std::uint64_t now_ms) {
     auto& parts = impl_->parts;
     parts.now_ms = now_ms;
     parts.barrier.tick(now_ms);
+    parts.tick_balancer();
     parts.pipeline.tick();
     impl_->settle();
     for (const auto& [id, session] : parts.fronts) session->tick();
@@ -210,6 +216,9 @@ void SessionEngine::tick(std::uint64_t now_ms) {
         if (auto* session = parts.back(serial)) session->tick();
     }
     impl_->probe_clients();
+    for (const auto& [id, session] : parts.fronts) {
+        if (session->forgotten()) session->close();
+    }
     std::erase_if(parts.fronts, [](const auto& item) { return item.second->refused(); });
     impl_->settle();
 }
@@ -353,6 +362,7 @@ void SessionEngine::on_unknown(const core::ProposalUnknown& unknown) {
 }
 
 void SessionEngine::on_decided(LogIndex up_to) {
+    impl_->parts.decided = up_to;
     impl_->parts.pipeline.on_decided(up_to);
     impl_->settle();
 }
@@ -382,10 +392,15 @@ bool SessionEngine::idle() const {
     return true;
 }
 
+const std::map<NodeId, std::uint64_t>& SessionEngine::reads_by_node() const {
+    return impl_->parts.balancer.reads();
+}
+
 SessionEngine::Counters SessionEngine::counters() const {
     const auto& parts = impl_->parts;
     Counters out = parts.counters;
-    out.sessions = static_cast<std::uint32_t>(parts.fronts.size());
+    out.guests = parts.guests();
+    out.sessions = static_cast<std::uint32_t>(parts.fronts.size()) - out.guests;
     out.executors = parts.pool.threads();
     for (const auto& [key, serial] : parts.back_keys) {
         if (key.first) ++out.forwarded_sessions;

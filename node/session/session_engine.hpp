@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -31,12 +32,14 @@ struct Origin {
 
 struct SessionLimits {
     std::uint32_t sessions_max = 500;        // of clients on this node; the same number again for forwarded ones
+                                             // and for guests
     std::uint32_t requests_queued_max = 16;  // per session
     std::uint64_t result_bytes_buffered_max = 64u << 20;  // results that must wait for their decision (RETURNING)
     std::uint32_t transaction_ms = 30'000;                // idle limit of an open transaction
     std::uint32_t lock_wait_ms = 30'000;
     std::uint32_t session_idle_ms = 8 * 3600 * 1000;
-    std::string service_user = "ddb";  // the node's own account: nobody may log in as it
+    ReadBalance read_balance = ReadBalance::off;  // of sessions that say nothing else
+    std::string service_user = "ddb";             // the node's own account: nobody may log in as it
 };
 
 // What the node tells of itself and of the others, as a result.
@@ -68,6 +71,7 @@ struct ClusterView {
     std::string coordinator_address;
     Epoch epoch;
     std::uint16_t members = 0;
+    std::vector<NodeId> voters;
     bool quorum = false;  // a coordinator is known and was heard within an election timeout
     std::string reason;   // in words, when there is no quorum
 };
@@ -121,10 +125,13 @@ class SessionEngine {
     [[nodiscard]] bool idle() const;  // no transaction, temporary table or user lock open on this coordinator
 
     struct Counters {
-        std::uint32_t sessions = 0, forwarded_sessions = 0, open_transactions = 0, executors = 0;
+        std::uint32_t sessions = 0, forwarded_sessions = 0, guests = 0, open_transactions = 0, executors = 0;
+        std::uint64_t balanced_reads = 0, reads_asked_again = 0;  // sent to a guest; and anew, as it could not
         std::uint64_t statements = 0, local_reads = 0, writes = 0, errors = 0, unknown = 0, foreign_writes = 0;
     };
     [[nodiscard]] Counters counters() const;
+    // Reads of this node's sessions since it started, by the node whose server did them.
+    [[nodiscard]] const std::map<NodeId, std::uint64_t>& reads_by_node() const;
 
   private:
     class Impl;

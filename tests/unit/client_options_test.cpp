@@ -69,6 +69,8 @@ TEST_CASE("the command line") {
                              "json",
                              "--consistency",
                              "local",
+                             "--read-balance",
+                             "least_loaded",
                              "--write-concern",
                              "all",
                              "--timeout",
@@ -78,6 +80,8 @@ TEST_CASE("the command line") {
     CHECK(o.execute == std::vector<std::string>{"select 1", "-- x\nselect 2"});
     CHECK(o.format == Format::json);
     CHECK(o.consistency == Consistency::local);
+    CHECK(o.read_balance == ReadBalance::least_loaded);
+    CHECK_FALSE(parse({}).read_balance);
     CHECK(o.write_concern == WriteConcern::all);
     CHECK(o.timeout_ms == 2500);
     CHECK(o.skip_column_names);
@@ -117,6 +121,8 @@ TEST_CASE("bad usage is refused in words") {
     CHECK(refused({"--format", "xml"}));
     CHECK(refused({"--consistency", "weak"}));
     CHECK(refused({"--write-concern", "none"}));
+    CHECK(refused({"--read-balance", "fair"}));
+    CHECK(refused({"--read-balance"}));
     CHECK(refused({"--timeout", "0"}));
     CHECK(refused({"--timeout", "-1"}));
     CHECK(refused({"--timeout", "soon"}));

@@ -139,6 +139,7 @@ TEST_CASE("wrong types and impossible values name path, found and expected") {
              Case{"discovery.peers=[[[\"x:1\"]]]", "discovery.peers"},
              Case{"mysql.mode=both", "expected one of \"managed\", \"external\""},
              Case{"security.checksum=md5", "expected one of \"blake2b\", \"sha256\""},
+             Case{"reads.balance=fair", "expected one of \"off\", \"round_robin\", \"least_loaded\""},
              Case{"security.insecure=yes", "expected true or false"},
              Case{"log.level=loud", "log.level"},
              Case{"timing.heartbeat_ms=300", "timing.heartbeat_ms: found 300, expected less than half"},
@@ -159,6 +160,13 @@ TEST_CASE("wrong types and impossible values name path, found and expected") {
         CHECK(error.find(one.expected) != std::string::npos);
     }
     CHECK(error_of(parse("{}")).find("node.id: missing") == 0);
+}
+
+TEST_CASE("reads are balanced as told") {
+    CHECK(with("node.id=1")->reads.balance == ReadBalance::off);
+    const auto settings = with("reads.balance=least_loaded");
+    CHECK(settings->reads.balance == ReadBalance::least_loaded);
+    CHECK(config::effective_json(*settings).find("least_loaded") != std::string::npos);
 }
 
 TEST_CASE("broken files are refused") {

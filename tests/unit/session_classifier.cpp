@@ -346,6 +346,13 @@ TEST_CASE("statements of ddb's own") {
     CHECK(both.write_concern == WriteConcern::all);
     CHECK_FALSE(both.session_state);
     CHECK(classify("SET ddb_read_consistency = session").read_consistency == Consistency::session);
+    CHECK(classify("SET ddb_read_balance = 'Round_Robin'").read_balance == ReadBalance::round_robin);
+    CHECK(classify("SET SESSION ddb_read_balance = least_loaded").read_balance == ReadBalance::least_loaded);
+    CHECK(classify("SET ddb_read_balance = off").read_balance == ReadBalance::off);
+    CHECK(classify("SET ddb_read_balance = DEFAULT").standard_balance);
+    CHECK_FALSE(classify("SET ddb_read_balance = DEFAULT").read_balance);
+    CHECK(classify("SET ddb_read_balance = fair").refusal ==
+          "ddb_read_balance is 'off', 'round_robin' or 'least_loaded'");
     CHECK(classify("SET @ddb_x = 1").kind == StatementKind::set);
     CHECK(classify("SHOW DDB NODES").view == DdbView::nodes);
     CHECK(classify("SHOW DDB TRANSACTIONS").kind == StatementKind::ddb_show);
@@ -354,6 +361,19 @@ TEST_CASE("statements of ddb's own") {
           "SET ddb_ = 1", "SHOW DDB", "SHOW DDB STATUS WHERE 1"}) {
         INFO(sql);
         CHECK(classify(sql).kind == StatementKind::refused);
+    }
+}
+
+TEST_CASE("settings that may be made on any server") {
+    for (const char* sql : {"SET NAMES latin1", "SET sql_mode = 'ANSI', @@session.time_zone = '+00:00'", "SET ROLE r",
+                            "SET SESSION TRANSACTION READ ONLY", "SET autocommit = 1"}) {
+        INFO(sql);
+        CHECK(classify(sql).repeatable);
+    }
+    for (const char* sql : {"SET @a = 1", "SET sql_mode = '', @a = 1", "SET GLOBAL wait_timeout = 9",
+                            "SET @@global.wait_timeout = 9", "SET sql_mode = (SELECT 1)", "SELECT 1"}) {
+        INFO(sql);
+        CHECK_FALSE(classify(sql).repeatable);
     }
 }
 

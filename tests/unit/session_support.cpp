@@ -226,6 +226,7 @@ void Bench::set_view(NodeId coordinator, bool quorum) {
         view.coordinator = coordinator;
         view.epoch = epoch;
         view.members = 2;
+        view.voters = {NodeId{1}, NodeId{2}};
         view.quorum = quorum;
         if (!quorum) view.reason = "the test took it away";
         each->engine->on_view(view);
