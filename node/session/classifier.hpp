@@ -59,6 +59,9 @@ struct Classified {
     std::optional<Consistency> read_consistency;    // of ddb_set
     std::optional<WriteConcern> write_concern;      // of ddb_set
     bool all_warnings = false;                      // of diagnostics: SHOW WARNINGS, without LIMIT or COUNT
+    bool shows_status = false;                      // of read: SHOW STATUS
+    bool block = false;                             // of execute: several statements, BEGIN NOT ATOMIC and its kin
+    bool lists_schemas = false;                     // of read: SHOW DATABASES, all of them
     DdbView view = DdbView::status;                 // of ddb_show
     std::string refusal;                            // of refused: the reason and the way out
 };
