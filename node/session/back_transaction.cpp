@@ -19,6 +19,19 @@ constexpr std::uint16_t error_lost_connection = 2013;
     return kind == StatementKind::call || kind == StatementKind::execute;
 }
 
+// What commits in the middle of these is not run as a definition instead: of one entry of the log a server runs the
+// definitions first and its rows behind them, and what ran in an open transaction until then would run twice.
+[[nodiscard]] bool runs_several(const Classified& statement) {
+    return statement.kind == StatementKind::call || statement.block;
+}
+
+[[nodiscard]] Error cannot_commit(const Classified& statement, Error error) {
+    error.message =
+        std::string(statement.block ? "a block of statements sent to ddb" : "a procedure called through ddb") +
+        " cannot commit, roll back or run definitions by itself: " + error.message;
+    return error;
+}
+
 [[nodiscard]] Error lost_connection(const Error& cause, bool in_transaction) {
     if (cause.mysql_code == error_interrupted) {
         const std::string rolled_back =
@@ -148,11 +161,8 @@ void BackSession::alone_done(JobReport report) {
         return;
     }
     const bool implicit_commit = report.end.error && report.end.error->mysql_code == error_xa_state;
-    const StatementKind kind = active_->statement.kind;
-    if (implicit_commit && kind == StatementKind::call) {
-        report.end.error->message =
-            "a procedure called through ddb cannot commit, roll back or run definitions by itself: " +
-            report.end.error->message;
+    if (implicit_commit && runs_several(active_->statement)) {
+        report.end.error = cannot_commit(active_->statement, *report.end.error);
     } else if (implicit_commit && !report.end.answered && !closed_) {
         run_as_definition();
         return;
@@ -292,8 +302,10 @@ void BackSession::inside_done(JobReport report) {
     const Error& error = *report.end.error;
     const bool gone = ends_transaction(error.mysql_code);
     if (gone || (was_active && !report.xa_active)) transaction_gone();
-    const bool implicit_commit = error.mysql_code == error_xa_state && !report.end.answered;
-    if (implicit_commit && active_->statement.kind != StatementKind::call) {
+    const bool implicit_commit = error.mysql_code == error_xa_state;
+    if (implicit_commit && runs_several(active_->statement)) {
+        report.end.error = cannot_commit(active_->statement, error);
+    } else if (implicit_commit && !report.end.answered) {
         commit_then([this] { run_as_definition(); }, false);
         return;
     }

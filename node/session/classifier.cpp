@@ -189,7 +189,12 @@ constexpr std::string_view per_node =
         out.all_warnings = second.is("WARNINGS") && ends;
         return out;
     }
-    return classify_read(sql, tokens);
+    Classified out = classify_read(sql, tokens);
+    const bool scoped = second.is("GLOBAL") || second.is("SESSION") || second.is("LOCAL");
+    const bool schemas = second.is("DATABASES") || second.is("SCHEMAS");
+    out.lists_schemas = schemas && (tokens.size() == 2 || (tokens.size() == 3 && tokens[2].symbol(';')));
+    out.shows_status = token_at(tokens, scoped ? 2 : 1).is("STATUS");
+    return out;
 }
 
 // Hidden text can bypass what first words tell; only the account's own rights stop what is assembled at run time.
@@ -322,6 +327,7 @@ Classified classify(std::string_view sql) {
     if (tokens.size() == head_tokens && one_of(tokens[0], whole)) tokens = scan(sql, tokens_max);
     Classified out = classify_tokens(sql, tokens);
     if (out.kind == StatementKind::read && tokens[0].versioned) out.local = false;
+    out.block = out.kind == StatementKind::execute && !tokens[0].is("EXECUTE");
     if (writes_metadata(sql, out)) return refuse("ddb_meta belongs to the node: it can be read, not written");
     return out;
 }

@@ -62,6 +62,9 @@ struct Classified {
     bool standard_balance = false;                  // of ddb_set: DEFAULT, as the node is configured
     bool repeatable = false;                        // of set: does the same on any server, to its session alone
     bool all_warnings = false;                      // of diagnostics: SHOW WARNINGS, without LIMIT or COUNT
+    bool shows_status = false;                      // of read: SHOW STATUS
+    bool block = false;                             // of execute: several statements, BEGIN NOT ATOMIC and its kin
+    bool lists_schemas = false;                     // of read: SHOW DATABASES, all of them
     DdbView view = DdbView::status;                 // of ddb_show
     std::string refusal;                            // of refused: the reason and the way out
 };

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "node/session/status_rows.hpp"
+
 namespace ddb::session {
 namespace {
 
@@ -10,6 +12,8 @@ constexpr std::uint64_t opening_ms_max = 3000;
 // After the deadline of a request that runs elsewhere: time for its cancellation to come to a definite end.
 constexpr std::uint64_t cancel_grace_ms = 1500;
 constexpr std::uint64_t timeout_ms_max = 24ULL * 3600 * 1000;
+
+constexpr std::string_view schemas_of_users = "SHOW DATABASES WHERE `Database` <> 'ddb_meta'";
 
 // Refusals that an account or database made a moment ago may explain: this server may not have applied it yet.
 [[nodiscard]] bool may_be_behind(const Error& error) {
@@ -143,6 +147,8 @@ void FrontSession::begin(Execute execute) {
     active_->execute = std::move(execute);
     active_->execute.begin = Begin::none;
     if (guest()) return begin_guest();
+    // What lists them to dump them all could not bring the node's own back.
+    if (active_->statement.lists_schemas) active_->execute.sql = schemas_of_users;
     if (!active_->execute.describe) {
         if (auto known = with_last_statement(active_->execute.sql, active_->statement.kind, last_))
             active_->execute.sql = std::move(*known);
@@ -215,10 +221,7 @@ void FrontSession::finish(ResultEnd end) {
     end.session = open_.session;
     end.request = active_->execute.request;
     if (!active_->execute.describe) {
-        // Of rows that came from the coordinator, its connection knows how many there were.
-        auto found = last_was_local_ ? end.rows : end.found_rows;
-        if (!found && !end.rows) found = last_.found_rows;
-        last_ = {row_count_of(end), found};
+        last_ = {row_count_of(end), found_rows_of(active_->execute.sql, end, last_was_local_, last_)};
     }
     active_.reset();
     local_wanted_ = false;
@@ -239,6 +242,8 @@ void FrontSession::finish_error(Error error) {
 
 void FrontSession::send(SessionMessage message) {
     if (closed_) return;
+    if (auto* rows = std::get_if<ResultRows>(&message); rows != nullptr && active_ && active_->statement.shows_status)
+        tell_sessions(*rows, parts_.fronts.size() - parts_.guests());
     outbox_.push_back(std::move(message));
     flush();
 }

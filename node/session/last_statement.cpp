@@ -50,6 +50,15 @@ class ColumnList {
     int depth_ = 0;
 };
 
+// As wide as the functions' own results: a number alone would be of a narrower type.
+[[nodiscard]] std::string as_bigint(std::int64_t value) {
+    constexpr std::size_t width = 21;
+    const std::string digits = std::to_string(value);
+    const std::size_t sign = value < 0 ? 1 : 0;
+    return "CAST('" + digits.substr(0, sign) + std::string(width - digits.size(), '0') + digits.substr(sign) +
+           "' AS SIGNED)";
+}
+
 // A column that is an expression is called by its text, unless it is given a name: then it ends with that, and not
 // like these.
 [[nodiscard]] std::string_view name_of_column(std::string_view sql, std::size_t begin, const Token& last) {
@@ -63,6 +72,27 @@ class ColumnList {
 
 std::int64_t row_count_of(const ResultEnd& end) {
     return end.error || end.rows ? -1 : static_cast<std::int64_t>(end.outcome.affected_rows);
+}
+
+std::optional<std::uint64_t> found_rows_of(std::string_view sql, const ResultEnd& end, bool local,
+                                           const LastStatement& before) {
+    // What servers answer without looking into tables counts as no rows found.
+    constexpr std::array<std::string_view, 6> uncounted{"CREATE", "GRANTS",   "PROCESSLIST",
+                                                        "FULL",   "WARNINGS", "ERRORS"};
+    constexpr std::size_t head = 3;
+    const std::vector<Token> tokens = scan(sql, head);
+    const auto is = [&](std::size_t i, std::string_view word) { return i < tokens.size() && tokens[i].is(word); };
+    if (is(0, "SHOW") && std::any_of(uncounted.begin(), uncounted.end(), [&](auto word) { return is(1, word); })) {
+        if (is(1, "FULL") && !is(2, "PROCESSLIST")) return local ? end.rows : end.found_rows;
+        return before.found_rows;
+    }
+    if (is(0, "CREATE") && !end.error && contains_ignoring_case(sql.substr(0, scanned_bytes_max), "SELECT") &&
+        (is(1, "TABLE") || is(1, "OR"))) {
+        return 0;
+    }
+    // Of rows that came from the coordinator, its connection knows how many there were.
+    const auto found = local ? end.rows : end.found_rows;
+    return found || end.rows ? found : before.found_rows;
 }
 
 std::optional<std::string> with_last_statement(std::string_view sql, StatementKind kind, const LastStatement& last) {
@@ -95,8 +125,8 @@ std::optional<std::string> with_last_statement(std::string_view sql, StatementKi
         if (!counts && !(asks_found && token.is(found_rows))) continue;
         if (!token_at(i + 1).symbol('(') || !token_at(i + 2).symbol(')')) continue;
         if (i > 0 && tokens[i - 1].symbol('.')) continue;  // a function of the same name in some database
-        const std::string value = counts ? std::to_string(last.row_count) : std::to_string(*last.found_rows);
-        out.append(sql.substr(copied, token.offset - copied)).append("CAST(" + value + " AS SIGNED)");
+        const std::int64_t value = counts ? last.row_count : static_cast<std::int64_t>(*last.found_rows);
+        out.append(sql.substr(copied, token.offset - copied)).append(as_bigint(value));
         copied = tokens[i + 2].offset + 1;
         changed = columns.inside();
     }

@@ -19,6 +19,9 @@ struct LastStatement {
 };
 
 [[nodiscard]] std::int64_t row_count_of(const ResultEnd& end);
+// What FOUND_ROWS() says behind the statement; `local`: this node's server ran it.
+[[nodiscard]] std::optional<std::uint64_t> found_rows_of(std::string_view sql, const ResultEnd& end, bool local,
+                                                         const LastStatement& before);
 
 // The statement with the values in it; nothing when it asks for none, or may mean something else by these words.
 [[nodiscard]] std::optional<std::string> with_last_statement(std::string_view sql, StatementKind kind,

@@ -50,6 +50,12 @@ void finish_prepare(JobReport& report, const StatementJob& job, const Result<sto
     }
     report.prepared = !prepared->gtid.empty();
     if (report.prepared) return;
+    // Our marker is in every transaction that is prepared, so there is something to wait for. Never "done" without it.
+    report.end.error =
+        Error{ErrorCode::sql,
+              "the transaction was rolled back: the database server does not tell where its binary log has "
+              "it, or was told to log nothing",
+              1180, "HY000"};
     (void)report.connection->execute(xa_sql("ROLLBACK", job.xid));
     if (report.connection->broken()) report.connection.reset();
 }
@@ -128,10 +134,6 @@ void look_after_loss(JobReport& report, const StatementJob& job, std::uint64_t c
 }
 
 }  // namespace
-
-std::string xa_sql(const char* verb, const std::string& xid) {
-    return std::string("XA ") + verb + " '" + xid + "'";
-}
 
 JobReport run_plain(ConnectionPtr connection, const StatementJob& job) {
     JobReport report;

@@ -80,7 +80,7 @@ using ConnectionPtr = std::unique_ptr<storage::Connection>;
     return {open.found_rows, open.collation};
 }
 
-[[nodiscard]] std::string xa_sql(const char* verb, const std::string& xid);
+using storage::xa_sql;
 
 // Server errors after which only rollback is possible (FACTS 10).
 [[nodiscard]] constexpr bool ends_transaction(std::uint16_t code) {

@@ -273,6 +273,16 @@ bool WritePipeline::take_statement(storage::Captured& group) {
                                             unknown_error(slot.finished.txn, "the change of one row is too large")));
         return true;
     }
+    if (slot.rows > 0 && !group.statement.sql.empty()) {
+        // Elsewhere its definitions would run before all of its rows. What is known of texts keeps this from happening;
+        // an EXECUTE of what hides them does not.
+        host_.foreign_write("definition behind rows of the same statement, group " + group.gtid);
+        end_statement(group.sequence,
+                      ended(WriteResult::Kind::unknown, unknown_error(slot.finished.txn,
+                                                                      "a definition follows rows in it: this "
+                                                                      "database must be rebuilt")));
+        return true;
+    }
     if (group.place) {
         // What follows may depend on it, and waits.
         feed(group.sequence, slot, group);

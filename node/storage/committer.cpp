@@ -6,6 +6,7 @@
 #include <chrono>
 
 #include "node/storage/failpoint.hpp"
+#include "node/storage/local_database.hpp"
 #include "node/storage/metadata.hpp"
 #include "node/storage/xa_recovery.hpp"
 
@@ -172,7 +173,7 @@ void Committer::report(bool more_follow) {
 }
 
 bool Committer::commit(const std::stop_token& stop, Registration& registration) {
-    const std::string sql = "XA COMMIT '" + registration.xid + "'";
+    const std::string sql = xa_sql("COMMIT", registration.xid);
     const auto give_up = std::chrono::steady_clock::now() + commit_limit;
     for (;;) {
         const auto done = registration.connection->execute(sql);

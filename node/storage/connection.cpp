@@ -12,10 +12,12 @@
 #include <deque>
 #include <utility>
 
+#include "node/storage/binlog_bytes.hpp"
 #include "node/storage/client_errors.hpp"
 #include "node/storage/native_password.hpp"
 #include "node/storage/offered_file.hpp"
 #include "node/storage/query_packets.hpp"
+#include "node/storage/session_track.hpp"
 
 namespace ddb::storage {
 namespace {
@@ -272,25 +274,19 @@ class Connection::Impl {
     bool broken_ = false;
 
   private:
-    // The packet still lies in the library's buffer, NUL-terminated. Its info text is taken from there because the
-    // library's own pointer runs into the session-tracking bytes behind it.
-    [[nodiscard]] std::string info_of_packet() const {
-        const unsigned char* at = mysql_->net.read_pos + 1;
-        const auto length = [&]() -> std::uint64_t {
-            const unsigned first = *at++;
-            if (first < 251) return first;
-            const int bytes = first == 0xfc ? 2 : first == 0xfd ? 3 : 8;
-            std::uint64_t n = 0;
-            for (int i = 0; i < bytes; ++i) n |= static_cast<std::uint64_t>(*at++) << (8 * i);
-            return n;
-        };
-        (void)length();  // affected rows
-        (void)length();  // insert id
-        at += 4;         // status, warnings
-        const std::uint64_t n = length();
+    // The packet still lies in the library's buffer. Its info text is taken from there because the library's own
+    // pointer runs into the session-tracking bytes behind it. Returns the cursor behind the text.
+    [[nodiscard]] ByteCursor read_info(std::string& info) const {
+        const unsigned char* const begin = mysql_->net.read_pos + 1;
+        ByteCursor in({reinterpret_cast<const char*>(begin), static_cast<std::size_t>(mysql_->net.buff_end - begin)});
+        (void)in.packed();                             // affected rows
+        (void)in.packed();                             // insert id
+        in.take(4);                                    // status, warnings
         constexpr std::uint64_t info_bytes_max = 512;  // the server's own limit on the message
-        if (n > info_bytes_max) return {};
-        return {reinterpret_cast<const char*>(at), static_cast<std::size_t>(n)};
+        const std::uint64_t n = in.packed();
+        const std::string_view text = in.take(static_cast<std::size_t>(n));
+        if (n <= info_bytes_max) info = text;
+        return in;
     }
 
     void take_ok_packet() {
@@ -298,31 +294,22 @@ class Connection::Impl {
         ok_.last_insert_id = mysql_insert_id(mysql_);
         ok_.warnings = static_cast<std::uint16_t>(mysql_warning_count(mysql_));
         ok_.status_flags = static_cast<std::uint16_t>(mysql_->server_status);
-        if (mysql_info(mysql_) != nullptr) ok_.info = info_of_packet();
+        std::string info;
+        const ByteCursor behind_info = read_info(info);
+        if (mysql_info(mysql_) != nullptr) ok_.info = std::move(info);
         // The library keeps the state of an older packet when this one carries none: the flag tells.
         if ((mysql_->server_status & SERVER_SESSION_STATE_CHANGED) == 0) return;
-        const char* data = nullptr;
-        std::size_t length = 0;
-        if (mysql_session_track_get_first(mysql_, SESSION_TRACK_SCHEMA, &data, &length) == 0) {
-            ok_.database.assign(data, length);
+        const TrackedState tracked = tracked_state(behind_info.rest());
+        if (tracked.gtid) ok_.gtid = *tracked.gtid;
+        if (tracked.database) {
+            ok_.database = *tracked.database;
             ok_.database_changed = true;
         }
+        const char* data = nullptr;
+        std::size_t length = 0;
         // MySQL's; MariaDB tells it as a variable.
         if (mysql_session_track_get_first(mysql_, SESSION_TRACK_GTIDS, &data, &length) == 0)
             ok_.gtid.assign(data, length);
-        // Names and values alternate.
-        bool is_name = true;
-        bool is_gtid = false;
-        for (int rc = mysql_session_track_get_first(mysql_, SESSION_TRACK_SYSTEM_VARIABLES, &data, &length); rc == 0;
-             rc = mysql_session_track_get_next(mysql_, SESSION_TRACK_SYSTEM_VARIABLES, &data, &length)) {
-            const std::string_view text(data, length);
-            if (is_name) {
-                is_gtid = text == "last_gtid";
-            } else if (is_gtid) {
-                ok_.gtid = text;
-            }
-            is_name = !is_name;
-        }
     }
 };
 

@@ -18,6 +18,10 @@ std::string random_xid() {
     return std::string(xid_prefix) + hex.data();
 }
 
+std::string xa_sql(const char* verb, const std::string& xid) {
+    return std::string("XA ") + verb + " " + to_hex_literal(xid);
+}
+
 LocalDatabase::LocalDatabase(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 LocalDatabase::~LocalDatabase() = default;
 
@@ -86,12 +90,11 @@ Status LocalDatabase::kill(std::uint64_t connection_id, bool query_only) const {
     return impl_->kill(connection_id, query_only);
 }
 
-// Identifiers of transactions are made by nodes (random_xid): nothing in them needs quoting.
 std::vector<std::string> LocalDatabase::begin_sql(const std::string& xid, TxnId txn) const {
-    return {"XA START '" + xid + "'", call_mark_sql(impl_->key(), txn)};
+    return {xa_sql("START", xid), call_mark_sql(impl_->key(), txn)};
 }
 std::vector<std::string> LocalDatabase::prepare_sql(const std::string& xid) const {
-    return {"XA END '" + xid + "'", "XA PREPARE '" + xid + "'"};
+    return {xa_sql("END", xid), xa_sql("PREPARE", xid)};
 }
 std::vector<std::string> LocalDatabase::statement_begin_sql(std::uint64_t sequence) const {
     return {call_statement_begin_sql(impl_->key(), sequence)};

@@ -25,6 +25,9 @@ namespace ddb::storage {
 // hex).
 inline constexpr std::string_view xid_prefix = "ddb-";
 [[nodiscard]] std::string random_xid();
+// XA START and its kin. The name goes as bytes: a text would be of the session's character set, in which it may be too
+// long.
+[[nodiscard]] std::string xa_sql(const char* verb, const std::string& xid);
 
 // The GTID sequence number under which the statement entry of `txn` runs, on the coordinator as on every follower: it
 // is how a server tells after a crash whether it ran. Multiples of 16: should one statement write several groups, the

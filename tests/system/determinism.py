@@ -119,6 +119,20 @@ def definitions(cluster):
     equal(answer.error.get("code"), 1396, f"CREATE USER of one that exists: {answer}")
 
 
+def blocks(cluster):
+    """A block that commits in the middle would be its definitions first and its rows behind them on the other nodes."""
+    if MYSQL:
+        return  # has none outside of procedures
+    before = cluster.sql(2, "SELECT COUNT(*) FROM d.renamed").value
+    for text in (b"INSERT INTO d.renamed VALUES (77777, 1, 1); TRUNCATE TABLE d.renamed",
+                 b"CREATE TABLE d.brief (PRIMARY KEY (n)) SELECT 1 AS n; DROP TABLE d.brief"):
+        answer = cluster.cli(2, text=b"DELIMITER //\nBEGIN NOT ATOMIC " + text + b"; END//\n")
+        equal(answer.error.get("code"), 1399, f"a block that commits: {answer}")
+    equal(cluster.sql(3, "SELECT COUNT(*) FROM d.renamed").value, before, "rows")
+    cluster.sql(2, text=b"DELIMITER //\nBEGIN NOT ATOMIC INSERT INTO d.renamed VALUES (77777, 1, 1); DELETE FROM d.renamed "
+                        b"WHERE id = 77777; END//\n")
+
+
 def rights_by_role(cluster):
     """A user who may do what an active role of his may."""
     cluster.sql(1, "CREATE USER eve@'%' IDENTIFIED BY 'hers'", "CREATE ROLE writers", "GRANT ALL ON d.* TO writers",
@@ -160,7 +174,7 @@ def compare(cluster):
 
 def determinism():
     with Cluster() as cluster:
-        for part in (values, last_insert_ids, statements, definitions, rights_by_role, compare):
+        for part in (values, last_insert_ids, statements, definitions, blocks, rights_by_role, compare):
             part(cluster)
 
 

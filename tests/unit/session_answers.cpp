@@ -1,4 +1,5 @@
 // Answers that the node a client talks to makes or checks itself.
+#include <algorithm>
 #include <catch2/catch.hpp>
 
 #include "session_support.hpp"
@@ -56,6 +57,106 @@ TEST_CASE("SHOW DDB is answered by the node itself") {
     CHECK(transactions.columns.at(0).name == "log_index");
     CHECK(f.run("SHOW DDB").code() == 1235);
     CHECK(f.run("SHOW DDB NODES LIKE 'x'").code() == 1235);
+}
+
+// Written as text, a transaction's name has the session's own character set on the server, and may be too long in it.
+TEST_CASE("a session may ask for any character set of its texts") {
+    Client c = fresh("a11");
+    Client f(bench(), *bench().follower, "root", "d");
+    int id = 0;
+    for (Client* client : {&c, &f}) {
+        client->good("SET character_set_connection = utf32");
+        CHECK(client->good("SELECT HEX('a')").cell() == "00000061");
+        client->good("INSERT INTO a11 VALUES (" + std::to_string(++id) + ", 1)");
+        client->good("BEGIN");
+        client->good("INSERT INTO a11 VALUES (" + std::to_string(++id) + ", 1)");
+        client->good("COMMIT");
+        client->good("ALTER TABLE a11 COMMENT = 'x'");
+        CHECK(client->good("SELECT COUNT(*) FROM a11").cell() == std::to_string(id));
+    }
+}
+
+TEST_CASE("a database may have any character set") {
+    for (const std::string set : {"utf16", "utf32", "latin1"}) {
+        Client c(bench(), *bench().node, "root", "");
+        const std::string name = "a_" + set;
+        c.good("CREATE DATABASE " + name + " CHARACTER SET " + set);
+        c.good("USE " + name);
+        c.good("CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(9))");
+        c.good("INSERT INTO t VALUES (1, 'one')");
+        c.good("BEGIN");
+        c.good("INSERT INTO t VALUES (2, 'two')");
+        c.good("COMMIT");
+        CHECK(c.good("SELECT COUNT(*) FROM t").cell() == "2");
+        c.good("DROP DATABASE " + name);
+    }
+}
+
+TEST_CASE("a block that commits by itself is refused with all that it did, and does nothing twice") {
+    Client c = fresh("a12");
+    const auto refused = [&](const std::string& sql) {
+        const auto answer = c.run(sql);
+        CHECK(answer.code() == 1399);
+        CHECK(answer.end.error->message.find("cannot commit") != std::string::npos);
+    };
+    refused("BEGIN NOT ATOMIC INSERT INTO a12 VALUES (1,1); TRUNCATE TABLE a12; END");
+    refused("IF 1 THEN INSERT INTO a12 VALUES (1,1); COMMIT; END IF");
+    CHECK(c.good("SELECT COUNT(*) FROM a12").cell() == "0");
+    c.good("DROP TABLE a12");
+    c.good("CREATE TABLE a12 (id INT AUTO_INCREMENT PRIMARY KEY, v INT)");
+    c.good("BEGIN");
+    c.good("INSERT INTO a12 (v) VALUES (1)");
+    refused("BEGIN NOT ATOMIC INSERT INTO a12 (v) VALUES (1); CREATE TABLE a12_more (id INT PRIMARY KEY); END");
+    c.good("COMMIT");
+    CHECK(c.good("SELECT COUNT(*) FROM a12").cell() == "2");  // as of a procedure that fails in a transaction
+    c.good("BEGIN NOT ATOMIC INSERT INTO a12 (v) VALUES (2); UPDATE a12 SET v = 3; END");
+    CHECK(c.good("SELECT SUM(v) FROM a12").cell() == "9");
+    c.good("EXECUTE IMMEDIATE 'CREATE TABLE a12_more (id INT PRIMARY KEY)'");
+    c.good("DROP TABLE a12_more");
+}
+
+TEST_CASE("SHOW DATABASES lists those that a dump can bring back") {
+    Client f(bench(), *bench().follower, "root", "");
+    const auto listed = [&](const std::string& sql) {
+        const auto answer = f.good(sql);
+        CHECK(answer.columns.at(0).name == "Database");
+        return std::count_if(answer.rows.begin(), answer.rows.end(),
+                             [](const auto& row) { return row[0] == "ddb_meta"; });
+    };
+    f.good("CREATE DATABASE IF NOT EXISTS d");
+    CHECK(f.good("SHOW DATABASES").rows.size() == f.good("SHOW SCHEMAS;").rows.size());
+    CHECK(f.good("SHOW DATABASES").rows.size() > 2);
+    CHECK(listed("SHOW DATABASES") == 0);
+    CHECK(listed("show schemas ;") == 0);
+    CHECK(f.good("SHOW DATABASES LIKE 'ddb%'").cell() == "ddb_meta");
+    CHECK(f.good("SELECT COUNT(*) FROM ddb_meta.position").cell() == "1");
+}
+
+TEST_CASE("SHOW STATUS counts the sessions of the node, each as one connection") {
+    Client c = fresh("a10");
+    c.good("INSERT INTO a10 VALUES (1,1)");
+    Client f(bench(), *bench().follower, "root", "d");
+    f.good("INSERT INTO a10 VALUES (2,2)");  // it has a connection on either server now
+    const auto connected = [](Client& client, const std::string& scope) {
+        const auto answer = client.good("SHOW " + scope + " STATUS LIKE 'threads_connected'");
+        REQUIRE(answer.rows.size() == 1);
+        return std::stoul(answer.cell(0, 1));
+    };
+    const auto here = bench().node->engine->counters().sessions;
+    const auto there = bench().follower->engine->counters().sessions;
+    CHECK(connected(c, "") == here);
+    CHECK(connected(f, "GLOBAL") == there);
+    f.good("SET @mine = 1");  // from now on everything runs on the coordinator
+    CHECK(connected(f, "SESSION") == there);
+    {
+        Client more(bench(), *bench().follower, "root", "d");
+        CHECK(connected(f, "") == there + 1);
+    }
+    const auto all = f.good("SHOW STATUS LIKE 'threads%'");
+    CHECK(all.rows.size() == 4);
+    CHECK(all.cell(1, 0) == "Threads_connected");
+    CHECK(all.cell(3, 0) == "Threads_running");
+    CHECK(f.good("SHOW VARIABLES LIKE 'autocommit'").cell(0, 1) == "ON");
 }
 
 TEST_CASE("SET ddb_read_consistency holds for the session") {

@@ -16,26 +16,34 @@ std::string told(const std::string& sql, const LastStatement& last) {
 
 TEST_CASE("the count of rows stands in the place of ROW_COUNT(), under its own name") {
     const LastStatement last{5, std::nullopt};
-    CHECK(told("SELECT ROW_COUNT()", last) == "SELECT CAST(5 AS SIGNED) AS `ROW_COUNT()`");
-    CHECK(told("select row_count ( ) , 1;", last) == "select CAST(5 AS SIGNED) AS `row_count ( )` , 1;");
-    CHECK(told("SELECT ROW_COUNT() AS n", last) == "SELECT CAST(5 AS SIGNED) AS n");
-    CHECK(told("SELECT ROW_COUNT() + 1", last) == "SELECT CAST(5 AS SIGNED) + 1 AS `ROW_COUNT() + 1`");
-    CHECK(told("SELECT ABS(ROW_COUNT())", last) == "SELECT ABS(CAST(5 AS SIGNED)) AS `ABS(ROW_COUNT())`");
+    CHECK(told("SELECT ROW_COUNT()", last) == "SELECT CAST('000000000000000000005' AS SIGNED) AS `ROW_COUNT()`");
+    CHECK(told("select row_count ( ) , 1;", last) ==
+          "select CAST('000000000000000000005' AS SIGNED) AS `row_count ( )` , 1;");
+    CHECK(told("SELECT ROW_COUNT() AS n", last) == "SELECT CAST('000000000000000000005' AS SIGNED) AS n");
+    CHECK(told("SELECT ROW_COUNT() + 1", last) ==
+          "SELECT CAST('000000000000000000005' AS SIGNED) + 1 AS `ROW_COUNT() + 1`");
+    CHECK(told("SELECT ABS(ROW_COUNT())", last) ==
+          "SELECT ABS(CAST('000000000000000000005' AS SIGNED)) AS `ABS(ROW_COUNT())`");
     CHECK(told("SELECT 1, hex(concat(row_count())) FROM t", last) ==
-          "SELECT 1, hex(concat(CAST(5 AS SIGNED))) AS `hex(concat(row_count()))` FROM t");
-    CHECK(told("SELECT ABS(ROW_COUNT()) n, 2", last) == "SELECT ABS(CAST(5 AS SIGNED)) n, 2");
+          "SELECT 1, hex(concat(CAST('000000000000000000005' AS SIGNED))) AS `hex(concat(row_count()))` FROM t");
+    CHECK(told("SELECT ABS(ROW_COUNT()) n, 2", last) == "SELECT ABS(CAST('000000000000000000005' AS SIGNED)) n, 2");
     CHECK(told("SELECT (SELECT ROW_COUNT()), ROW_COUNT() = 5 'five'", last) ==
-          "SELECT (SELECT CAST(5 AS SIGNED)) AS `(SELECT ROW_COUNT())`, CAST(5 AS SIGNED) = 5 'five'");
-    CHECK(told("SELECT 1 ORDER BY 1, ROW_COUNT()", last) == "SELECT 1 ORDER BY 1, CAST(5 AS SIGNED)");
-    CHECK(told("SELECT ROW_COUNT() INTO @n", last) == "SELECT CAST(5 AS SIGNED) AS `ROW_COUNT()` INTO @n");
-    CHECK(told("INSERT INTO log VALUES (1, ROW_COUNT())", last) == "INSERT INTO log VALUES (1, CAST(5 AS SIGNED))");
-    CHECK(told("SET @n = ROW_COUNT()", {-1, std::nullopt}) == "SET @n = CAST(-1 AS SIGNED)");
+          "SELECT (SELECT CAST('000000000000000000005' AS SIGNED)) AS `(SELECT ROW_COUNT())`, "
+          "CAST('000000000000000000005' AS SIGNED) = 5 'five'");
+    CHECK(told("SELECT 1 ORDER BY 1, ROW_COUNT()", last) ==
+          "SELECT 1 ORDER BY 1, CAST('000000000000000000005' AS SIGNED)");
+    CHECK(told("SELECT ROW_COUNT() INTO @n", last) ==
+          "SELECT CAST('000000000000000000005' AS SIGNED) AS `ROW_COUNT()` INTO @n");
+    CHECK(told("INSERT INTO log VALUES (1, ROW_COUNT())", last) ==
+          "INSERT INTO log VALUES (1, CAST('000000000000000000005' AS SIGNED))");
+    CHECK(told("SET @n = ROW_COUNT()", {-1, std::nullopt}) == "SET @n = CAST('-00000000000000000001' AS SIGNED)");
 }
 
 TEST_CASE("the rows found by a read on this node are known too, those of the coordinator's are its own affair") {
-    CHECK(told("SELECT FOUND_ROWS()", {-1, 2}) == "SELECT CAST(2 AS SIGNED) AS `FOUND_ROWS()`");
+    CHECK(told("SELECT FOUND_ROWS()", {-1, 2}) == "SELECT CAST('000000000000000000002' AS SIGNED) AS `FOUND_ROWS()`");
     CHECK(told("SELECT ROW_COUNT(), FOUND_ROWS(), LAST_INSERT_ID()", {-1, 7}) ==
-          "SELECT CAST(-1 AS SIGNED) AS `ROW_COUNT()`, CAST(7 AS SIGNED) AS `FOUND_ROWS()`, LAST_INSERT_ID()");
+          "SELECT CAST('-00000000000000000001' AS SIGNED) AS `ROW_COUNT()`, CAST('000000000000000000007' AS SIGNED) AS "
+          "`FOUND_ROWS()`, LAST_INSERT_ID()");
     CHECK(told("SELECT FOUND_ROWS()", {-1, std::nullopt}) == "as it is");
     CHECK(told("SELECT SQL_CALC_FOUND_ROWS 1", {-1, 7}) == "as it is");
 }
@@ -61,4 +69,23 @@ TEST_CASE("an answer's count of rows") {
     end.rows.reset();
     end.error = Error{ErrorCode::sql, "no", 1064, "42000"};
     CHECK(row_count_of(end) == -1);
+}
+
+TEST_CASE("what a server finds no rows for keeps the count of the statement before") {
+    const LastStatement before{-1, 7};
+    ResultEnd rows;
+    rows.rows = 2;
+    CHECK(found_rows_of("SELECT a FROM t", rows, true, before) == 2);
+    CHECK(found_rows_of("SHOW COLUMNS FROM t", rows, true, before) == 2);
+    CHECK(found_rows_of("SHOW FULL TABLES", rows, true, before) == 2);
+    CHECK(found_rows_of("SHOW CREATE TABLE t", rows, true, before) == 7);
+    CHECK(found_rows_of("show full processlist", rows, true, before) == 7);
+    CHECK(found_rows_of("SHOW GRANTS", rows, false, before) == 7);
+    CHECK_FALSE(found_rows_of("SELECT a FROM t", rows, false, before));  // the coordinator's connection knows
+    ResultEnd none;
+    CHECK(found_rows_of("INSERT INTO t VALUES (1)", none, false, before) == 7);
+    CHECK(found_rows_of("CREATE TABLE t (a INT)", none, false, before) == 7);
+    CHECK(found_rows_of("CREATE TABLE t AS SELECT 1", none, false, before) == 0);
+    none.error = Error{ErrorCode::sql, "", 1050, "42S01"};
+    CHECK(found_rows_of("CREATE TABLE t AS SELECT 1", none, false, before) == 7);
 }

@@ -243,6 +243,34 @@ TEST_CASE("statements of several groups") {
     CHECK(f.results[0].second == Kind::decided);
 }
 
+TEST_CASE("a definition behind rows of one statement never reaches the log") {
+    Fixture f;
+    f.pipeline.expect_statement(32);
+    const auto group = [&](const char* gtid, const char* sql, std::uint64_t rows) {
+        storage::Captured captured;
+        captured.epoch = Epoch{3};
+        captured.kind = storage::Captured::Kind::statement;
+        captured.sequence = 32;
+        captured.gtid = gtid;
+        captured.rows = rows;
+        captured.statement.sql = sql;
+        captured.statement.events = std::string(gtid) + ";";
+        f.pipeline.on_captured(std::move(captured));
+    };
+    group("7777-1-32", "CREATE TABLE t AS SELECT 1", 1);
+    group("7777-1-33", "DROP TABLE t", 0);
+    FinishedStatement finished;
+    finished.sequence = 32;
+    finished.txn = TxnId{Epoch{3}, 2};
+    finished.last_gtid = "7777-1-33";
+    finished.done = [&](WriteResult result) { f.results.emplace_back("statement", result.kind); };
+    f.pipeline.statement_logged(std::move(finished));
+    CHECK(f.host.proposals.empty());
+    REQUIRE(f.results.size() == 1);
+    CHECK(f.results[0].second == Kind::unknown);
+    CHECK(f.host.foreign.size() == 1);  // so that the databases are compared
+}
+
 TEST_CASE("a large group goes into the log part by part, and what is behind it does not wait") {
     Fixture f;
     f.expect_all();

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <thread>
 
+#include "node/storage/session_track.hpp"
 #include "storage_journal_support.hpp"
 
 using namespace ddb;
@@ -425,4 +426,34 @@ TEST_CASE("bytes that are no answer are told from one that is not complete") {
     CHECK(scan_replies(std::string("\1\0\0\1\0", 5), 1) == Replies::other);    // an OK without its fields
     CHECK(scan_replies(std::string("\1\0\0\1\xfb", 5), 1) == Replies::other);  // a file is asked for
     CHECK(scan_replies(std::string("\1\0\0\1\1\1\0\0\2x\1\0\0\3x", 15), 1) == Replies::other);
+}
+
+TEST_CASE("what a server tells of the session is understood whatever the database's character set is") {
+    for (const std::string set : {"utf8mb4", "utf16", "utf32"}) {
+        auto connection = shared().connect();
+        REQUIRE(connection->execute("CREATE OR REPLACE DATABASE tracked CHARACTER SET " + set).ok());
+        REQUIRE(connection->execute("CREATE TABLE tracked.t (id INT PRIMARY KEY)").ok());
+        const auto used = connection->execute("USE tracked");
+        REQUIRE(used.ok());
+        CHECK(used->database_changed);
+        CHECK(used->database == "tracked");
+        const std::vector<std::string> sql{"XA START 'track'", "INSERT INTO t VALUES (1)", "XA END 'track'",
+                                           "XA PREPARE 'track'"};
+        const auto prepared = connection->execute_all(sql);
+        REQUIRE(prepared.ok());
+        CHECK(prepared->gtid.starts_with("0-"));
+        REQUIRE(connection->execute("XA COMMIT 'track'").ok());
+        REQUIRE(connection->execute("DROP DATABASE tracked").ok());
+    }
+}
+
+TEST_CASE("nothing is made of a session's state that is cut off or malformed") {
+    using namespace std::string_literals;
+    const std::string state = "\x12\x00\x10\x09last_gtid\x05\x30-1-6"s;
+    CHECK(tracked_state(state).gtid == "0-1-6");
+    CHECK(tracked_state("\0\0\0"s + state + "more").gtid == "0-1-6");
+    CHECK_FALSE(tracked_state("\0\0\0\0"s + state).gtid);
+    for (std::size_t bytes = 0; bytes < state.size(); ++bytes) CHECK_FALSE(tracked_state(state.substr(0, bytes)).gtid);
+    CHECK(tracked_state("\x05\x01\x03\x02\x64\x31"s).database == "d1");
+    CHECK_FALSE(tracked_state("\x04\x07\x02\x64\x31"s).database);
 }

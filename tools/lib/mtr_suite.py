@@ -180,10 +180,22 @@ class Surroundings:
             return "(nothing printed)"
 
 
+# What a test prints of where it ran: the directory of its files, and a client's host, which is one of TCP at a node.
+OF_THE_PLACE = ((re.compile(r"/tmp/ddb-mtr\.\w+/\w+-around"), "VARDIR"),
+                (re.compile(r"(for user '[^']*'@)'127\.0\.0\.1'"), r"\1'localhost'"))
+
+
+def recorded_lines(path):
+    with open(path, encoding="utf-8", errors="replace") as file:
+        text = file.read()
+    for pattern, instead in OF_THE_PLACE:
+        text = pattern.sub(instead, text)
+    return text.splitlines()
+
+
 def compare(expected, found):
     """What is the first difference of two recorded outputs; empty when they are equal."""
-    with open(expected, encoding="utf-8", errors="replace") as one, open(found, encoding="utf-8", errors="replace") as other:
-        lines, others = one.read().splitlines(), other.read().splitlines()
+    lines, others = recorded_lines(expected), recorded_lines(found)
     for number, (line, instead) in enumerate(itertools.zip_longest(lines, others)):
         if line == instead:
             continue
