@@ -67,6 +67,21 @@ std::size_t end_of_quoted(std::string_view text, std::size_t at) {
     return text.size();
 }
 
+// Of a routine, trigger or view the event names the invoker too, but there CURRENT_USER means whoever will use it.
+bool defines_no_account(std::string_view text) {
+    std::array<std::string_view, 4> words;
+    std::size_t at = 0;
+    for (std::string_view& word : words) {
+        while (at < text.size() && !is_word(text[at])) ++at;
+        const std::size_t begin = at;
+        while (at < text.size() && is_word(text[at])) ++at;
+        word = text.substr(begin, at - begin);
+    }
+    if (!same_word(words[0], "CREATE") && !same_word(words[0], "ALTER")) return false;
+    const std::string_view kind = same_word(words[1], "OR") ? words[3] : words[1];
+    return !same_word(kind, "USER") && !same_word(kind, "ROLE");
+}
+
 // Account statements may mean "whoever runs this": CURRENT_USER, and CREATE ROLE, whose creator may grant the role.
 // Here the service account runs them, so the user the event names is put in.
 std::string name_the_invoker(const ServerDialect& dialect, std::string_view text, const std::string& invoker) {
@@ -217,10 +232,11 @@ Result<SessionSetup> session_of(const ServerDialect& dialect, std::string_view q
     std::string_view text = query->text;
     constexpr std::string_view with_rows = " START TRANSACTION";
     if (text.starts_with("CREATE TABLE") && text.ends_with(with_rows)) text.remove_suffix(with_rows.size());
-    out.text = context->invoker_user.empty() ? std::string(text)
-                                             : name_the_invoker(dialect, text,
-                                                                quoted_identifier(context->invoker_user) + "@" +
-                                                                    quoted_identifier(context->invoker_host));
+    out.text = context->invoker_user.empty() || defines_no_account(text)
+                   ? std::string(text)
+                   : name_the_invoker(
+                         dialect, text,
+                         quoted_identifier(context->invoker_user) + "@" + quoted_identifier(context->invoker_host));
     out.error = query->error;
     if (!context->invoker_user.empty()) out.invoker = context->invoker_user + "@" + context->invoker_host;
     return out;

@@ -100,6 +100,11 @@ def definitions(cluster):
     cluster.sql(2, text=b"DELIMITER //\nCREATE PROCEDURE d.fill(n INT) BEGIN WHILE n > 0 DO INSERT INTO d.log (what) "
                         b"VALUES (UUID()); SET n = n - 1; END WHILE; END//\nDELIMITER ;\nCALL d.fill(9);\n"
                         b"CALL d.fill(d.twice(2));\n")
+    # It means whoever uses them, and must not be put down as whoever made them.
+    cluster.sql(2, "CREATE TRIGGER d.renamed_by BEFORE INSERT ON d.alike FOR EACH ROW SET @who = CURRENT_USER()",
+                "CREATE VIEW d.user AS SELECT CURRENT_USER() AS name",
+                "CREATE OR REPLACE FUNCTION d.who() RETURNS VARCHAR(99) NO SQL SQL SECURITY INVOKER RETURN CURRENT_USER" if not MYSQL
+                else "CREATE FUNCTION d.who() RETURNS VARCHAR(99) NO SQL SQL SECURITY INVOKER RETURN CURRENT_USER()")
     for sql in ("ALTER TABLE d.lim ADD COLUMN extra VARCHAR(20) DEFAULT 'e', ADD UNIQUE KEY (id, k), DROP COLUMN v",
                 "ALTER TABLE d.alike RENAME TO d.renamed", "CREATE INDEX what ON d.log (what)", "TRUNCATE TABLE d.renamed",
                 "INSERT INTO d.renamed SELECT id, k, 5 FROM d.lim LIMIT 9", of_server("SET PASSWORD FOR ann@localhost = PASSWORD('newer')", {"PASSWORD('newer')": "'newer'"}),
