@@ -28,7 +28,7 @@ struct ManagedOptions {
     int lock_wait_ms = 30'000;
     std::uint64_t buffer_pool_bytes = 64u << 20;
     std::uint64_t redo_log_bytes = 48u << 20;
-    std::uint32_t connections_max = 1200;
+    std::uint32_t connections_max = 2100;  // fronts and guests, as many each, and twice as many backs
     int start_timeout_ms = 60'000;
     int stop_timeout_ms = 20'000;  // SIGTERM until then, SIGKILL after
 };
