@@ -14,7 +14,7 @@ namespace {
 }  // namespace
 
 TEST_CASE("a transaction begins with its first statement") {
-    Client c = fresh("b0");
+    Client c = fresh("begin0");
     Client f(bench(), *bench().follower, "root", "d");
     bench().deliver_to_peers = false;  // nothing of this needs the coordinator
     CHECK(is_open(f.good("BEGIN")));
@@ -24,54 +24,54 @@ TEST_CASE("a transaction begins with its first statement") {
     CHECK(!is_open(f.good("ROLLBACK")));
     CHECK(is_open(f.good("BEGIN")));
     bench().deliver_to_peers = true;
-    CHECK(is_open(f.good("INSERT INTO b0 VALUES (1,1)")));
-    CHECK(c.good("SELECT COUNT(*) FROM b0").cell() == "0");
-    CHECK(f.good("SELECT COUNT(*) FROM b0").cell() == "1");
+    CHECK(is_open(f.good("INSERT INTO begin0 VALUES (1,1)")));
+    CHECK(c.good("SELECT COUNT(*) FROM begin0").cell() == "0");
+    CHECK(f.good("SELECT COUNT(*) FROM begin0").cell() == "1");
     CHECK(!is_open(f.good("ROLLBACK")));
-    CHECK(c.good("SELECT COUNT(*) FROM b0").cell() == "0");
+    CHECK(c.good("SELECT COUNT(*) FROM begin0").cell() == "0");
     f.good("BEGIN");
-    f.good("INSERT INTO b0 VALUES (1,1)");
+    f.good("INSERT INTO begin0 VALUES (1,1)");
     f.good("BEGIN");  // commits the one before
-    CHECK(c.good("SELECT COUNT(*) FROM b0").cell() == "1");
-    f.good("INSERT INTO b0 VALUES (2,2)");
+    CHECK(c.good("SELECT COUNT(*) FROM begin0").cell() == "1");
+    f.good("INSERT INTO begin0 VALUES (2,2)");
     f.good("COMMIT AND CHAIN");
-    CHECK(c.good("SELECT COUNT(*) FROM b0").cell() == "2");
+    CHECK(c.good("SELECT COUNT(*) FROM begin0").cell() == "2");
     f.good("ROLLBACK");
 }
 
 TEST_CASE("a transaction stays open behind a statement that failed, and is of the kind that was asked for") {
-    Client c = fresh("b1");
+    Client c = fresh("begin1");
     Client f(bench(), *bench().follower, "root", "d");
     f.good("BEGIN");
-    const auto failed = f.run("INSERT INTO b1 VALUES (1, nothing)");
+    const auto failed = f.run("INSERT INTO begin1 VALUES (1, nothing)");
     CHECK(failed.code() == 1054);
     CHECK(is_open(failed));
-    f.good("INSERT INTO b1 VALUES (1,1)");
-    CHECK(c.good("SELECT COUNT(*) FROM b1").cell() == "0");
+    f.good("INSERT INTO begin1 VALUES (1,1)");
+    CHECK(c.good("SELECT COUNT(*) FROM begin1").cell() == "0");
     f.good("COMMIT");
     f.good("START TRANSACTION READ ONLY");
-    CHECK(f.run("INSERT INTO b1 VALUES (2,2)").code() == 1792);
+    CHECK(f.run("INSERT INTO begin1 VALUES (2,2)").code() == 1792);
     f.good("COMMIT");
     f.good("SET SESSION TRANSACTION READ ONLY");
     CHECK((f.good("BEGIN").end.status_flags & status_in_read_only_transaction) != 0);
-    CHECK(f.run("INSERT INTO b1 VALUES (2,2)").code() == 1792);
+    CHECK(f.run("INSERT INTO begin1 VALUES (2,2)").code() == 1792);
     f.good("COMMIT");
     f.good("SET SESSION TRANSACTION READ WRITE");
     f.good("BEGIN");
-    f.good("CREATE TABLE b1d (id INT PRIMARY KEY)");  // ends it
-    CHECK(!is_open(f.good("INSERT INTO b1 VALUES (3,3)")));
-    CHECK(c.good("SELECT COUNT(*) FROM b1").cell() == "2");
+    f.good("CREATE TABLE begin1d (id INT PRIMARY KEY)");  // ends it
+    CHECK(!is_open(f.good("INSERT INTO begin1 VALUES (3,3)")));
+    CHECK(c.good("SELECT COUNT(*) FROM begin1").cell() == "2");
 }
 
 TEST_CASE("BEGIN outlives a change of coordinator as long as nothing was done") {
-    Client c = fresh("b2");
+    Client c = fresh("begin2");
     Client idle(bench(), *bench().follower, "root", "d");
     Client asked(bench(), *bench().follower, "root", "d");
     Client worked(bench(), *bench().follower, "root", "d");
-    idle.good("SELECT * FROM b2 FOR UPDATE");  // so that it has a session on the coordinator
+    idle.good("SELECT * FROM begin2 FOR UPDATE");  // so that it has a session on the coordinator
     for (Client* each : {&idle, &asked, &worked}) each->good("BEGIN");
-    worked.good("INSERT INTO b2 VALUES (1,1)");
-    const auto request = asked.start("INSERT INTO b2 VALUES (2,2)");  // runs, and its answer is lost
+    worked.good("INSERT INTO begin2 VALUES (1,1)");
+    const auto request = asked.start("INSERT INTO begin2 VALUES (2,2)");  // runs, and its answer is lost
     bench().deliver_to_peers = false;
     bench().run_for(200);
     bench().deliver_to_peers = true;
@@ -81,37 +81,37 @@ TEST_CASE("BEGIN outlives a change of coordinator as long as nothing was done") 
     const auto answer = asked.finish(request);
     CHECK(answer.code() == 0);
     CHECK(is_open(answer));
-    CHECK(is_open(idle.good("INSERT INTO b2 VALUES (3,3)")));
-    CHECK(worked.run("INSERT INTO b2 VALUES (4,4)").code() == 1213);
-    CHECK(c.good("SELECT COUNT(*) FROM b2").cell() == "0");
+    CHECK(is_open(idle.good("INSERT INTO begin2 VALUES (3,3)")));
+    CHECK(worked.run("INSERT INTO begin2 VALUES (4,4)").code() == 1213);
+    CHECK(c.good("SELECT COUNT(*) FROM begin2").cell() == "0");
     asked.good("COMMIT");
     idle.good("COMMIT");
-    CHECK(c.good("SELECT GROUP_CONCAT(id ORDER BY id) FROM b2").cell() == "2,3");
+    CHECK(c.good("SELECT GROUP_CONCAT(id ORDER BY id) FROM begin2").cell() == "2,3");
 }
 
 TEST_CASE("a first statement that was given up does not come back with the transaction") {
-    Client c = fresh("b3");
+    Client c = fresh("begin3");
     const auto given_up = [&c] {
         Client f(bench(), *bench().follower, "root", "d");
         f.good("BEGIN");
         f.timeout_ms = 300;
-        const auto request = f.start("INSERT INTO b3 VALUES (1,1)");  // runs, and its answer is lost
+        const auto request = f.start("INSERT INTO begin3 VALUES (1,1)");  // runs, and its answer is lost
         bench().deliver_to_peers = false;
         bench().run_for(200);
-        CHECK(c.run("SELECT * FROM b3 FOR UPDATE NOWAIT").code() == 1205);  // it did
+        CHECK(c.run("SELECT * FROM begin3 FOR UPDATE NOWAIT").code() == 1205);  // it did
         CHECK(f.finish(request).end.error->code == ErrorCode::unknown_outcome);
         bench().deliver_to_peers = true;
         f.timeout_ms = 10'000;
         return f;
     };
     Client goes_on = given_up();
-    CHECK(is_open(goes_on.good("INSERT INTO b3 VALUES (2,2)")));
+    CHECK(is_open(goes_on.good("INSERT INTO begin3 VALUES (2,2)")));
     goes_on.good("COMMIT");
-    CHECK(c.good("SELECT GROUP_CONCAT(id) FROM b3").cell() == "2");
+    CHECK(c.good("SELECT GROUP_CONCAT(id) FROM begin3").cell() == "2");
     Client ends = given_up();
     CHECK(!is_open(ends.good("COMMIT")));
-    c.good("INSERT INTO b3 VALUES (1,5)");  // no lock of it is left
-    CHECK(c.good("SELECT GROUP_CONCAT(v ORDER BY id) FROM b3").cell() == "5,2");
+    c.good("INSERT INTO begin3 VALUES (1,5)");  // no lock of it is left
+    CHECK(c.good("SELECT GROUP_CONCAT(v ORDER BY id) FROM begin3").cell() == "5,2");
 }
 
 }  // namespace ddb::session::test
