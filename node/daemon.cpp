@@ -22,7 +22,6 @@
 
 #include "bus/beacon.hpp"
 #include "node/driver.hpp"
-#include "node/loop_wait.hpp"
 #include "node/session/versioned_comments.hpp"
 
 namespace ddb::node {
@@ -322,7 +321,7 @@ class Daemon {
         links_->add_poll_fds(poll_fds_);
         const std::uint64_t now_ms = monotonic_ms();
         const bool wait = next_tick_ms > now_ms && !links_->waiting();
-        wait_(poll_fds_, wait ? static_cast<int>(next_tick_ms - now_ms) : 0);
+        (void)::poll(poll_fds_.data(), poll_fds_.size(), wait ? static_cast<int>(next_tick_ms - now_ms) : 0);
         const auto readable = [](const pollfd& item) { return item.revents != 0; };
         if (readable(poll_fds_[stop])) stop_requested_ = true;
         return {
@@ -344,7 +343,6 @@ class Daemon {
     std::unique_ptr<storage::LocalDatabase> database_;
     std::unique_ptr<Driver> driver_;
     std::vector<pollfd> poll_fds_;
-    LoopWait wait_;
     bool stop_requested_ = false;
     bool failed_ = false;
 };
