@@ -101,8 +101,12 @@ class DdbLink final : public Link {
         if (auto status = client_->connect(5000); !status) return status.error();
         std::random_device random;
         for (auto& byte : session_.bytes) byte = static_cast<std::uint8_t>(random());
-        ddb::OpenSession open{
-            .session = session_, .user = "root", .password = {}, .database = "bench", .client = "bench"};
+        ddb::OpenSession open{.session = session_,
+                              .user = "root",
+                              .password = {},
+                              .database = "bench",
+                              .client = "bench",
+                              .read_balance = {}};
         if (auto status = client_->send(open); !status) return status.error();
         while (auto message = client_->receive(5000)) {
             const auto* opened = std::get_if<ddb::SessionOpened>(&*message);
