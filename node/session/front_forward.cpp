@@ -12,6 +12,7 @@ namespace {
 constexpr std::size_t replay_bytes_max = 64u << 10;
 constexpr std::uint64_t resend_ms_first = 1000;
 constexpr std::uint64_t retry_gap_ms = 10;
+constexpr std::uint16_t in_any_transaction = status_in_transaction | status_in_read_only_transaction;
 constexpr std::uint64_t begin_again_ms_max = 10'000;  // as begin_ms_max, when a coordinator was lost
 
 [[nodiscard]] Error transaction_lost_error() {
@@ -240,6 +241,10 @@ void FrontSession::on_back_end(ResultEnd end) {
     }
     end.redirected = end.node != parts_.view.self;
     learn_state(end);
+    // The coordinator does not know yet: it prepared a statement, or did not come to run one.
+    if (held_begin_ != Begin::none)
+        end.status_flags =
+            static_cast<std::uint16_t>(end.status_flags | (make_end().status_flags & in_any_transaction));
     finish(std::move(end));
 }
 
