@@ -135,18 +135,21 @@ BackSession* EngineParts::back(NodeId peer, const SessionId& session) {
     return it == back_keys.end() ? nullptr : back(it->second);
 }
 
+SessionId session_of(const SessionMessage& message) {
+    return std::visit(
+        [](const auto& m) {
+            if constexpr (requires { m.session; }) {
+                return m.session;
+            } else {
+                return SessionId{};
+            }
+        },
+        message);
+}
+
 void EngineParts::reply_to_front(SessionMessage message) {
     defer(Task([this, message = std::move(message)]() mutable {
-        const SessionId session = std::visit(
-            [](const auto& m) {
-                if constexpr (requires { m.session; }) {
-                    return m.session;
-                } else {
-                    return SessionId{};
-                }
-            },
-            message);
-        if (auto* target = front(session)) target->on_back_message(view.self, std::move(message));
+        if (auto* target = front(session_of(message))) target->on_back_message(view.self, std::move(message));
     }));
 }
 

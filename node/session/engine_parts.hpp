@@ -66,6 +66,9 @@ class RequestRegistry {
     std::unordered_map<SessionId, RequestNumber> progress_;
 };
 
+// Whose message it is; 0 for those that belong to no session.
+[[nodiscard]] SessionId session_of(const SessionMessage& message);
+
 class EngineParts final : public PipelineHost {
   public:
     EngineParts(SessionHost& host_in, storage::LocalDatabase& database_in, storage::Journal& journal_in,

@@ -36,12 +36,15 @@ constexpr std::size_t head_tokens = 8;
 
 }  // namespace
 
+// By SET, else as the client asked when it opened the session, else as the node is configured.
+ReadBalance FrontSession::balance() const {
+    return read_balance_.value_or(open_.read_balance.value_or(parts_.limits.read_balance));
+}
+
 // A read that might run on this node, or that only the session's settings keep from it, which can be said elsewhere.
 bool FrontSession::may_balance() const {
     const Classified& statement = active_->statement;
-    const auto standard = open_.read_balance.value_or(parts_.limits.read_balance);
-    if (read_balance_.value_or(standard) == ReadBalance::off || active_->execute.describe || active_->only_here)
-        return false;
+    if (balance() == ReadBalance::off || active_->execute.describe || active_->only_here) return false;
     const bool plain = !in_transaction_ && back_autocommit_ && !next_on_back_;
     const bool settings_known = not_replayable_.empty() && replay_anywhere_;
     return plain && settings_known && statement.kind == StatementKind::read && statement.local &&
@@ -62,8 +65,7 @@ bool FrontSession::read_elsewhere() {
         const auto* reader = reader_on(node);
         return reader != nullptr && parts_.now_ms < reader->not_before_ms;
     };
-    const auto standard = open_.read_balance.value_or(parts_.limits.read_balance);
-    const NodeId node = parts_.balancer.pick(read_balance_.value_or(standard), parts_.serves_reads(), excluded);
+    const NodeId node = parts_.balancer.pick(balance(), parts_.serves_reads(), excluded);
     // Its own connection here has none of the session's settings.
     if (!node || (node == parts_.view.self && !stateful_)) return false;
     ask_reader(node);

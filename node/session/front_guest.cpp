@@ -128,16 +128,7 @@ bool EngineParts::on_guest_request(NodeId peer, SessionMessage& message) {
 }
 
 bool EngineParts::on_guest_answer(NodeId from, SessionMessage& message) {
-    const SessionId id = std::visit(
-        [](const auto& m) {
-            if constexpr (requires { m.session; }) {
-                return m.session;
-            } else {
-                return SessionId{};
-            }
-        },
-        message);
-    const auto reader = readers.find(id);
+    const auto reader = readers.find(session_of(message));
     if (reader == readers.end()) return false;
     if (auto* session = front(reader->second)) session->on_reader_message(from, std::move(message));
     return true;

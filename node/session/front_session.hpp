@@ -139,6 +139,7 @@ class FrontSession {
     [[nodiscard]] bool begin_is_answered(const ResultEnd& end) const;
 
     // front_balance.cpp
+    [[nodiscard]] ReadBalance balance() const;
     [[nodiscard]] bool may_balance() const;
     [[nodiscard]] bool read_elsewhere();
     void ask_reader(NodeId node);
