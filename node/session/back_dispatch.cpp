@@ -159,6 +159,7 @@ void BackSession::dispatch_begin() {
 void BackSession::start_transaction() {
     open_transaction(active_->statement.read_only);
     txn_.begun = true;
+    if (active_->statement.read_write && std::exchange(txn_.read_only, false)) txn_.read_write = true;
     if (!active_->statement.consistent_snapshot) {
         finish_ok();
         return;

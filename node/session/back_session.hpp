@@ -51,6 +51,7 @@ class BackSession {
         bool begun = false;   // the former
         bool active = false;  // XA START was sent
         bool read_only = false;
+        bool read_write = false;  // asked for, and not what the session's transactions are
         bool barrier_passed = false;
         std::string xid;
         TxnId txn;

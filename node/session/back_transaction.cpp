@@ -56,6 +56,7 @@ StatementJob BackSession::make_job() {
     job.txn = txn_.txn;
     job.kept_bytes_max = parts_.limits.result_bytes_buffered_max;
     job.read_only = txn_.read_only;
+    job.read_write = txn_.read_write;
     job.user = open_.user;
     job.password = open_.password;
     if (active_) {

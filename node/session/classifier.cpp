@@ -119,6 +119,7 @@ constexpr std::string_view per_node =
     Classified out = of(StatementKind::begin);
     out.consistent_snapshot = head_has(tokens, "SNAPSHOT");
     out.read_only = head_has(tokens, "ONLY");
+    out.read_write = head_has(tokens, "WRITE");
     return out;
 }
 
@@ -160,6 +161,7 @@ constexpr std::string_view per_node =
     Classified out = of(StatementKind::read);
     out.local = rules::may_read_locally(sql);
     if (!out.local) {
+        out.tableless = rules::names_no_table(tokens);
         out.takes_user_lock = contains_ignoring_case(sql, "GET_LOCK");
         out.releases_user_locks = contains_ignoring_case(sql, "RELEASE_ALL_LOCKS");
     }
@@ -246,7 +248,7 @@ constexpr std::string_view per_node =
     return inner;
 }
 
-[[nodiscard]] std::optional<Classified> classify_by_table(const Token& first) {
+[[nodiscard]] std::optional<Classified> classify_by_table(const Token& first, Tokens tokens) {
     constexpr std::array<std::string_view, 6> definition_words{"GRANT",  "REVOKE", "OPTIMIZE",
                                                                "REPAIR", "CACHE",  "FLUSH"};
     constexpr std::array<std::string_view, 7> compounds{"EXECUTE", "IF", "WHILE", "LOOP", "REPEAT", "FOR", "CASE"};
@@ -256,6 +258,7 @@ constexpr std::string_view per_node =
         const bool grant = first.is("GRANT") || first.is("REVOKE");
         Classified out = grant ? secret_of(StatementKind::account) : of(StatementKind::ddl);
         out.grant = grant;
+        out.counts_anew = first.is("FLUSH") && head_has(tokens, "STATUS");
         return out;
     }
     if (one_of(first, compounds)) return of(StatementKind::execute);
@@ -297,7 +300,7 @@ constexpr std::string_view per_node =
     }
     if (first.is("ANALYZE") || first.is("CHECK") || (first.is("LOAD") && second.is("INDEX")))
         return of(StatementKind::ddl);
-    if (auto known = classify_by_table(first)) {
+    if (auto known = classify_by_table(first, tokens)) {
         const bool hides =
             known->kind == StatementKind::execute || known->kind == StatementKind::call || first.is("PREPARE");
         if (!hides) return *known;

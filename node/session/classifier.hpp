@@ -52,10 +52,12 @@ struct Classified {
     bool session_state = false;  // success changes what later statements of the session mean
     bool consistent_snapshot = false;
     bool read_only = false;                         // of begin
+    bool read_write = false;                        // of begin: it says so
     bool chain = false;                             // COMMIT / ROLLBACK AND CHAIN
     std::optional<bool> autocommit;                 // of set
     std::optional<bool> read_only_default;          // SET [SESSION] TRANSACTION READ ONLY | WRITE
     std::optional<bool> each_statement_reads_anew;  // READ COMMITTED or less (true), more (false)
+    std::optional<bool> serializable;               // whether the session's transactions are from here on
     std::optional<Consistency> read_consistency;    // of ddb_set
     std::optional<WriteConcern> write_concern;      // of ddb_set
     std::optional<ReadBalance> read_balance;        // of ddb_set
@@ -65,6 +67,8 @@ struct Classified {
     bool shows_status = false;                      // of read: SHOW STATUS
     bool block = false;                             // of execute: several statements, BEGIN NOT ATOMIC and its kin
     bool lists_schemas = false;                     // of read: SHOW DATABASES, all of them
+    bool tableless = false;                         // of read: no table, and no function that might read one
+    bool counts_anew = false;                       // FLUSH STATUS: the session's counters are looked at next
     DdbView view = DdbView::status;                 // of ddb_show
     std::string refusal;                            // of refused: the reason and the way out
 };

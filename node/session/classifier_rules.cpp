@@ -11,6 +11,13 @@ namespace {
 constexpr std::array<std::string_view, 9> not_local_words{
     "@", "_LOCK", "INTO", "SHARE", "LAST_INSERT_ID", "ROW_COUNT", "FOUND_ROWS", "CONNECTION_ID", "LASTVAL"};
 
+// What functions tell of the session or the server, and of no table.
+constexpr std::array<std::string_view, 10> session_functions{
+    "LAST_INSERT_ID", "CONNECTION_ID", "ROW_COUNT",    "FOUND_ROWS",   "DATABASE",
+    "SCHEMA",         "USER",          "CURRENT_USER", "SESSION_USER", "VERSION"};
+// Their statements' traces are with the connection that ran them; so all of the session's run on one.
+constexpr std::array<std::string_view, 3> tracing_variables{"PROFILING", "PROFILING_HISTORY_SIZE", "OPTIMIZER_TRACE"};
+
 // Variables that capture, apply or the two-phase commit stand on: refused in every scope.
 constexpr std::array<std::string_view, 20> pinned_variables{"SQL_LOG_BIN",
                                                             "SERVER_ID",
@@ -127,6 +134,7 @@ void read_transaction_words(Tokens tokens, Classified& out) {
     if (mentions(tokens, "ONLY")) out.read_only_default = true;
     if (mentions(tokens, "WRITE")) out.read_only_default = false;
     if (mentions(tokens, "ISOLATION")) {
+        out.serializable = mentions(tokens, "SERIALIZABLE");
         out.each_statement_reads_anew = mentions(tokens, "COMMITTED") || mentions(tokens, "UNCOMMITTED");
     }
 }
@@ -181,12 +189,15 @@ void read_transaction_words(Tokens tokens, Classified& out) {
         if (!out.autocommit) return "SET autocommit is understood with the values 0, 1, ON and OFF only";
     } else if (equals_ignoring_case(assignment.name, "TX_READ_ONLY") ||
                equals_ignoring_case(assignment.name, "TRANSACTION_READ_ONLY")) {
-        out.read_only_default = truth(assignment.value);
+        const bool standard = assignment.value.size() == 1 && assignment.value[0].is("DEFAULT");
+        out.read_only_default = standard ? false : truth(assignment.value);
     } else if (equals_ignoring_case(assignment.name, "TX_ISOLATION") ||
                equals_ignoring_case(assignment.name, "TRANSACTION_ISOLATION")) {
         const std::string_view level = assignment.value.empty() ? "" : assignment.value[0].text;
         out.each_statement_reads_anew =
             contains_ignoring_case(level, "COMMITTED") || mentions(assignment.value, "COMMITTED");
+        // Anything else may be it: a number, an expression.
+        out.serializable = !contains_ignoring_case(level, "READ");
     }
     return {};
 }
@@ -219,6 +230,18 @@ bool may_read_locally(std::string_view sql) {
         // Double quotes may be identifiers (ANSI_QUOTES), and quoted identifiers may still name functions.
         const bool plain_string = token.kind == Token::Kind::string && token.quote == '\'';
         if (!plain_string && token.kind != Token::Kind::symbol && forbidden(token.text)) return false;
+    }
+    return true;
+}
+
+bool names_no_table(Tokens tokens) {
+    constexpr std::size_t longest = 20;
+    if (tokens.size() > longest || !token_at(tokens, 0).is("SELECT")) return false;
+    for (std::size_t i = 1; i < tokens.size(); ++i) {
+        const Token& token = tokens[i];
+        if (token.is("FROM") || token.is("SELECT") || token.is("INTO")) return false;
+        if (token.symbol(':') || token.symbol('.')) return false;
+        if (token.symbol('(') && !one_of(tokens[i - 1], session_functions)) return false;
     }
     return true;
 }
@@ -266,6 +289,7 @@ Classified classify_set(Tokens tokens) {
         if (!assignment.global) out.session_state = true;
         // A user variable may have been changed since by what no text tells: a procedure, a function.
         if (assignment.global || assignment.user_variable || out.reads_tables) out.repeatable = false;
+        if (listed(assignment.name, tracing_variables)) out.repeatable = false;
     }
     if (!own) return out;
     if (others) return refuse("SET ddb_… stands alone: no server knows it; set other variables in another statement");

@@ -23,6 +23,10 @@ using Tokens = std::span<const Token>;
 // Empty when the statement may be tried on any node (FACTS 2); else the word that forbids it.
 [[nodiscard]] bool may_read_locally(std::string_view sql);
 
+// True for a SELECT of variables and of functions that tell of the session: no table is named, and none can be read.
+// `tokens`: as many as a head has; what is longer is not known.
+[[nodiscard]] bool names_no_table(Tokens tokens);
+
 // `tokens` start behind SET.
 [[nodiscard]] Classified classify_set(Tokens tokens);
 // Reason to refuse an ALTER TABLE that would come out differently on each node (FACTS 18); empty when fine.

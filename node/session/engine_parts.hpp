@@ -66,6 +66,11 @@ class RequestRegistry {
     std::unordered_map<SessionId, RequestNumber> progress_;
 };
 
+inline constexpr std::string_view coordinator_changed = "the coordinator changed";
+[[nodiscard]] inline Error transaction_lost_error(std::string_view why) {
+    return Error{ErrorCode::sql, "transaction rolled back: " + std::string(why), 1213, "40001"};
+}
+
 // Whose message it is; 0 for those that belong to no session.
 [[nodiscard]] SessionId session_of(const SessionMessage& message);
 

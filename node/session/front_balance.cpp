@@ -46,8 +46,7 @@ bool FrontSession::may_balance() const {
     const Classified& statement = active_->statement;
     if (balance() == ReadBalance::off || active_->execute.describe || active_->only_here) return false;
     const bool plain = !in_transaction_ && back_autocommit_ && !next_on_back_;
-    const bool settings_known = not_replayable_.empty() && replay_anywhere_;
-    return plain && settings_known && statement.kind == StatementKind::read && statement.local &&
+    return plain && settings_known() && statement.kind == StatementKind::read && statement.local &&
            !tells_of_connection(active_->execute.sql);
 }
 
@@ -66,8 +65,7 @@ bool FrontSession::read_elsewhere() {
         return reader != nullptr && parts_.now_ms < reader->not_before_ms;
     };
     const NodeId node = parts_.balancer.pick(balance(), parts_.serves_reads(), excluded);
-    // Its own connection here has none of the session's settings.
-    if (!node || (node == parts_.view.self && !stateful_)) return false;
+    if (!node || node == parts_.view.self) return false;
     ask_reader(node);
     return true;
 }

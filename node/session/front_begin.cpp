@@ -8,13 +8,15 @@ namespace ddb::session {
 bool FrontSession::hold_begin() {
     const Classified& statement = active_->statement;
     if (statement.kind != StatementKind::begin || statement.consistent_snapshot || active_->execute.retry) return false;
-    const bool known = back_autocommit_ && !next_on_back_ && !read_only_default_set_;
+    const bool otherwise = statement.read_write && read_only_default_.value_or(false);
+    const bool known = back_autocommit_ && !next_on_back_ && !otherwise;
     const bool unsent = held_begin_ != Begin::none && !held_begin_sent_;
     if (!known || (in_transaction_ && !unsent) || !parts_.coordinator_ready()) return false;
-    held_begin_ = statement.read_only ? Begin::read_only : Begin::read_write;
+    const bool read_only = statement.read_only || read_only_default_.value_or(false);
+    held_begin_ = read_only ? Begin::read_only : Begin::read_write;
     held_begin_sent_ = false;
     in_transaction_ = true;
-    reads_only_ = statement.read_only;
+    reads_only_ = read_only;
     last_was_local_ = false;  // the coordinator forgets the last statement's warnings
     return true;
 }

@@ -15,10 +15,6 @@ constexpr std::uint64_t retry_gap_ms = 10;
 constexpr std::uint16_t in_any_transaction = status_in_transaction | status_in_read_only_transaction;
 constexpr std::uint64_t begin_again_ms_max = 10'000;  // as begin_ms_max, when a coordinator was lost
 
-[[nodiscard]] Error transaction_lost_error() {
-    return Error{ErrorCode::sql, "transaction rolled back: the coordinator changed", 1213, "40001"};
-}
-
 // Statements that commit the open transaction before they do their own work: a lost answer leaves two questions open.
 [[nodiscard]] bool commits_implicitly(const Classified& statement) {
     switch (statement.kind) {
@@ -71,9 +67,11 @@ bool FrontSession::open_back() {
         const std::string lost = std::exchange(not_replayable_, {});
         replay_.clear();
         replay_bytes_ = 0;
-        stateful_ = false;
-        replay_anywhere_ = true;
+        reads_anywhere_ = true;
+        read_only_default_.reset();
+        serializable_ = false;
         drop_readers();
+        on_server_lost();  // the connection here has the settings, too
         back_autocommit_ = true;
         had_back_ = false;
         finish_error(Error{ErrorCode::sql,
@@ -109,25 +107,26 @@ void FrontSession::retry_later(std::uint64_t after_ms) {
 void FrontSession::back_lost() {
     back_node_ = NodeId{};
     held_begin_sent_ = false;
-    const bool had_transaction = held_begin_ == Begin::none && std::exchange(in_transaction_, false);
+    const bool on_it = held_begin_ == Begin::none && !txn_here_;
+    const bool had_transaction = on_it && std::exchange(in_transaction_, false);
     // A statement of the transaction that waits for a coordinator, or for its file, must not run by itself at the next.
     const bool waits = active_ && (active_->step == Step::waiting || active_->step == Step::file);
     const bool never_sent = waits && active_->in_transaction && !active_->ever_forwarded;
     if (!never_sent && (!active_ || active_->step != Step::forwarded)) {
-        transaction_lost_ = transaction_lost_ || had_transaction;
+        if (had_transaction) transaction_lost_ = coordinator_changed;
         return;
     }
     if (never_sent) {
         if (active_->statement.kind == StatementKind::rollback) {
             finish(make_end());
         } else {
-            finish_error(transaction_lost_error());
+            finish_error(transaction_lost_error(coordinator_changed));
         }
         return;
     }
     if (active_->answer_started) {
         const bool in_transaction = active_->in_transaction;
-        finish_error(in_transaction ? transaction_lost_error()
+        finish_error(in_transaction ? transaction_lost_error(coordinator_changed)
                                     : Error{ErrorCode::sql, "the coordinator was lost in the middle of the result",
                                             2013, "HY000"});
         return;
@@ -142,7 +141,7 @@ void FrontSession::back_lost() {
             return;
         }
         if (active_->statement.kind != StatementKind::commit) {
-            finish_error(transaction_lost_error());
+            finish_error(transaction_lost_error(coordinator_changed));
             return;
         }
     }
@@ -229,7 +228,7 @@ void FrontSession::on_back_end(ResultEnd end) {
         // The next coordinator's log knows; until the deadline there is time to ask it.
         active_->unknown = end.error;
         active_->avoid_epoch = back_epoch_;
-        if (held_begin_ == Begin::none) in_transaction_ = false;
+        if (held_begin_ == Begin::none && !txn_here_) in_transaction_ = false;
         retry_later(retry_gap_ms);
         return;
     }
@@ -241,8 +240,8 @@ void FrontSession::on_back_end(ResultEnd end) {
     }
     end.redirected = end.node != parts_.view.self;
     learn_state(end);
-    // The coordinator does not know yet: it prepared a statement, or did not come to run one.
-    if (held_begin_ != Begin::none)
+    // The coordinator does not know: it prepared a statement, or did not come to run one, or it is not there.
+    if (held_begin_ != Begin::none || txn_here_)
         end.status_flags =
             static_cast<std::uint16_t>(end.status_flags | (make_end().status_flags & in_any_transaction));
     finish(std::move(end));
@@ -250,7 +249,7 @@ void FrontSession::on_back_end(ResultEnd end) {
 
 void FrontSession::learn_state(const ResultEnd& end) {
     if (begin_is_answered(end)) held_begin_ = Begin::none;
-    if (held_begin_ == Begin::none) {
+    if (held_begin_ == Begin::none && !txn_here_) {
         in_transaction_ = (end.status_flags & status_in_transaction) != 0;
         reads_only_ = (end.status_flags & status_in_read_only_transaction) != 0;
     }
@@ -266,20 +265,24 @@ void FrontSession::learn_state(const ResultEnd& end) {
     if (const auto id = generated_id_of(end); id != 0) last_insert_id_ = id;
     const Classified& statement = active_->statement;
     next_on_back_ = statement.kind == StatementKind::set_transaction;
-    if (statement.session_state) stateful_ = true;
     if (statement.kind == StatementKind::temporary_table) not_replayable_ = "temporary tables";
     if (statement.takes_user_lock) not_replayable_ = "user locks";
     if (computes_variables(statement, active_->execute.sql)) not_replayable_ = "user variables";
-    if (statement.read_only_default && statement.kind == StatementKind::set) read_only_default_set_ = true;
+    if (statement.counts_anew) reads_anywhere_ = false;
     if (statement.kind == StatementKind::set) remember_set();
 }
 
 // Settings are given to the next coordinator's session again; values computed from what this one had seen cannot be.
 void FrontSession::remember_set() {
     const std::string& sql = active_->execute.sql;
-    if (!active_->statement.repeatable) replay_anywhere_ = false;
+    const Classified& statement = active_->statement;
+    if (statement.read_only_default) read_only_default_ = statement.read_only_default;
+    if (statement.serializable) serializable_ = *statement.serializable;
+    if (!statement.repeatable) reads_anywhere_ = false;
     tell_readers(sql);
-    if (active_->statement.reads_tables) {
+    std::erase(local_unsaid_, sql);
+    if (settings_known() && (local_ || local_busy_)) local_unsaid_.push_back(sql);
+    if (statement.reads_tables) {
         if (not_replayable_.empty()) not_replayable_ = "session variables";
         return;
     }
@@ -290,6 +293,7 @@ void FrontSession::remember_set() {
     }
     if (replay_.size() >= replay_statements_max || replay_bytes_ + sql.size() > replay_bytes_max) {
         not_replayable_ = "session variables";
+        local_unsaid_.clear();  // nothing is read here any more
         return;
     }
     replay_bytes_ += sql.size();

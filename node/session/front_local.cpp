@@ -14,12 +14,6 @@ constexpr std::uint64_t shared_ms_max = 100;
 constexpr std::uint64_t idle_ms_max = 20;
 constexpr std::uint16_t error_deadlock = 1213;
 
-// No right to the database, table, column, routine or what a privilege is needed for.
-[[nodiscard]] bool is_denial(std::uint16_t code) {
-    constexpr std::array<std::uint16_t, 6> codes{1044, 1045, 1142, 1143, 1227, 1370};
-    return std::find(codes.begin(), codes.end(), code) != codes.end();
-}
-
 void end_xa(storage::Connection& connection, const std::string& xid) {
     const std::array<std::string, 2> sql{xa_sql("END", xid), xa_sql("ROLLBACK", xid)};
     (void)connection.execute_all(sql);  // XA END fails in rollback-only transactions, ROLLBACK does not mind
@@ -37,68 +31,100 @@ struct FrontSession::LocalJob {
     std::string sql;
     RequestNumber request;
     std::uint64_t now_ms = 0;
-    bool plain = false;  // diagnostics of the previous statement: no transaction around them
+    bool plain = false;        // diagnostics of the previous statement: no transaction around them
+    bool transaction = false;  // part of a READ ONLY transaction
     bool describe = false;
     bool opened = false;  // `before` and `xa` are as the read needs them
     std::vector<std::string> before;
+    std::vector<std::string> settings;  // of the session, for the connection to be told
+    std::vector<std::string> all_settings;
     std::shared_ptr<CreditStream> stream;
 };
+
+// No right to the database, table, column, routine or what a privilege is needed for.
+bool FrontSession::is_denial(std::uint16_t error) {
+    constexpr std::array<std::uint16_t, 6> codes{1044, 1045, 1142, 1143, 1227, 1370};
+    return std::find(codes.begin(), codes.end(), error) != codes.end();
+}
 
 bool FrontSession::is_for_coordinator(std::uint16_t error) {
     return error == error_read_only_transaction || error == error_xa_state || is_denial(error);
 }
 
 // Says in `before` what must stand in front of the read: nothing while the open XA may still be shared. READ COMMITTED,
-// so that each read sees what is committed when it begins, however long the XA has been open.
+// so that each read sees what is committed when it begins, however long the XA has been open; a transaction of the
+// client's has the session's own level.
 void FrontSession::open_xa(LocalJob& job) {
     if (std::exchange(job.opened, true) || job.plain) return;
-    job.xa.shared = !job.xa.xid.empty() && job.now_ms < job.xa.begun_ms + shared_ms_max;
+    const bool young = job.now_ms < job.xa.begun_ms + shared_ms_max;
+    job.xa.shared = !job.xa.xid.empty() && (job.transaction ? job.xa.transaction : young);
     if (job.xa.shared) return;
     if (!job.xa.xid.empty()) job.before = {xa_sql("END", job.xa.xid), xa_sql("ROLLBACK", job.xa.xid)};
-    job.xa = {storage::random_xid(), job.now_ms, false};
-    job.before.insert(job.before.end(),
-                      {"SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ ONLY", xa_sql("START", job.xa.xid)});
+    job.xa = {storage::random_xid(), job.now_ms, false, job.transaction};
+    job.before.emplace_back(job.transaction ? "SET TRANSACTION READ ONLY"
+                                            : "SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ ONLY");
+    job.before.push_back(xa_sql("START", job.xa.xid));
 }
 
-StatementEnd FrontSession::read_on_executor(LocalJob& job, const storage::LocalDatabase& database) {
-    StatementEnd end;
+// What the session has set, on the coordinator so far. A setting that fails here only leaves its reads to the
+// coordinator.
+void FrontSession::say_settings(LocalJob& job, LocalReport& report) {
+    if (job.settings.empty()) return;
+    if (!job.xa.xid.empty() && !job.xa.transaction) {  // SET autocommit would commit it
+        end_xa(*job.connection, job.xa.xid);
+        job.xa = {};
+    }
+    if (auto said = job.connection->execute_all(job.settings); !said) {
+        report.end.error = said.error();
+        report.setting_failed = report.end.error->code == ErrorCode::sql;
+        job.connection.reset();
+    }
+}
+
+FrontSession::LocalReport FrontSession::read_on_executor(LocalJob& job, const storage::LocalDatabase& database) {
+    LocalReport report;
+    StatementEnd& end = report.end;
     if (!job.connection) {
         auto made = database.connect(job.open.user, job.open.password, job.database, login_of(job.open));
         if (!made) {
             end.error = made.error();
-            return end;
+            return report;
         }
         job.connection = std::move(*made);
+        job.settings = std::move(job.all_settings);
         job.xa = {};
     } else if (job.current_database != job.database && !job.database.empty()) {
         if (auto used = job.connection->execute("USE " + storage::quoted_name(job.database)); !used)
             end.error = used.error();
     }
+    if (!end.error) say_settings(job, report);
     if (!end.error) {
         open_xa(job);
         end = run_statement(*job.connection, {job.sql, job.before, {}, job.describe}, job.open.session, job.request,
                             *job.stream);
     }
     const bool unread = end.error && end.error->code != ErrorCode::sql;
-    if (unread || job.connection->broken() || job.connection->ahead_failed()) {
+    const bool goes_on = job.xa.transaction && job.xa.shared && end.error && !ends_transaction(end.error->mysql_code);
+    if (unread || !job.connection || job.connection->broken() || job.connection->ahead_failed()) {
         job.connection.reset();
-    } else if (end.error && !job.xa.xid.empty()) {
+    } else if (end.error && !job.xa.xid.empty() && !goes_on) {
         end_xa(*job.connection, job.xa.xid);
         job.xa.xid.clear();
         if (job.connection->broken()) job.connection.reset();
     }
     if (!job.connection) job.xa.xid.clear();
-    return end;
+    report.connection = std::move(job.connection);
+    report.xa = std::move(job.xa);
+    return report;
 }
 
 bool FrontSession::may_read_here() const {
     if (parts_.fenced || !parts_.server_up) return false;
-    if (active_->execute.describe) return !stateful_ && not_replayable_.empty();
+    if (active_->execute.describe) return settings_known() && !txn_here_;
     const Classified& statement = active_->statement;
     if (statement.kind == StatementKind::diagnostics)
         return last_was_local_ && !last_reader_ && (local_ != nullptr || local_busy_);
-    const bool own_state = stateful_ || !not_replayable_.empty();
-    const bool plain_session = !in_transaction_ && back_autocommit_ && !own_state && !next_on_back_;
+    const bool plain_session = !in_transaction_ && back_autocommit_ && settings_known() && !next_on_back_;
     return statement.kind == StatementKind::read && statement.local && plain_session;
 }
 
@@ -121,8 +147,10 @@ void FrontSession::read_locally() {
     };
     const LogIndex at_least = std::max(active_->execute.seen, seen_);
     const bool own_writes = active_->execute.consistency == Consistency::session;
+    // Inside a transaction each statement waits, as not all levels keep the first one's view; at the others a barrier
+    // more changes nothing.
     const std::uint64_t id =
-        parts_.barrier.wait(active_->execute.consistency, own_writes ? at_least : LogIndex{}, passed);
+        parts_.barrier.wait(active_->execute.consistency, own_writes ? at_least : LogIndex{}, passed, here_open_);
     if (active_ && active_->step == Step::barrier) active_->wait_id = id;
 }
 
@@ -166,12 +194,16 @@ void FrontSession::run_locally() {
     job.sql = active_->execute.sql;
     job.request = active_->execute.request;
     job.describe = active_->execute.describe;
-    job.plain = job.describe || active_->statement.kind != StatementKind::read;
+    job.transaction = active_->here;
+    job.plain = !job.transaction && (job.describe || active_->statement.kind != StatementKind::read);
     job.stream = active_->stream;
+    job.settings = std::exchange(local_unsaid_, {});
+    if (!guest()) job.all_settings = replay_;
+    const bool nothing_to_say = job.settings.empty();
     const bool same_database = database_.empty() || database_ == local_database_;
     const bool fits = active_->execute.credit_bytes >= storage::Connection::peeked_bytes_max;
     local_database_ = database_;
-    start_local(std::move(job), same_database && fits);
+    start_local(std::move(job), same_database && nothing_to_say && fits);
 }
 
 // `early`: the statement may be sent from here.
@@ -185,10 +217,7 @@ void FrontSession::start_local(LocalJob job, bool early) {
     Task task([parts = &parts_, serial = serial_, job = std::move(job)]() mutable {
         const SessionId id = job.open.session;
         const RequestNumber request = job.request;
-        LocalReport report;
-        report.end = read_on_executor(job, parts->database);
-        report.connection = std::move(job.connection);
-        report.xa = std::move(job.xa);
+        LocalReport report = read_on_executor(job, parts->database);
         auto last = job.stream->release();
         parts->post(Task([parts, id, serial, request, report = std::move(report), last = std::move(last)]() mutable {
             auto* session = parts->front(id);
@@ -210,11 +239,17 @@ void FrontSession::start_local(LocalJob job, bool early) {
 
 void FrontSession::local_done(LocalReport report) {
     if (guest()) return guest_done(std::move(report));
+    if (active_->here) return done_here(std::move(report));
     const auto& error = report.end.error;
     if (error && !active_->answer_started && !report.end.answered) {
         // It writes, or commits implicitly: it belongs to the coordinator, and had no effect here (FACTS 1).
         if (error->mysql_code == error_read_only_transaction || error->mysql_code == error_xa_state) {
             active_->statement.local = false;
+            forward();
+            return;
+        }
+        if (report.setting_failed) {
+            reads_anywhere_ = false;
             forward();
             return;
         }
@@ -270,8 +305,11 @@ void FrontSession::local_back(ConnectionPtr connection, LocalXa xa) {
     }
     if (!local_) {
         local_xa_ = {};
+        local_unsaid_.clear();
         last_was_local_ = false;
     }
+    if (txn_here_ && here_open_ && local_xa_.xid.empty()) lose_here();
+    if (txn_here_) here_open_ = local_xa_.transaction && !local_xa_.xid.empty();
 }
 
 // The read that waits, if one does.
@@ -281,12 +319,17 @@ void FrontSession::run_wanted() {
         run_locally();
     } else {
         local_wanted_ = false;
+        if (active_->here) leave_here();
         forward();
     }
 }
 
 void FrontSession::close_idle_xa() {
-    if (!local_ || local_busy_ || local_xa_.xid.empty() || parts_.now_ms < local_used_ms_ + idle_ms_max) return;
+    if (!txn_here_ && parts_.now_ms >= local_used_ms_ + idle_ms_max) close_local_xa();
+}
+
+void FrontSession::close_local_xa() {
+    if (!local_ || local_busy_ || local_xa_.xid.empty()) return;
     local_busy_ = true;
     parts_.pool.run(Task([parts = &parts_, id = open_.session, serial = serial_, connection = std::move(local_),
                           xid = std::exchange(local_xa_, {}).xid]() mutable {
@@ -304,6 +347,7 @@ void FrontSession::close_idle_xa() {
 void FrontSession::cancel_local() {
     if (active_->stream) active_->stream->cancel();
     if (!local_busy_) return;
+    if (active_->here) lose_here();
     local_poisoned_ = true;
     parts_.kill(local_id_, false, Task([] {}));
 }
@@ -311,6 +355,10 @@ void FrontSession::cancel_local() {
 void FrontSession::on_server_lost() {
     if (local_) parts_.pool.run(Task([connection = std::move(local_)]() mutable { connection.reset(); }));
     local_xa_ = {};
+    local_unsaid_.clear();
+    if (!txn_here_ || !here_open_ || local_busy_) return;
+    lose_here();
+    if (active_ && active_->here) finish_error(transaction_lost_error(std::exchange(transaction_lost_, {})));
 }
 
 }  // namespace ddb::session

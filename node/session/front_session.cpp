@@ -143,7 +143,7 @@ void FrontSession::begin(Execute execute) {
         parts_.now_ms +
         (execute.timeout_ms == 0 ? timeout_ms_max : std::min<std::uint64_t>(execute.timeout_ms, timeout_ms_max));
     if (execute.timeout_ms == 0) active_->begin_until_ms = parts_.now_ms + begin_ms_max;
-    active_->in_transaction = in_transaction_ && held_begin_ == Begin::none;
+    active_->in_transaction = in_transaction_ && held_begin_ == Begin::none && !txn_here_;
     active_->execute = std::move(execute);
     active_->execute.begin = Begin::none;
     if (guest()) return begin_guest();
@@ -153,7 +153,7 @@ void FrontSession::begin(Execute execute) {
         if (auto known = with_last_statement(active_->execute.sql, active_->statement.kind, last_))
             active_->execute.sql = std::move(*known);
     }
-    if (answer_of_ddb() || answer_without_work() || ask_for_file() || read_elsewhere()) return;
+    if (answer_of_ddb() || answer_without_work() || run_read_only_here() || ask_for_file() || read_elsewhere()) return;
     if (may_read_here()) {
         read_locally();
     } else {
@@ -177,12 +177,12 @@ bool FrontSession::answer_without_work() {
         return true;
     }
     if (active_->execute.describe) return false;
-    if (transaction_lost_) {
-        transaction_lost_ = false;
+    if (!transaction_lost_.empty()) {
+        const std::string why = std::exchange(transaction_lost_, {});
         if (kind == StatementKind::rollback) {
             finish(make_end());
         } else {
-            finish_error(Error{ErrorCode::sql, "transaction rolled back: the coordinator changed", 1213, "40001"});
+            finish_error(transaction_lost_error(why));
         }
         return true;
     }

@@ -46,6 +46,7 @@ class FrontSession {
     [[nodiscard]] const Origin& client() const { return client_; }
     [[nodiscard]] std::uint64_t serial() const { return serial_; }
     [[nodiscard]] bool guest() const { return static_cast<bool>(client_.peer); }
+    [[nodiscard]] bool transaction_here() const { return txn_here_; }
     [[nodiscard]] bool refused() const { return closed_ && outbox_.empty(); }  // told so: may be removed
     [[nodiscard]] bool forgotten() const;  // a guest that is not asked for anything any more: is to be removed
 
@@ -67,6 +68,7 @@ class FrontSession {
         bool ever_forwarded = false;
         bool answer_started = false;
         bool in_transaction = false;  // of this session on the coordinator, when the request began
+        bool here = false;            // part of the READ ONLY transaction on this node's server
         bool local_retried = false;
         bool cancelled_by_client = false;
         Epoch avoid_epoch;  // its coordinator could not tell: only another one can
@@ -79,11 +81,13 @@ class FrontSession {
         ReadSlot slot;                 // of a read
         std::shared_ptr<CreditStream> stream;
     };
-    // The read-only XA on the local connection; reads that follow each other closely share it.
+    // The read-only XA on the local connection: reads that follow each other closely share it, or it is that of a
+    // READ ONLY transaction.
     struct LocalXa {
         std::string xid;  // empty = none
         std::uint64_t begun_ms = 0;
-        bool shared = false;  // of a report: the read found it open
+        bool shared = false;       // of a report: the read found it open
+        bool transaction = false;  // lasts until the client ends it
     };
     // A guest of this session, on another node or (with settings of its own) on this one.
     struct Reader {
@@ -99,6 +103,7 @@ class FrontSession {
         ConnectionPtr connection;
         LocalXa xa;
         StatementEnd end;
+        bool setting_failed = false;
     };
     struct LocalJob;
 
@@ -118,16 +123,20 @@ class FrontSession {
     [[nodiscard]] Error unknown_outcome() const;
 
     // front_local.cpp
+    [[nodiscard]] bool settings_known() const { return not_replayable_.empty() && reads_anywhere_; }
     [[nodiscard]] bool may_read_here() const;
     void read_locally();
     void run_locally();
     void start_local(LocalJob job, bool early);
     static void open_xa(LocalJob& job);
-    [[nodiscard]] static StatementEnd read_on_executor(LocalJob& job, const storage::LocalDatabase& database);
+    [[nodiscard]] static LocalReport read_on_executor(LocalJob& job, const storage::LocalDatabase& database);
+    [[nodiscard]] static bool is_denial(std::uint16_t error);
+    static void say_settings(LocalJob& job, LocalReport& report);
     void local_done(LocalReport report);
     void local_back(ConnectionPtr connection, LocalXa xa);
     void run_wanted();
     void close_idle_xa();
+    void close_local_xa();
     void end_local(const StatementEnd& end);
     void cancel_local();
     [[nodiscard]] CreditStream::Deliver deliver() const;
@@ -137,6 +146,15 @@ class FrontSession {
     [[nodiscard]] bool hold_begin();
     [[nodiscard]] bool end_held();
     [[nodiscard]] bool begin_is_answered(const ResultEnd& end) const;
+
+    // front_read_only.cpp
+    [[nodiscard]] bool may_begin_here() const;
+    [[nodiscard]] bool run_read_only_here();
+    [[nodiscard]] bool not_in_here();
+    void end_here();
+    void leave_here();
+    void lose_here();
+    void done_here(LocalReport report);
 
     // front_balance.cpp
     [[nodiscard]] ReadBalance balance() const;
@@ -207,6 +225,7 @@ class FrontSession {
     LocalXa local_xa_;
     std::uint64_t local_used_ms_ = 0;
     std::string local_database_;
+    std::vector<std::string> local_unsaid_;  // settings that the local connection has not been told yet
     bool last_was_local_ = false;
     std::uint64_t opening_wait_id_ = 0;
     std::uint64_t opening_until_ms_ = 0;
@@ -216,7 +235,7 @@ class FrontSession {
     std::optional<ReadBalance> read_balance_;  // by SET
     std::vector<Reader> readers_;              // one for each node that was asked
     NodeId last_reader_;                       // of the last statement, when last_was_local_; 0 = this session itself
-    bool replay_anywhere_ = true;              // all of replay_ means the same on any server
+    bool reads_anywhere_ = true;               // all of replay_ means the same on any server
 
     // as a guest
     bool guest_lost_ = false;  // its connection, or a setting: nothing more is read here
@@ -229,17 +248,21 @@ class FrontSession {
     bool had_back_ = false;
     std::uint64_t last_insert_id_ = 0;  // goes along to the next coordinator
     bool in_transaction_ = false;
-    bool reads_only_ = false;  // the transaction does
-    bool transaction_lost_ = false;
+    bool reads_only_ = false;       // the transaction does
+    std::string transaction_lost_;  // why, until the client is told
     // BEGIN was answered here and goes to the coordinator with the transaction's first statement. None once an answer
     // says that it is open there.
     Begin held_begin_ = Begin::none;
-    bool held_begin_sent_ = false;        // to this coordinator: what it did with it is not known
-    bool read_only_default_set_ = false;  // what a plain BEGIN begins, the coordinator knows
+    bool held_begin_sent_ = false;           // to this coordinator: what it did with it is not known
+    std::optional<bool> read_only_default_;  // by SET; else what the server has
+    bool serializable_ = false;              // by SET
+    // A READ ONLY transaction runs on this node's server.
+    bool txn_here_ = false;
+    bool here_open_ = false;          // something was read in it: its XA is open
+    Begin here_begun_ = Begin::none;  // the BEGIN that it came from; none: with autocommit off
     bool back_autocommit_ = true;
     bool no_backslash_escapes_ = false;  // as the last server said that answered
-    bool stateful_ = false;      // session variables differ from a fresh connection: everything runs on the back
-    bool next_on_back_ = false;  // SET TRANSACTION concerns the next statement
+    bool next_on_back_ = false;          // SET TRANSACTION concerns the next statement
     std::vector<std::string> replay_;
     std::size_t replay_bytes_ = 0;
     std::string not_replayable_;  // in words: state that a new coordinator cannot be given

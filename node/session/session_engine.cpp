@@ -408,6 +408,9 @@ SessionEngine::Counters SessionEngine::counters() const {
     for (const auto& [serial, session] : parts.backs) {
         if (session->transaction_open()) ++out.open_transactions;
     }
+    for (const auto& [id, session] : parts.fronts) {
+        if (session->transaction_here()) ++out.open_transactions;
+    }
     return out;
 }
 

@@ -206,6 +206,7 @@ std::vector<std::string> before_in_transaction(const StatementJob& job) {
     std::vector<std::string> before =
         job.read_only ? std::vector<std::string>{"SET TRANSACTION READ ONLY", xa_sql("START", job.xid)}
                       : job.database->begin_sql(job.xid, job.txn);
+    if (job.read_write) before.insert(before.begin(), "SET TRANSACTION READ WRITE");
     // XA START has no snapshot of its own; the first read of a table that everybody may read opens it.
     if (job.snapshot) before.emplace_back("SELECT COUNT(*) FROM ddb_meta.transactions_log WHERE log_index = 0");
     return before;

@@ -31,6 +31,7 @@ struct StatementJob {
     bool describe = false;       // of run_plain: do not run it
     bool begin = false;          // of run_in_transaction: XA START goes ahead
     bool read_only = false;      // the transaction is
+    bool read_write = false;     // the transaction is, unlike others of the session
     bool snapshot = false;       // and its read view opens with it
     std::uint64_t sequence = 0;  // of run_definition
     std::string user;            // to look at the server after a lost connection

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <utility>
 
 #include "node/storage/binlog_event.hpp"
 #include "node/storage/binlog_statement.hpp"
@@ -12,7 +13,6 @@
 #include "node/storage/local_database.hpp"
 #include "node/storage/server_dialect.hpp"
 #include "node/storage/statement_runner.hpp"
-#include "node/storage/user_connections.hpp"
 #include "schemas/codec.hpp"
 
 namespace ddb::storage {
@@ -222,6 +222,7 @@ void Applier::run(const std::stop_token& stop) {
 // One transaction, tried again while what stands in its way may pass. Fails only when interrupted or fenced.
 Status Applier::apply(std::span<const Entry> entries, const std::stop_token& stop) {
     std::optional<std::chrono::steady_clock::time_point> give_up;  // from the first failure on
+    auto in_the_way = Victims::in_transaction;
     for (;;) {
         Status status = ensure_connection();
         // A commit whose answer was lost may have happened after all.
@@ -255,7 +256,8 @@ Status Applier::apply(std::span<const Entry> entries, const std::stop_token& sto
             return error;
         }
         constexpr std::uint16_t lock_wait = 1205;
-        if (error.mysql_code == lock_wait) end_local_readers();
+        // A transaction may hold a table of which it has read no row, and InnoDB not know of it: next time they all go.
+        if (error.mysql_code == lock_wait) end_local_readers(std::exchange(in_the_way, Victims::all));
         std::unique_lock lock(mutex_);
         changed_.wait_for(lock, stop, retry_pause, [&] { return !running_; });
         if (stop.stop_requested() || !running_) return error;
@@ -465,9 +467,9 @@ void Applier::advance(LogIndex index) {
 }
 
 // Readers hold back what is decided for everybody; they are told that their transaction is gone and may be tried again.
-void Applier::end_local_readers() {
+void Applier::end_local_readers(Victims victims) {
     if (auto connection = open_service(options_.service); connection.ok()) {
-        (void)kill_user_connections(**connection, options_.service.user, Victims::in_transaction);
+        (void)kill_user_connections(**connection, options_.service.user, victims);
     }
 }
 

@@ -19,6 +19,7 @@
 #include "node/storage/connection.hpp"
 #include "node/storage/journal.hpp"
 #include "node/storage/metadata.hpp"
+#include "node/storage/user_connections.hpp"
 #include "schemas/entry.hpp"
 
 namespace ddb::storage {
@@ -84,7 +85,7 @@ class Applier {
     [[nodiscard]] bool enter(const Entry& first, const std::stop_token& stop);
     void left(const Entry& last);
     void advance(LogIndex index);
-    void end_local_readers();
+    void end_local_readers(Victims victims);
     void fence(const std::string& reason);
     [[nodiscard]] bool interrupted(const std::stop_token& stop) const;
 

@@ -1,0 +1,150 @@
+// READ ONLY transactions run on this node's own server (DESIGN §3.3), from their first read on: in an XA of the
+// session's level that is rolled back at the end, so that whatever writes or commits is refused before it has an
+// effect. A change of coordinator does not touch them. They end early when their connection does: with the server, or
+// because a definition that is decided for everybody waits for their locks. What their server cannot do for them, as
+// all state of the session is on the coordinator, runs there when no table is concerned, and is refused otherwise; as
+// the first statement it takes the whole transaction there.
+#include <utility>
+
+#include "node/session/front_session.hpp"
+
+namespace ddb::session {
+namespace {
+
+constexpr std::string_view connection_ended =
+    "the node's server ended its connection, to apply a definition or because it stopped; try again";
+
+}  // namespace
+
+// True for the first read of a transaction that may run here.
+bool FrontSession::may_begin_here() const {
+    const Classified& statement = active_->statement;
+    const bool begun = held_begin_ == Begin::read_only && !held_begin_sent_;
+    const bool by_default = !in_transaction_ && !back_autocommit_ && read_only_default_.value_or(false);
+    // Reads of SERIALIZABLE lock rows, which others' writes could not be applied to here.
+    const bool as_there = settings_known() && !serializable_ && !next_on_back_;
+    const bool reads = statement.kind == StatementKind::read && statement.local;
+    return reads && (begun || by_default) && as_there && parts_.server_up && !parts_.fenced;
+}
+
+// True when the statement was taken care of. It may have ended the transaction otherwise, and goes on outside of it.
+bool FrontSession::run_read_only_here() {
+    if (active_->execute.describe) return false;
+    if (!txn_here_) {
+        if (!may_begin_here()) return false;
+        txn_here_ = in_transaction_ = reads_only_ = true;
+        here_begun_ = std::exchange(held_begin_, Begin::none);
+    }
+    const Classified& statement = active_->statement;
+    switch (statement.kind) {
+        case StatementKind::read:
+            if (!statement.local) return !statement.tableless && not_in_here();
+            active_->here = true;
+            read_locally();
+            return true;
+        case StatementKind::savepoint:
+            active_->here = true;
+            run_locally();
+            return true;
+        case StatementKind::diagnostics:
+        case StatementKind::use:
+        case StatementKind::plain:
+            return false;
+        case StatementKind::set:
+            if (statement.autocommit.value_or(false) && !back_autocommit_) return end_here(), false;
+            return !statement.repeatable && not_in_here();
+        case StatementKind::commit:
+        case StatementKind::rollback:
+            end_here();
+            if (statement.chain && !back_autocommit_) return false;
+            if (statement.chain) {
+                held_begin_ = Begin::read_only;
+                held_begin_sent_ = false;
+                in_transaction_ = reads_only_ = true;
+            }
+            finish(make_end());
+            return true;
+        case StatementKind::begin:
+            end_here();
+            if (!hold_begin()) return false;
+            finish(make_end());
+            return true;
+        case StatementKind::ddl:
+        case StatementKind::account:
+        case StatementKind::lock_tables:
+            return end_here(), false;
+        case StatementKind::dml:
+            finish_error(Error{ErrorCode::sql, "Cannot execute statement in a READ ONLY transaction", 1792, "25006"});
+            return true;
+        case StatementKind::set_transaction:
+            finish_error(Error{ErrorCode::sql,
+                               "Transaction characteristics can't be changed while a transaction is in progress", 1568,
+                               "25001"});
+            return true;
+        default:
+            return not_in_here();
+    }
+}
+
+// True when the statement was refused: what was read here cannot be read again on the coordinator.
+bool FrontSession::not_in_here() {
+    if (!here_open_) {
+        leave_here();
+        return false;
+    }
+    finish_error(Error{ErrorCode::invalid_argument,
+                       "this READ ONLY transaction reads on the client's node, and routines, locks, user variables and "
+                       "temporary tables are with the coordinator: use BEGIN, or make this its first statement",
+                       1235, "42000"});
+    return true;
+}
+
+// As the client asked, or what it asked for does so.
+void FrontSession::end_here() {
+    txn_here_ = false;
+    in_transaction_ = reads_only_ = false;
+    if (std::exchange(here_open_, false)) close_local_xa();
+}
+
+// Nothing was read: the transaction begins on the coordinator.
+void FrontSession::leave_here() {
+    txn_here_ = false;
+    active_->here = false;
+    held_begin_ = here_begun_;
+    held_begin_sent_ = false;
+    in_transaction_ = reads_only_ = held_begin_ != Begin::none;
+}
+
+// The client is told with the statement that runs, or the next.
+void FrontSession::lose_here() {
+    txn_here_ = here_open_ = false;
+    in_transaction_ = reads_only_ = false;
+    transaction_lost_ = connection_ended;
+}
+
+void FrontSession::done_here(LocalReport report) {
+    const auto& error = report.end.error;
+    if (report.setting_failed) reads_anywhere_ = false;
+    if (error && !transaction_lost_.empty()) {
+        const std::string why = std::exchange(transaction_lost_, {});
+        finish_error(ends_transaction(error->mysql_code) ? *error : transaction_lost_error(why));
+        return;
+    }
+    if (error && !here_open_ && !active_->answer_started && !report.end.answered) {
+        const bool lost = error->code == ErrorCode::io;
+        if (lost && !std::exchange(active_->local_retried, true)) {
+            local_wanted_ = true;
+            return;
+        }
+        const bool denied = is_denial(error->mysql_code);
+        if (denied) on_server_lost();  // another connection for what comes next
+        if (lost || denied || report.setting_failed) {
+            leave_here();
+            forward();
+            return;
+        }
+    }
+    end_local(report.end);
+}
+
+}  // namespace ddb::session
