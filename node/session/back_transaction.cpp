@@ -21,17 +21,6 @@ constexpr std::uint16_t error_lost_connection = 2013;
 
 // What commits in the middle of these is not run as a definition instead: of one entry of the log a server runs the
 // definitions first and its rows behind them, and what ran in an open transaction until then would run twice.
-[[nodiscard]] bool runs_several(const Classified& statement) {
-    return statement.kind == StatementKind::call || statement.block;
-}
-
-[[nodiscard]] Error cannot_commit(const Classified& statement, Error error) {
-    error.message =
-        std::string(statement.block ? "a block of statements sent to ddb" : "a procedure called through ddb") +
-        " cannot commit, roll back or run definitions by itself: " + error.message;
-    return error;
-}
-
 [[nodiscard]] Error lost_connection(const Error& cause, bool in_transaction) {
     if (cause.mysql_code == error_interrupted) {
         const std::string rolled_back =

@@ -6,6 +6,7 @@
 // the first statement it takes the whole transaction there.
 #include <utility>
 
+#include "node/session/client_file.hpp"
 #include "node/session/front_session.hpp"
 
 namespace ddb::session {
@@ -74,7 +75,18 @@ bool FrontSession::run_read_only_here() {
         case StatementKind::lock_tables:
             return end_here(), false;
         case StatementKind::dml:
+            if (!client_file_of(active_->execute.sql, no_backslash_escapes_)) {
+                active_->here = true;
+                run_locally();  // the server refuses it in its own words
+                return true;
+            }
             finish_error(Error{ErrorCode::sql, "Cannot execute statement in a READ ONLY transaction", 1792, "25006"});
+            return true;
+        case StatementKind::call:
+            if (!here_open_ || active_->execute.sql.find('@') != std::string::npos || statement.takes_user_lock)
+                return not_in_here();
+            active_->here = true;
+            read_locally();
             return true;
         case StatementKind::set_transaction:
             finish_error(Error{ErrorCode::sql,
@@ -93,8 +105,8 @@ bool FrontSession::not_in_here() {
         return false;
     }
     finish_error(Error{ErrorCode::invalid_argument,
-                       "this READ ONLY transaction reads on the client's node, and routines, locks, user variables and "
-                       "temporary tables are with the coordinator: use BEGIN, or make this its first statement",
+                       "this READ ONLY transaction reads on the client's node, and user variables, locks, temporary "
+                       "tables and EXECUTE are with the coordinator: use BEGIN, or make this its first statement",
                        1235, "42000"});
     return true;
 }
@@ -123,7 +135,7 @@ void FrontSession::lose_here() {
 }
 
 void FrontSession::done_here(LocalReport report) {
-    const auto& error = report.end.error;
+    auto& error = report.end.error;
     if (report.setting_failed) reads_anywhere_ = false;
     if (error && !transaction_lost_.empty()) {
         const std::string why = std::exchange(transaction_lost_, {});
@@ -143,6 +155,14 @@ void FrontSession::done_here(LocalReport report) {
             forward();
             return;
         }
+    }
+    if (error && error->mysql_code == error_xa_state && !report.end.answered) {
+        if (!runs_several(active_->statement)) {  // it commits first, and is not refused behind that
+            end_here();
+            forward();
+            return;
+        }
+        error = cannot_commit(active_->statement, *error);
     }
     end_local(report.end);
 }

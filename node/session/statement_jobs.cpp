@@ -135,6 +135,13 @@ void look_after_loss(JobReport& report, const StatementJob& job, std::uint64_t c
 
 }  // namespace
 
+Error cannot_commit(const Classified& statement, Error error) {
+    error.message =
+        std::string(statement.block ? "a block of statements sent to ddb" : "a procedure called through ddb") +
+        " cannot commit, roll back or run definitions by itself: " + error.message;
+    return error;
+}
+
 JobReport run_plain(ConnectionPtr connection, const StatementJob& job) {
     JobReport report;
     report.connection = std::move(connection);

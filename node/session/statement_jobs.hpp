@@ -90,4 +90,10 @@ using storage::xa_sql;
 inline constexpr std::uint16_t error_read_only_transaction = 1792;
 inline constexpr std::uint16_t error_xa_state = 1399;
 
+// One entry of the log could not keep the order of what these commit.
+[[nodiscard]] inline bool runs_several(const Classified& statement) {
+    return statement.kind == StatementKind::call || statement.block;
+}
+[[nodiscard]] Error cannot_commit(const Classified& statement, Error error);
+
 }  // namespace ddb::session

@@ -98,6 +98,8 @@ TEST_CASE("what a READ ONLY transaction cannot do, and what ends it") {
     Client c = fresh("ro3");
     c.good("INSERT INTO ro3 VALUES (1,1)");
     c.good("CREATE FUNCTION ro3f() RETURNS INT READS SQL DATA RETURN (SELECT MAX(v) FROM ro3)");
+    c.good("CREATE PROCEDURE ro3p(IN n INT) SELECT n + v FROM ro3");
+    c.good("CREATE PROCEDURE ro3c() COMMIT");
     Client f(bench(), *bench().follower, "root", "d");
     const auto begin = [&f] {
         f.good("START TRANSACTION READ ONLY");
@@ -107,7 +109,7 @@ TEST_CASE("what a READ ONLY transaction cannot do, and what ends it") {
     CHECK(f.run("INSERT INTO ro3 VALUES (2,2)").code() == 1792);
     CHECK(f.run("SELECT * FROM ro3 FOR UPDATE").code() == 1792);
     CHECK(f.run("SET TRANSACTION READ WRITE").code() == 1568);
-    for (const char* other : {"SELECT @a := v FROM ro3", "SET @a = 1", "SELECT GET_LOCK('l', 0)", "CALL p()",
+    for (const char* other : {"SELECT @a := v FROM ro3", "SET @a = 1", "SELECT GET_LOCK('l', 0)", "CALL ro3p(@a)",
                               "SELECT LAST_INSERT_ID(ro3f())"}) {
         const auto refused = f.run(other);
         CAPTURE(other);
@@ -115,6 +117,13 @@ TEST_CASE("what a READ ONLY transaction cannot do, and what ends it") {
         CHECK(is_open(refused));
     }
     CHECK(is_open(f.good("SELECT ro3f()")));
+    CHECK(f.good("CALL ro3p(5)").cell() == "6");
+    const auto commits = f.run("CALL ro3c()");
+    CHECK(commits.code() == 1399);
+    CHECK(commits.end.error->message.find("cannot commit") != std::string::npos);
+    CHECK(f.run("INSERT INTO VALUES (2,2)").code() == 1064);
+    CHECK(f.good("SHOW ERRORS").cell(0, 1) == "1064");
+    CHECK(is_open(f.good("SELECT v FROM ro3")));
     CHECK(!is_open(f.good("CREATE TABLE ro3d (id INT PRIMARY KEY)")));
     CHECK(!is_open(f.good("INSERT INTO ro3 VALUES (2,2)")));
     begin();
