@@ -446,12 +446,9 @@ void BackSession::described(JobReport report) {
 // --- definitions -----------------------------------------------------------------------------------------------------
 
 void BackSession::definition_parsed(JobReport report) {
-    constexpr std::uint16_t syntax_error = 1064;
-    constexpr std::uint16_t unknown_type = 4161;
     connection_ = std::move(report.connection);
     if (inside_error_ends_here(report)) return;
-    const auto code = report.end.error ? report.end.error->mysql_code : std::uint16_t{0};
-    if (code == syntax_error || code == unknown_type) {
+    if (report.end.error && is_no_statement(report.end.error->mysql_code)) {
         finish_report(report);
         return;
     }

@@ -274,6 +274,7 @@ Classified classify_set(Tokens tokens) {
     }
     bool own = false;
     bool others = false;
+    std::size_t assignments = 0;
     out.repeatable = true;
     for (std::size_t i = 0; i < tokens.size();) {
         if (token_at(tokens, i).is("NAMES") || token_at(tokens, i).is("CHARACTER") ||
@@ -281,6 +282,7 @@ Classified classify_set(Tokens tokens) {
             out.session_state = true;  // no "=": the rest of the item is words
         }
         const Assignment assignment = take_assignment(tokens, i);
+        ++assignments;
         const bool of_ddb = !assignment.user_variable && starts_ignoring_case(assignment.name, "DDB_");
         (of_ddb ? own : others) = true;
         std::string reason = of_ddb ? take_own(assignment, out) : take_effect(assignment, out);
@@ -291,6 +293,8 @@ Classified classify_set(Tokens tokens) {
         if (assignment.global || assignment.user_variable || out.reads_tables) out.repeatable = false;
         if (listed(assignment.name, tracing_variables)) out.repeatable = false;
     }
+    // Not every connection of the session is told of autocommit.
+    if (out.autocommit && assignments > 1) out.repeatable = false;
     if (!own) return out;
     if (others) return refuse("SET ddb_… stands alone: no server knows it; set other variables in another statement");
     out.kind = StatementKind::ddb_set;

@@ -37,7 +37,6 @@ struct FrontSession::LocalJob {
     bool opened = false;  // `before` and `xa` are as the read needs them
     std::vector<std::string> before;
     std::vector<std::string> settings;  // of the session, for the connection to be told
-    std::vector<std::string> all_settings;
     std::shared_ptr<CreditStream> stream;
 };
 
@@ -70,13 +69,24 @@ void FrontSession::open_xa(LocalJob& job) {
 // coordinator.
 void FrontSession::say_settings(LocalJob& job, LocalReport& report) {
     if (job.settings.empty()) return;
-    if (!job.xa.xid.empty() && !job.xa.transaction) {  // SET autocommit would commit it
+    if (!job.xa.xid.empty() && !job.xa.transaction) {
         end_xa(*job.connection, job.xa.xid);
         job.xa = {};
     }
     if (auto said = job.connection->execute_all(job.settings); !said) {
         report.end.error = said.error();
         report.setting_failed = report.end.error->code == ErrorCode::sql;
+        job.connection.reset();
+    }
+}
+
+// The XA for the statement. Of a transaction it must be open before the statement is sent, not just stand in front, as
+// that need not be a read.
+void FrontSession::open_transaction(LocalJob& job, LocalReport& report) {
+    open_xa(job);
+    if (!job.transaction || job.before.empty()) return;
+    if (auto begun = job.connection->execute_all(std::exchange(job.before, {})); !begun) {
+        report.end.error = fail(ErrorCode::io, begun.error().message);
         job.connection.reset();
     }
 }
@@ -91,20 +101,20 @@ FrontSession::LocalReport FrontSession::read_on_executor(LocalJob& job, const st
             return report;
         }
         job.connection = std::move(*made);
-        job.settings = std::move(job.all_settings);
         job.xa = {};
     } else if (job.current_database != job.database && !job.database.empty()) {
         if (auto used = job.connection->execute("USE " + storage::quoted_name(job.database)); !used)
             end.error = used.error();
     }
     if (!end.error) say_settings(job, report);
+    if (!end.error) open_transaction(job, report);
     if (!end.error) {
-        open_xa(job);
         end = run_statement(*job.connection, {job.sql, job.before, {}, job.describe}, job.open.session, job.request,
                             *job.stream);
     }
     const bool unread = end.error && end.error->code != ErrorCode::sql;
-    const bool goes_on = job.xa.transaction && job.xa.shared && end.error && !ends_transaction(end.error->mysql_code);
+    const bool was_open = job.xa.transaction && (job.xa.shared || job.plain);
+    const bool goes_on = was_open && end.error && !ends_transaction(end.error->mysql_code);
     if (unread || !job.connection || job.connection->broken() || job.connection->ahead_failed()) {
         job.connection.reset();
     } else if (end.error && !job.xa.xid.empty() && !goes_on) {
@@ -116,6 +126,16 @@ FrontSession::LocalReport FrontSession::read_on_executor(LocalJob& job, const st
     report.connection = std::move(job.connection);
     report.xa = std::move(job.xa);
     return report;
+}
+
+// All of the session's, but autocommit: it is not asked for where every statement is in an XA, which the server would
+// refuse behind what was read outside of one (FACTS 9).
+std::vector<std::string> FrontSession::settings_of_connection() const {
+    std::vector<std::string> settings;
+    for (const auto& sql : replay_) {
+        if (!classify(sql).autocommit) settings.push_back(sql);
+    }
+    return settings;
 }
 
 bool FrontSession::may_read_here() const {
@@ -193,17 +213,17 @@ void FrontSession::run_locally() {
     job.now_ms = parts_.now_ms;
     job.sql = active_->execute.sql;
     job.request = active_->execute.request;
-    job.describe = active_->execute.describe;
+    job.describe = active_->execute.describe || active_->looks;
     job.transaction = active_->here;
     job.plain = !job.transaction && (job.describe || active_->statement.kind != StatementKind::read);
     job.stream = active_->stream;
     job.settings = std::exchange(local_unsaid_, {});
-    if (!guest()) job.all_settings = replay_;
-    const bool nothing_to_say = job.settings.empty();
+    if (!guest() && !job.connection) job.settings = settings_of_connection();
+    const bool calls_once = job.settings.empty() && (!job.transaction || here_open_);
     const bool same_database = database_.empty() || database_ == local_database_;
     const bool fits = active_->execute.credit_bytes >= storage::Connection::peeked_bytes_max;
     local_database_ = database_;
-    start_local(std::move(job), same_database && nothing_to_say && fits);
+    start_local(std::move(job), same_database && calls_once && fits);
 }
 
 // `early`: the statement may be sent from here.
@@ -239,6 +259,7 @@ void FrontSession::start_local(LocalJob job, bool early) {
 
 void FrontSession::local_done(LocalReport report) {
     if (guest()) return guest_done(std::move(report));
+    if (active_->looks) return looked_here(std::move(report));
     if (active_->here) return done_here(std::move(report));
     const auto& error = report.end.error;
     if (error && !active_->answer_started && !report.end.answered) {

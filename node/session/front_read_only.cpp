@@ -71,6 +71,9 @@ bool FrontSession::run_read_only_here() {
             finish(make_end());
             return true;
         case StatementKind::ddl:
+            active_->looks = true;
+            run_locally();
+            return true;
         case StatementKind::account:
         case StatementKind::lock_tables:
             return end_here(), false;
@@ -132,6 +135,15 @@ void FrontSession::lose_here() {
     txn_here_ = here_open_ = false;
     in_transaction_ = reads_only_ = false;
     transaction_lost_ = connection_ended;
+}
+
+// A definition ends the transaction, but not when it is no statement at all.
+void FrontSession::looked_here(LocalReport report) {
+    active_->looks = false;
+    if (report.end.error && is_no_statement(report.end.error->mysql_code)) return end_local(report.end);
+    end_here();
+    transaction_lost_.clear();
+    forward();
 }
 
 void FrontSession::done_here(LocalReport report) {

@@ -69,6 +69,7 @@ class FrontSession {
         bool answer_started = false;
         bool in_transaction = false;  // of this session on the coordinator, when the request began
         bool here = false;            // part of the READ ONLY transaction on this node's server
+        bool looks = false;           // the server here is only asked what it says of the statement
         bool local_retried = false;
         bool cancelled_by_client = false;
         Epoch avoid_epoch;  // its coordinator could not tell: only another one can
@@ -132,6 +133,8 @@ class FrontSession {
     [[nodiscard]] static LocalReport read_on_executor(LocalJob& job, const storage::LocalDatabase& database);
     [[nodiscard]] static bool is_denial(std::uint16_t error);
     static void say_settings(LocalJob& job, LocalReport& report);
+    static void open_transaction(LocalJob& job, LocalReport& report);
+    [[nodiscard]] std::vector<std::string> settings_of_connection() const;
     void local_done(LocalReport report);
     void local_back(ConnectionPtr connection, LocalXa xa);
     void run_wanted();
@@ -155,6 +158,7 @@ class FrontSession {
     void leave_here();
     void lose_here();
     void done_here(LocalReport report);
+    void looked_here(LocalReport report);
 
     // front_balance.cpp
     [[nodiscard]] ReadBalance balance() const;

@@ -87,6 +87,12 @@ using storage::xa_sql;
 [[nodiscard]] constexpr bool ends_transaction(std::uint16_t code) {
     return code == 1213 || code == 1020;
 }
+// Said before the statement is known to be a definition: what it would commit stays open.
+[[nodiscard]] constexpr bool is_no_statement(std::uint16_t code) {
+    constexpr std::uint16_t syntax_error = 1064;
+    constexpr std::uint16_t unknown_type = 4161;
+    return code == syntax_error || code == unknown_type;
+}
 inline constexpr std::uint16_t error_read_only_transaction = 1792;
 inline constexpr std::uint16_t error_xa_state = 1399;
 

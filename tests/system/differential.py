@@ -53,6 +53,7 @@ KNOWN = {
     "no such table": "a statement is prepared outside a READ ONLY transaction, of which its server would speak first",
     "hand-over": "a coordinator that changes in a chapter may end transactions (1213) and state (1927), and counts an id that a statement gave "
                  "itself as LAST_INSERT_ID(): servers do not tell them apart; the chapter is played again",
+    "READ ONLY": "such a transaction reads on the client's node, and refuses what only the coordinator can do: the chapter ends there",
     "plan": "row estimates, flags and computed columns' types of a join and cardinalities come from each server's own samples",
 }
 
@@ -228,6 +229,8 @@ def without_warnings(answer):
 def without_parameters(found, expected):
     """KNOWN: ?"""
     for i, (one, other) in enumerate(zip(found, expected)):
+        if one[:2] == other[:2] and one[0] == "error" and one[1] in (4078, 4079):
+            found[i] = other
         if one[0] == other[0] == "columns" and len(one[1]) == len(other[1]):
             kept = ["?" not in (column[3] if isinstance(column, tuple) else column) for column in other[1]]
             for answer in (found, expected):
@@ -269,6 +272,8 @@ def play(chapter, statements, node, plain, stop):
             if stop.is_set():
                 return count - 1, lines
             found, expected = pair.answers(statement)
+            if found[-1][:2] == ("error", 1235) and "this READ ONLY transaction" in found[-1][3]:
+                return count, lines  # KNOWN: READ ONLY
             if OPTIONS.print:
                 note(f"{statement[1][:300]}\n      {str(found)[:300]}")
             if not (failed and "FOUND_ROWS" in statement[1] or failed == "binary" and AFTERWARDS.search(statement[1])):  # KNOWN: counts

@@ -106,6 +106,8 @@ TEST_CASE("what a READ ONLY transaction cannot do, and what ends it") {
         CHECK(is_here(f.good("SELECT v FROM ro3")));
     };
     begin();
+    CHECK(f.run("CREATE TABLE ro3d (id NOTYPE)").code() == 4161);
+    CHECK(is_open(f.good("SELECT v FROM ro3")));
     CHECK(f.run("INSERT INTO ro3 VALUES (2,2)").code() == 1792);
     CHECK(f.run("SELECT * FROM ro3 FOR UPDATE").code() == 1792);
     CHECK(f.run("SET TRANSACTION READ WRITE").code() == 1568);
@@ -123,6 +125,10 @@ TEST_CASE("what a READ ONLY transaction cannot do, and what ends it") {
     CHECK(commits.end.error->message.find("cannot commit") != std::string::npos);
     CHECK(f.run("INSERT INTO VALUES (2,2)").code() == 1064);
     CHECK(f.good("SHOW ERRORS").cell(0, 1) == "1064");
+    CHECK(is_open(f.good("SELECT v FROM ro3")));
+    const auto none = f.run("CREATE TABLE ro3d (id NOTYPE)");
+    CHECK(none.code() == 4161);
+    CHECK(is_open(none));
     CHECK(is_open(f.good("SELECT v FROM ro3")));
     CHECK(!is_open(f.good("CREATE TABLE ro3d (id INT PRIMARY KEY)")));
     CHECK(!is_open(f.good("INSERT INTO ro3 VALUES (2,2)")));
