@@ -127,7 +127,8 @@ bool FrontSession::open_reader(Reader& reader) {
     open.database = database_;
     open.reads_only = true;
     if (!parts_.send_to_guest(reader.node, std::move(open))) return false;
-    return std::all_of(replay_.begin(), replay_.end(), [&](const std::string& sql) { return say_to(reader, sql); });
+    const auto settings = settings_of_connection();
+    return std::all_of(settings.begin(), settings.end(), [&](const std::string& sql) { return say_to(reader, sql); });
 }
 
 // A setting; its number tells the guest whether it has missed one.

@@ -279,9 +279,11 @@ void FrontSession::remember_set() {
     if (statement.read_only_default) read_only_default_ = statement.read_only_default;
     if (statement.serializable) serializable_ = *statement.serializable;
     if (!statement.repeatable) reads_anywhere_ = false;
-    tell_readers(sql);
-    std::erase(local_unsaid_, sql);
-    if (settings_known() && !statement.autocommit && (local_ || local_busy_)) local_unsaid_.push_back(sql);
+    if (!statement.autocommit) {
+        tell_readers(sql);
+        std::erase(local_unsaid_, sql);
+        if (settings_known() && (local_ || local_busy_)) local_unsaid_.push_back(sql);
+    }
     if (statement.reads_tables) {
         if (not_replayable_.empty()) not_replayable_ = "session variables";
         return;
