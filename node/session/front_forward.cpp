@@ -39,6 +39,7 @@ void FrontSession::forward() {
     if (guest()) return decline(ErrorCode::io, "this node serves no reads now");
     active_->slot.reset();
     active_->step = Step::waiting;
+    if (txn_here_) here_asked_ = true;
     if (parts_.now_ms < active_->not_before_ms || !parts_.coordinator_ready()) return;
     if (active_->avoid_epoch && parts_.view.epoch == active_->avoid_epoch) return;
     if (!open_back()) return;

@@ -94,6 +94,7 @@ void FrontSession::open_transaction(LocalJob& job, LocalReport& report) {
 FrontSession::LocalReport FrontSession::read_on_executor(LocalJob& job, const storage::LocalDatabase& database) {
     LocalReport report;
     StatementEnd& end = report.end;
+    const bool resumed = job.xa.transaction;  // one that opens is not sent ahead of this
     if (!job.connection) {
         auto made = database.connect(job.open.user, job.open.password, job.database, login_of(job.open));
         if (!made) {
@@ -103,8 +104,10 @@ FrontSession::LocalReport FrontSession::read_on_executor(LocalJob& job, const st
         job.connection = std::move(*made);
         job.xa = {};
     } else if (job.current_database != job.database && !job.database.empty()) {
-        if (auto used = job.connection->execute("USE " + storage::quoted_name(job.database)); !used)
+        if (auto used = job.connection->execute("USE " + storage::quoted_name(job.database)); !used) {
             end.error = used.error();
+            job.connection.reset();  // it has another one in use, where the next read may find what it names
+        }
     }
     if (!end.error) say_settings(job, report);
     if (!end.error) open_transaction(job, report);
@@ -113,8 +116,7 @@ FrontSession::LocalReport FrontSession::read_on_executor(LocalJob& job, const st
                             *job.stream);
     }
     const bool unread = end.error && end.error->code != ErrorCode::sql;
-    const bool was_open = job.xa.transaction && (job.xa.shared || job.plain);
-    const bool goes_on = was_open && end.error && !ends_transaction(end.error->mysql_code);
+    const bool goes_on = resumed && end.error && !ends_transaction(end.error->mysql_code);
     if (unread || !job.connection || job.connection->broken() || job.connection->ahead_failed()) {
         job.connection.reset();
     } else if (end.error && !job.xa.xid.empty() && !goes_on) {

@@ -34,6 +34,7 @@ bool FrontSession::run_read_only_here() {
     if (!txn_here_) {
         if (!may_begin_here()) return false;
         txn_here_ = in_transaction_ = reads_only_ = true;
+        here_asked_ = false;
         here_begun_ = std::exchange(held_begin_, Begin::none);
     }
     const Classified& statement = active_->statement;
@@ -57,7 +58,8 @@ bool FrontSession::run_read_only_here() {
         case StatementKind::commit:
         case StatementKind::rollback:
             end_here();
-            if (statement.chain && !back_autocommit_) return false;
+            // With autocommit off the coordinator has begun one, or is to begin it.
+            if ((statement.chain || here_asked_) && !back_autocommit_) return false;
             if (statement.chain) {
                 held_begin_ = Begin::read_only;
                 held_begin_sent_ = false;

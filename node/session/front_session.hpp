@@ -263,6 +263,7 @@ class FrontSession {
     // A READ ONLY transaction runs on this node's server.
     bool txn_here_ = false;
     bool here_open_ = false;          // something was read in it: its XA is open
+    bool here_asked_ = false;         // something of it ran on the coordinator
     Begin here_begun_ = Begin::none;  // the BEGIN that it came from; none: with autocommit off
     bool back_autocommit_ = true;
     bool no_backslash_escapes_ = false;  // as the last server said that answered

@@ -207,6 +207,33 @@ TEST_CASE("a READ ONLY transaction whose connection is ended is told as rolled b
     f.good("INSERT INTO ro5 VALUES (1,1)");
 }
 
+TEST_CASE("what a READ ONLY transaction asked the coordinator for leaves nothing behind there") {
+    Client c = fresh("ro7");
+    c.good("INSERT INTO ro7 VALUES (1,1)");
+    Client f(bench(), *bench().follower, "root", "d");
+    f.good("SET autocommit = 0");
+    f.good("SET SESSION TRANSACTION READ ONLY");
+    CHECK(is_here(f.good("SELECT v FROM ro7")));
+    f.good("SELECT @@version");
+    f.good("COMMIT");
+    f.good("SET SESSION TRANSACTION READ WRITE");
+    f.good("UPDATE ro7 SET v = 2");
+    f.good("COMMIT");
+    CHECK(c.good("SELECT v FROM ro7").cell() == "2");
+}
+
+TEST_CASE("a database that is gone is not mistaken for the one before") {
+    Client c = fresh("ro8");
+    c.good("CREATE DATABASE gone");
+    Client f(bench(), *bench().follower, "root", "d");
+    f.good("SELECT v FROM ro8");
+    f.good("USE gone");
+    c.good("DROP DATABASE gone");
+    for (int i = 0; i < 3; ++i) CHECK(f.run("SELECT v FROM ro8").code() == 1049);
+    f.good("USE d");
+    f.good("SELECT v FROM ro8");
+}
+
 TEST_CASE("a session that looks at its counters has one connection") {
     Client c = fresh("ro6");
     Client f(bench(), *bench().follower, "root", "d");
