@@ -46,8 +46,12 @@ bool FrontSession::is_denial(std::uint16_t error) {
     return std::find(codes.begin(), codes.end(), error) != codes.end();
 }
 
+bool FrontSession::writes(std::uint16_t error) {
+    return error == error_read_only_transaction || error == error_server_read_only;
+}
+
 bool FrontSession::is_for_coordinator(std::uint16_t error) {
-    return error == error_read_only_transaction || error == error_xa_state || is_denial(error);
+    return writes(error) || error == error_xa_state || is_denial(error);
 }
 
 // Says in `before` what must stand in front of the read: nothing while the open XA may still be shared. READ COMMITTED,
@@ -266,7 +270,7 @@ void FrontSession::local_done(LocalReport report) {
     const auto& error = report.end.error;
     if (error && !active_->answer_started && !report.end.answered) {
         // It writes, or commits implicitly: it belongs to the coordinator, and had no effect here (FACTS 1).
-        if (error->mysql_code == error_read_only_transaction || error->mysql_code == error_xa_state) {
+        if (writes(error->mysql_code) || error->mysql_code == error_xa_state) {
             active_->statement.local = false;
             forward();
             return;

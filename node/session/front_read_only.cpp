@@ -15,6 +15,11 @@ namespace {
 constexpr std::string_view connection_ended =
     "the node's server ended its connection, to apply a definition or because it stopped; try again";
 
+[[nodiscard]] Error read_only_error() {
+    return Error{ErrorCode::sql, "Cannot execute statement in a READ ONLY transaction", error_read_only_transaction,
+                 "25006"};
+}
+
 }  // namespace
 
 // True for the first read of a transaction that may run here.
@@ -85,7 +90,7 @@ bool FrontSession::run_read_only_here() {
                 run_locally();  // the server refuses it in its own words
                 return true;
             }
-            finish_error(Error{ErrorCode::sql, "Cannot execute statement in a READ ONLY transaction", 1792, "25006"});
+            finish_error(read_only_error());
             return true;
         case StatementKind::call:
             if (!here_open_ || active_->execute.sql.find('@') != std::string::npos || statement.takes_user_lock)
@@ -170,6 +175,7 @@ void FrontSession::done_here(LocalReport report) {
             return;
         }
     }
+    if (error && error->mysql_code == error_server_read_only) error = read_only_error();
     if (error && error->mysql_code == error_xa_state && !report.end.answered) {
         if (!runs_several(active_->statement)) {  // it commits first, and is not refused behind that
             end_here();

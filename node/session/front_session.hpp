@@ -131,6 +131,7 @@ class FrontSession {
     void start_local(LocalJob job, bool early);
     static void open_xa(LocalJob& job);
     [[nodiscard]] static LocalReport read_on_executor(LocalJob& job, const storage::LocalDatabase& database);
+    [[nodiscard]] static bool writes(std::uint16_t error);
     [[nodiscard]] static bool is_denial(std::uint16_t error);
     static void say_settings(LocalJob& job, LocalReport& report);
     static void open_transaction(LocalJob& job, LocalReport& report);

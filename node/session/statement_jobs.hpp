@@ -95,6 +95,7 @@ using storage::xa_sql;
 }
 inline constexpr std::uint16_t error_read_only_transaction = 1792;
 inline constexpr std::uint16_t error_xa_state = 1399;
+inline constexpr std::uint16_t error_server_read_only = 1290;  // of followers' servers: MySQL looks at that first
 
 // One entry of the log could not keep the order of what these commit.
 [[nodiscard]] inline bool runs_several(const Classified& statement) {
