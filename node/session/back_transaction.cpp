@@ -110,7 +110,8 @@ void BackSession::job_over(JobReport& report) {
         connected_ = false;
         return;
     }
-    const auto& ok = report.connection->ok_packet();
+    // The statement's own answer: the connection's newest is that of what ended its transaction.
+    const auto& ok = report.end.ok;
     if (ok.database_changed) database_ = ok.database;
 }
 

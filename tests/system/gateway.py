@@ -161,11 +161,11 @@ def nonsense():
             client.close()
 
 
-def connect(cluster, node, user=USER, password=PASSWORD):
+def connect(cluster, node, user=USER, password=PASSWORD, autocommit=False):
     import pymysql  # only here: the other tests do without
 
     return pymysql.connect(host=cluster.nodes[node]["address"], port=cluster.port + 2, user=user, password=password,
-                           read_timeout=30 * SLOW, write_timeout=30 * SLOW)
+                           autocommit=autocommit, read_timeout=30 * SLOW, write_timeout=30 * SLOW)
 
 
 def told(run):
@@ -302,6 +302,42 @@ def read_only_transactions():
         cluster.same_tables("r")
 
 
+def databases():
+    """The session's database, on whichever connection of the node's a statement runs: changed by a statement that hides a USE, and dropped."""
+    with Cluster(settings=STEADY) as cluster:
+        for statement in account():
+            cluster.sql(1, statement)
+        for node in cluster.nodes:
+            client = connect(cluster, node, autocommit=True)  # one that says SET is never read for on its own node
+
+            def first(statement, client=client):
+                with client.cursor() as cursor:
+                    cursor.execute(statement)
+                    return cursor.fetchone()[0] if cursor.rowcount and cursor.description else None
+
+            def change(to, client=client):
+                client.query(f"USE {to}" if MYSQL else f"EXECUTE IMMEDIATE 'USE {to}'")
+            for name in ("da", "db"):
+                client.query(f"CREATE DATABASE {name}")
+                client.query(f"CREATE TABLE {name}.t (v VARCHAR(9) PRIMARY KEY)")
+                client.query(f"INSERT INTO {name}.t VALUES ('{name}')")
+            client.query("USE da")
+            equal(first("SELECT v FROM t"), "da", "a read behind USE")
+            change("db")
+            equal([first("SELECT v FROM t"), first("SELECT v FROM t FOR UPDATE")], ["db", "db"], "reads here and there behind another")
+            client.query("DROP DATABASE db")
+            equal([first("SELECT DATABASE()"), first("SELECT DATABASE() FOR UPDATE")], [None, None], "the database that was dropped")
+            client.query("CREATE DATABASE db")
+            client.query("CREATE TABLE db.t (v VARCHAR(9) PRIMARY KEY)")
+            equal(told(lambda: first("SELECT v FROM t")), 1046, "a read of a database that came back, and is not chosen")
+            equal(told(lambda: first("INSERT INTO t VALUES ('x')")), 1046, "a write to it")
+            client.query("USE da")
+            equal(first("SELECT v FROM t"), "da", "a read behind USE")
+            client.query("DROP DATABASE da")
+            client.query("DROP DATABASE db")
+            client.close()
+
+
 def coordinator_killed():
     import pymysql
 
@@ -340,4 +376,5 @@ def coordinator_killed():
 
 
 if __name__ == "__main__":
-    main(same_as_a_plain_server, logins, dump_and_return, nonsense, ddb_statements, kills, client_files, read_only_transactions, coordinator_killed)
+    main(same_as_a_plain_server, logins, dump_and_return, nonsense, ddb_statements, kills, client_files, read_only_transactions, databases,
+         coordinator_killed)
