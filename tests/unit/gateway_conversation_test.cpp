@@ -205,7 +205,7 @@ TEST_CASE("commands that are not known, not there or too early") {
     client.log_in();
     client.command("\x1d");
     CHECK(error_code(client.take()) == 1047);
-    client.command("\x03 -- nothing");
+    client.command("\x03 ;");
     CHECK(error_code(client.take()) == 1065);
     client.command(std::string("\x17\x05\0\0\0\0\1\0\0\0", 10));
     CHECK(error_code(client.take()) == 1243);
@@ -251,7 +251,11 @@ TEST_CASE("statements in one text") {
     CHECK(split("CREATE PROCEDURE p() BEGIN SELECT 1; SELECT 2; END").size() == 1);
     CHECK(split("DO 1; CREATE TRIGGER t BEFORE INSERT ON a FOR EACH ROW BEGIN SET @a=1; END").size() == 2);
     CHECK(split("CREATE TABLE `PROCEDURE` (a INT); DO 1").size() == 2);
-    CHECK(is_empty_statement(" /* x */ ; # y"));
+    CHECK(is_empty_statement(" ; \n"));
+    CHECK(is_empty_statement("/* no end"));
+    for (const char* comment : {" /* x */ ; # y", "/* ping */", "-- x", "# y\n;", "/*! */", "/*!99999999 x */"})
+        CHECK_FALSE(is_empty_statement(comment));
+    CHECK(split("DO 1; /* x */ ; DO 2; -- y").size() == 2);
     CHECK(is_call("/* x */ call p()"));
 }
 
