@@ -226,6 +226,35 @@ def kills():
         check(told(lambda: killer.query(f"KILL {killer.thread_id()}")) in (1927, 1317, 2013), "oneself")
 
 
+def killed_behind_first_replies():
+    """What ends while the server has answered only what went ahead of the statement: its rest is not waited for."""
+    with Cluster(settings=STEADY) as cluster:
+        for statement in account():
+            cluster.sql(1, statement)
+        cluster.sql(1, "CREATE DATABASE w", "CREATE TABLE w.t (id INT PRIMARY KEY)", "INSERT INTO w.t VALUES (1)")
+        for node in cluster.nodes:
+            holder, killer = connect(cluster, node), connect(cluster, node)
+            for first, statement, error in (("DO 1", "SELECT SLEEP(60)", 1317), ("DO 1", "UPDATE w.t SET id = 2", 1927),
+                                            ("BEGIN", "UPDATE w.t SET id = 2", 1213)):
+                holder.query("SELECT * FROM w.t FOR UPDATE")
+                victim, answers = connect(cluster, node, autocommit=True), []
+                number = victim.thread_id()
+                if error != 1317:  # the one of its server's, by which the node itself is not told
+                    with victim.cursor() as cursor:
+                        cursor.execute("SELECT CONNECTION_ID()")
+                        number = cursor.fetchone()[0]
+                victim.query(first)
+                run = threading.Thread(target=lambda: answers.append(told(lambda: victim.query(statement))))  # noqa: B023
+                run.start()
+                time.sleep(0.5)
+                killer.query(f"KILL {'QUERY' if error == 1317 else ''} {number}")
+                run.join(20 * SLOW)
+                equal(answers, [error], f"{statement} behind {first}, killed through node {node}")
+                holder.rollback()
+                equal(told(lambda: victim.query("SELECT 1 FROM w.t")), 0, "the session goes on")
+                victim.close()
+
+
 def client_files():
     """LOAD DATA LOCAL: the file comes from the client, whichever node it talks to, and is loaded once."""
     with Cluster() as cluster:
@@ -376,5 +405,5 @@ def coordinator_killed():
 
 
 if __name__ == "__main__":
-    main(same_as_a_plain_server, logins, dump_and_return, nonsense, ddb_statements, kills, client_files, read_only_transactions, databases,
-         coordinator_killed)
+    main(same_as_a_plain_server, logins, dump_and_return, nonsense, ddb_statements, kills, killed_behind_first_replies, client_files,
+         read_only_transactions, databases, coordinator_killed)
