@@ -31,15 +31,22 @@ bool has_body(std::string_view sql) {
     return false;
 }
 
-}  // namespace
-
-bool is_empty_statement(std::string_view sql) {
+// Nothing but space, comments and semicolons.
+bool does_nothing(std::string_view sql) {
     SqlScanner scanner(sql);
     for (;;) {
         const Token token = scanner.next();
         if (token.kind == Token::Kind::end) return true;
         if (!token.symbol(';')) return false;
     }
+}
+
+}  // namespace
+
+bool is_empty_statement(std::string_view sql) {
+    if (!does_nothing(sql)) return false;
+    if (sql.find_first_of("#-/") == std::string_view::npos) return true;
+    return does_nothing(std::string(sql) + "\nend");  // inside of a comment that has no end
 }
 
 bool is_call(std::string_view sql) {
@@ -60,7 +67,7 @@ std::deque<std::string> split_statements(std::string_view sql) {
             }
         }
         const std::string_view statement = sql.substr(0, end);
-        if (!is_empty_statement(statement)) out.emplace_back(statement);
+        if (!does_nothing(statement)) out.emplace_back(statement);
         sql.remove_prefix(std::min(sql.size(), end + 1));
     }
     if (out.empty()) out.emplace_back(sql);

@@ -7,7 +7,7 @@
 
 namespace ddb::gateway {
 
-// Nothing but space, comments and semicolons.
+// Nothing but space and semicolons, which is an error. A comment makes a statement of it: one that does nothing.
 [[nodiscard]] bool is_empty_statement(std::string_view sql);
 
 [[nodiscard]] bool is_call(std::string_view sql);

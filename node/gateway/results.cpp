@@ -77,7 +77,10 @@ void Conversation::on_result_end(ResultEnd end) {
     if (!end.more) status_flags_ = static_cast<std::uint16_t>(end.status_flags & ~of_a_result);
     credit_owed_ = 0;
     OkAnswer ok;
-    if (!end.database.empty() && end.database != database_) {
+    // None at all is told as well: the session's own may have been dropped. Of a result with more behind it, and of an
+    // error, no database says nothing.
+    const bool says_database = !end.database.empty() || (!end.more && !end.error);
+    if (says_database && end.database != database_) {
         database_ = end.database;
         ok.new_database = database_;
     }

@@ -148,11 +148,14 @@ void FrontSession::tell_readers(const std::string& sql) {
 }
 
 void FrontSession::use_elsewhere(const std::string& database) {
-    if (database.empty()) {
-        drop_readers();  // no statement says so
-    } else {
+    if (!database.empty()) {
         tell_readers("USE " + storage::quoted_name(database));
+        return;
     }
+    // It was dropped. No statement leads back to no database: what reads next begins with another connection.
+    drop_readers();
+    local_poisoned_ = local_busy_;
+    on_server_lost();
 }
 
 // Ends what it does, too.

@@ -440,7 +440,11 @@ Replies Connection::peek_replies() {
     if (got <= 0) return Replies::other;
     const auto size = static_cast<std::size_t>(got);
     const Replies found = scan_replies({bytes.data(), size}, impl_->early_);
-    return found == Replies::incomplete && size == bytes.size() ? Replies::other : found;
+    if (found != Replies::incomplete) return found;
+    // Killed behind the first replies: the rest will never come, and neither will another event.
+    pollfd item{socket(), POLLRDHUP, 0};
+    const bool ended = ::poll(&item, 1, 0) > 0;
+    return ended || size == bytes.size() ? Replies::other : found;
 }
 
 int Connection::socket() const {

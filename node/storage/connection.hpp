@@ -89,7 +89,8 @@ class Connection {
     // Sends what start() with the same arguments would send, without waiting; start() must be the next call then, and
     // reads only. False: nothing was sent, nothing changed.
     [[nodiscard]] bool start_early(std::string_view sql, std::span<const std::string> before = {});
-    // What has come of the replies that start_early() asked for; never waits. Beyond peeked_bytes_max: `other`.
+    // What has come of the replies that start_early() asked for; never waits. Beyond peeked_bytes_max, and when the
+    // connection has ended: `other`.
     [[nodiscard]] Replies peek_replies();
     [[nodiscard]] int socket() const;
     // A mark for who waits for the replies: the socket is registered with it.

@@ -50,6 +50,13 @@ std::string checked(const MarkerKey& key, const char* argument) {
 
 constexpr const char* proof_parameter = "proof CHAR(32) CHARACTER SET ascii";
 
+// Runs in the client's session: a literal of no named character set would be of that session's, which may be utf32,
+// with a client's that is none. Then the proof would be eight characters, and no transaction could begin.
+std::string call_with_proof(const char* procedure, const MarkerKey& key, std::uint64_t number) {
+    return std::string("CALL ddb_meta.") + procedure + "(" + std::to_string(number) + ",_ascii'" + key.proof(number) +
+           "')";
+}
+
 }  // namespace
 
 MarkerKey MarkerKey::random() {
@@ -224,12 +231,11 @@ std::string set_cluster_sql(const std::string& uuid) {
 }
 
 std::string call_mark_sql(const MarkerKey& key, TxnId txn) {
-    const std::uint64_t marker = marker_of(txn);
-    return "CALL ddb_meta.mark(" + std::to_string(marker) + ",'" + key.proof(marker) + "')";
+    return call_with_proof("mark", key, marker_of(txn));
 }
 
 std::string call_statement_begin_sql(const MarkerKey& key, std::uint64_t sequence) {
-    return "CALL ddb_meta.statement_begin(" + std::to_string(sequence) + ",'" + key.proof(sequence) + "')";
+    return call_with_proof("statement_begin", key, sequence);
 }
 
 std::string call_statement_end_sql() {

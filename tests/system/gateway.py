@@ -161,11 +161,11 @@ def nonsense():
             client.close()
 
 
-def connect(cluster, node, user=USER, password=PASSWORD):
+def connect(cluster, node, user=USER, password=PASSWORD, autocommit=False):
     import pymysql  # only here: the other tests do without
 
     return pymysql.connect(host=cluster.nodes[node]["address"], port=cluster.port + 2, user=user, password=password,
-                           read_timeout=30 * SLOW, write_timeout=30 * SLOW)
+                           autocommit=autocommit, read_timeout=30 * SLOW, write_timeout=30 * SLOW)
 
 
 def told(run):
@@ -224,6 +224,35 @@ def kills():
         check(told(lambda: victim.query("SELECT 1")) in (1927, 2006, 2013), "the connection has ended")
         equal(told(lambda: killer.query(f"KILL {number}")), 1094, "nobody any more")
         check(told(lambda: killer.query(f"KILL {killer.thread_id()}")) in (1927, 1317, 2013), "oneself")
+
+
+def killed_behind_first_replies():
+    """What ends while the server has answered only what went ahead of the statement: its rest is not waited for."""
+    with Cluster(settings=STEADY) as cluster:
+        for statement in account():
+            cluster.sql(1, statement)
+        cluster.sql(1, "CREATE DATABASE w", "CREATE TABLE w.t (id INT PRIMARY KEY)", "INSERT INTO w.t VALUES (1)")
+        for node in cluster.nodes:
+            holder, killer = connect(cluster, node), connect(cluster, node)
+            for first, statement, error in (("DO 1", "SELECT SLEEP(60)", 1317), ("DO 1", "UPDATE w.t SET id = 2", 1927),
+                                            ("BEGIN", "UPDATE w.t SET id = 2", 1213)):
+                holder.query("SELECT * FROM w.t FOR UPDATE")
+                victim, answers = connect(cluster, node, autocommit=True), []
+                number = victim.thread_id()
+                if error != 1317:  # the one of its server's, by which the node itself is not told
+                    with victim.cursor() as cursor:
+                        cursor.execute("SELECT CONNECTION_ID()")
+                        number = cursor.fetchone()[0]
+                victim.query(first)
+                run = threading.Thread(target=lambda: answers.append(told(lambda: victim.query(statement))))  # noqa: B023
+                run.start()
+                time.sleep(0.5)
+                killer.query(f"KILL {'QUERY' if error == 1317 else ''} {number}")
+                run.join(20 * SLOW)
+                equal(answers, [error], f"{statement} behind {first}, killed through node {node}")
+                holder.rollback()
+                equal(told(lambda: victim.query("SELECT 1 FROM w.t")), 0, "the session goes on")
+                victim.close()
 
 
 def client_files():
@@ -302,6 +331,42 @@ def read_only_transactions():
         cluster.same_tables("r")
 
 
+def databases():
+    """The session's database, on whichever connection of the node's a statement runs: changed by a statement that hides a USE, and dropped."""
+    with Cluster(settings=STEADY) as cluster:
+        for statement in account():
+            cluster.sql(1, statement)
+        for node in cluster.nodes:
+            client = connect(cluster, node, autocommit=True)  # one that says SET is never read for on its own node
+
+            def first(statement, client=client):
+                with client.cursor() as cursor:
+                    cursor.execute(statement)
+                    return cursor.fetchone()[0] if cursor.rowcount and cursor.description else None
+
+            def change(to, client=client):
+                client.query(f"USE {to}" if MYSQL else f"EXECUTE IMMEDIATE 'USE {to}'")
+            for name in ("da", "db"):
+                client.query(f"CREATE DATABASE {name}")
+                client.query(f"CREATE TABLE {name}.t (v VARCHAR(9) PRIMARY KEY)")
+                client.query(f"INSERT INTO {name}.t VALUES ('{name}')")
+            client.query("USE da")
+            equal(first("SELECT v FROM t"), "da", "a read behind USE")
+            change("db")
+            equal([first("SELECT v FROM t"), first("SELECT v FROM t FOR UPDATE")], ["db", "db"], "reads here and there behind another")
+            client.query("DROP DATABASE db")
+            equal([first("SELECT DATABASE()"), first("SELECT DATABASE() FOR UPDATE")], [None, None], "the database that was dropped")
+            client.query("CREATE DATABASE db")
+            client.query("CREATE TABLE db.t (v VARCHAR(9) PRIMARY KEY)")
+            equal(told(lambda: first("SELECT v FROM t")), 1046, "a read of a database that came back, and is not chosen")
+            equal(told(lambda: first("INSERT INTO t VALUES ('x')")), 1046, "a write to it")
+            client.query("USE da")
+            equal(first("SELECT v FROM t"), "da", "a read behind USE")
+            client.query("DROP DATABASE da")
+            client.query("DROP DATABASE db")
+            client.close()
+
+
 def coordinator_killed():
     import pymysql
 
@@ -340,4 +405,5 @@ def coordinator_killed():
 
 
 if __name__ == "__main__":
-    main(same_as_a_plain_server, logins, dump_and_return, nonsense, ddb_statements, kills, client_files, read_only_transactions, coordinator_killed)
+    main(same_as_a_plain_server, logins, dump_and_return, nonsense, ddb_statements, kills, killed_behind_first_replies, client_files,
+         read_only_transactions, databases, coordinator_killed)

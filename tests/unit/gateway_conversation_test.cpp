@@ -133,6 +133,44 @@ TEST_CASE("several statements run one after the other, and stop at the first err
     CHECK(client.take()[0] == '\0');
 }
 
+TEST_CASE("a client hears of the database that was dropped under it, and no later session asks for it") {
+    Client client;
+    client.log_in();
+    client.command(
+        "\x03"
+        "CALL p()");
+    ResultEnd part;  // says nothing of a database
+    part.session = client.engine.last<Execute>().session;
+    part.request = client.engine.last<Execute>().request;
+    part.more = true;
+    client.conversation.on_session(part);
+    ResultEnd failed = client.end_of_last();
+    failed.error = Error{ErrorCode::no_quorum, "no quorum", 0, ""};
+    failed.database.clear();
+    client.conversation.on_session(failed);
+    const auto answers = client.take_all();
+    REQUIRE(answers.size() == 2);
+    CHECK((static_cast<unsigned char>(answers[0][4]) & (status_session_state_changed >> 8U)) == 0);
+    client.command("\x1f");  // COM_RESET_CONNECTION
+    CHECK(client.engine.last<OpenSession>().database == "db");
+    SessionOpened opened;
+    opened.session = client.engine.last<OpenSession>().session;
+    opened.accepted = true;
+    client.conversation.on_session(opened);
+    REQUIRE(client.take()[0] == '\0');
+    client.command(
+        "\x03"
+        "DROP DATABASE db");
+    ResultEnd dropped = client.end_of_last();
+    dropped.database.clear();
+    client.conversation.on_session(dropped);
+    const std::string answer = client.take();
+    CHECK((static_cast<unsigned char>(answer[4]) & (status_session_state_changed >> 8U)) != 0);
+    CHECK(answer.ends_with(std::string("\x03\x01\x01\0", 4)));  // the tracker of a schema, with an empty name
+    client.command("\x1f");
+    CHECK(client.engine.last<OpenSession>().database.empty());
+}
+
 TEST_CASE("connections are ended by the number in their greeting") {
     CHECK(parse_kill("kill 5")->connection_id == 5);
     CHECK(parse_kill(" /* x */ KILL SOFT QUERY 1073741825 ;")->query_only);
@@ -167,7 +205,7 @@ TEST_CASE("commands that are not known, not there or too early") {
     client.log_in();
     client.command("\x1d");
     CHECK(error_code(client.take()) == 1047);
-    client.command("\x03 -- nothing");
+    client.command("\x03 ;");
     CHECK(error_code(client.take()) == 1065);
     client.command(std::string("\x17\x05\0\0\0\0\1\0\0\0", 10));
     CHECK(error_code(client.take()) == 1243);
@@ -213,7 +251,11 @@ TEST_CASE("statements in one text") {
     CHECK(split("CREATE PROCEDURE p() BEGIN SELECT 1; SELECT 2; END").size() == 1);
     CHECK(split("DO 1; CREATE TRIGGER t BEFORE INSERT ON a FOR EACH ROW BEGIN SET @a=1; END").size() == 2);
     CHECK(split("CREATE TABLE `PROCEDURE` (a INT); DO 1").size() == 2);
-    CHECK(is_empty_statement(" /* x */ ; # y"));
+    CHECK(is_empty_statement(" ; \n"));
+    CHECK(is_empty_statement("/* no end"));
+    for (const char* comment : {" /* x */ ; # y", "/* ping */", "-- x", "# y\n;", "/*! */", "/*!99999999 x */"})
+        CHECK_FALSE(is_empty_statement(comment));
+    CHECK(split("DO 1; /* x */ ; DO 2; -- y").size() == 2);
     CHECK(is_call("/* x */ call p()"));
 }
 

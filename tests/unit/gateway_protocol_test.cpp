@@ -67,7 +67,7 @@ TEST_CASE("an execution that was sent along with a failing preparation meets no 
     describe(client, "DELETE FROM t", std::uint16_t{0});
     (void)client.take();
     const std::size_t sent = client.engine.sent.size();
-    client.command("\x16 -- nothing");
+    client.command("\x16 ;");
     CHECK(error_code(client.take()) == 1065);
     client.command(execute_packet(0xFFFFFFFF));
     CHECK(error_code(client.take()) == 1243);

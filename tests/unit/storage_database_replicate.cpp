@@ -176,6 +176,15 @@ TEST_CASE("the marker leaves the user's session alone", "[replicate]") {
     CHECK(group.events.empty());
     CHECK(group.row_events == 0);
     REQUIRE(session->execute("XA ROLLBACK '" + xid + "'").ok());
+    SECTION("whatever the session's character sets are") {
+        const TxnId next = cluster.next_txn();
+        REQUIRE(session->execute("SET character_set_client=binary, collation_connection=utf32_general_ci").ok());
+        REQUIRE(session->execute_all(a.database().statement_begin_sql(7)).ok());
+        REQUIRE(session->execute_all(a.database().statement_end_sql()).ok());
+        REQUIRE(session->execute_all(a.database().begin_sql(xid, next)).ok());
+        REQUIRE(session->execute(xa_sql("END", xid)).ok());
+        REQUIRE(session->execute(xa_sql("ROLLBACK", xid)).ok());
+    }
     SECTION("only the node can write one") {
         CHECK(session->execute("CALL ddb_meta.mark(5, 'x')").error().mysql_code == 1227);
         CHECK(session->execute("CALL ddb_meta.mark(5, NULL)").error().mysql_code == 1227);

@@ -419,6 +419,21 @@ TEST_CASE("errors, files and long answers are not taken for a complete answer") 
     CHECK(connection->scalar("SELECT 'usable'")->value() == "usable");
 }
 
+TEST_CASE("a connection that ends behind the first replies has no more to come") {
+    auto connection = shared().connect("t");
+    auto killer = shared().connect("t");
+    const std::vector<std::string> before{"DO 1"};
+    const std::string sql = "DO SLEEP(60)";
+    REQUIRE(connection->start_early(sql, before));
+    (void)unread_bytes(*connection);
+    CHECK(connection->peek_replies() == Replies::incomplete);
+    REQUIRE(killer->execute("KILL " + std::to_string(connection->id())).ok());
+    pollfd item{connection->socket(), POLLRDHUP, 0};
+    REQUIRE(::poll(&item, 1, 10'000) == 1);
+    CHECK(connection->peek_replies() == Replies::other);
+    CHECK(connection->start(sql, before).error().code == ErrorCode::io);
+}
+
 TEST_CASE("bytes that are no answer are told from one that is not complete") {
     CHECK(scan_replies("", 1) == Replies::incomplete);
     CHECK(scan_replies(std::string(4, '\0'), 1) == Replies::other);
