@@ -17,7 +17,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tools", "lib"))
 
 import wire_client as wire  # noqa: E402
-from ddb_cluster import LONG, SLOW, STEADY, Cluster, Failure, check, main, note, parallel  # noqa: E402
+from ddb_cluster import LONG, MYSQL, SLOW, STEADY, Cluster, Failure, check, main, note, parallel  # noqa: E402
 from gateway import PASSWORD, USER, PlainServer, account  # noqa: E402
 from random_sql import Chapter  # noqa: E402
 
@@ -28,6 +28,8 @@ SHRINK_S = 60
 HAND_OVERS_MAX = 5
 READ_ONLY = ("error", 1792, "25006", "Cannot execute statement in a READ ONLY transaction")
 AFTERWARDS = re.compile("ROW_COUNT|WARNINGS|ERRORS|_count|DIAGNOSTICS")
+DIAGNOSTICS = re.compile("^SHOW .*(WARNINGS|ERRORS)|_count|GET DIAGNOSTICS")
+ASKED_BEHIND = re.compile("^(CALL|EXECUTE)|LAST_INSERT_ID")
 OWN_GRANT = re.compile(r" ON (PROCEDURE )?.?ddb_meta\W")
 # What cannot be equal, and is therefore not compared, or not generated.
 KNOWN = {
@@ -46,6 +48,8 @@ KNOWN = {
     "?": "parameters are put into the text: a column called by an expression is called by its values, and has their type",
     "0x8000": "a flag that servers use inwardly, and clients for themselves",
     "GET DIAGNOSTICS": "knows no ROW_COUNT, and nothing of a read on the client's own node",
+    "diagnostics": "on MySQL a statement outside of a transaction leaves none behind: what ends its XA makes the server forget them, nor does a CALL; "
+                   "and the warnings in answers that are no statement's own (COM_PING, COM_INIT_DB, of FOUND_ROWS() itself, ROLLBACK behind a temporary table) are not told",
     "column": "an UPDATE of two tables may go through a temporary one, which an error then names",
     "row 0": "the server counts a CALL's parameters as some row of the statement before, or as any number",
     "GRANT": "everybody may call ddb_meta.mark, by which a node proves that a transaction came through it",
@@ -199,9 +203,22 @@ def difference(statement, found, expected):
 def reduced(statement, answer):
     """What is left to be compared, by the statement's kind."""
     answer = without_broken(comparable(statement, answer), "CALL" in statement[1])
-    if " JOIN " in statement[1]:
+    if " JOIN " in statement[1] or MYSQL and "(SELECT" in statement[1]:  # MySQL makes a join of a subquery
         answer = without_flags(answer)
+    if MYSQL and (statement[0] in ("ping", "init_db") or "FOUND_ROWS" in statement[1] or statement[1].startswith("ROLLBACK")):
+        return without_warnings(answer)  # KNOWN: diagnostics
     return without_warnings(answer) if statement[0] == "binary" else answer
+
+
+def forgotten(text, about, status):
+    """Whether it asks for diagnostics, of the statement `about`, that the node's server keeps no longer: KNOWN: diagnostics"""
+    return MYSQL and DIAGNOSTICS.search(text) and not (status & IN_TRANSACTION and not ASKED_BEHIND.search(about))
+
+
+def status_of(answer, before):
+    """The flags that an answer ends with; those before it where it has none."""
+    words = [word for word in answer[-1] if isinstance(word, str) and word.startswith("status ")]
+    return int(words[0][7:], 16) if words else before
 
 
 def excused(statement, found, expected):
@@ -263,7 +280,7 @@ def without_length(column):
 
 def play(chapter, statements, node, plain, stop):
     """(number of statements that were compared, lines about the first difference; with --all about every one)"""
-    pair, lines, failed = Pair(chapter, node, plain), [], False
+    pair, lines, failed, status, about = Pair(chapter, node, plain), [], False, AUTOCOMMIT, ""
     try:
         for count, statement in enumerate(statements, 1):
             if stop.is_set():
@@ -271,8 +288,10 @@ def play(chapter, statements, node, plain, stop):
             found, expected = pair.answers(statement)
             if OPTIONS.print:
                 note(f"{statement[1][:300]}\n      {str(found)[:300]}")
-            if not (failed and "FOUND_ROWS" in statement[1] or failed == "binary" and AFTERWARDS.search(statement[1])):  # KNOWN: counts
+            if not (failed and "FOUND_ROWS" in statement[1] or failed == "binary" and AFTERWARDS.search(statement[1]) or  # KNOWN: counts
+                    forgotten(statement[1], about, status)):
                 lines += difference(statement, found, expected)
+            status, about = status_of(expected, status), about if DIAGNOSTICS.search(statement[1]) else statement[1]
             failed = statement[0] if expected[-1][0] == "error" or statement[2] not in ((), [[]]) or " INTO @" in statement[1] else False
             broken = any(answer[-1][0] == "broken" for answer in (found, expected))
             if lines and (broken or not OPTIONS.all or OPTIONS.shrink):
