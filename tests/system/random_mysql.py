@@ -22,7 +22,7 @@ VARIABLES = {
     "tx_isolation = 'REPEATABLE-READ'": "transaction_isolation = 'REPEATABLE-READ'"}
 TAILS = {" RETURNING id": " ORDER BY id LIMIT 3"}
 DEFINITIONS = {"CREATE SEQUENCE IF NOT EXISTS q0": "ALTER TABLE t0 ALTER INDEX i0 INVISIBLE", "SELECT NEXTVAL(q0)": "CREATE INDEX f0 ON t0 ((id + 1))",
-               "DROP SEQUENCE IF EXISTS q0": "ALTER TABLE t0 ALTER COLUMN id SET INVISIBLE"}
+               "DROP SEQUENCE IF EXISTS q0": "ALTER TABLE t0 COMMENT 'changed'"}
 WORDS = {"@@tx_isolation": "@@transaction_isolation", "'tx_iso%'": "'transaction_iso%'", "EXPLAIN EXTENDED": "EXPLAIN FORMAT=TREE"}
 
 

@@ -129,6 +129,9 @@ class Chapter:
         # What it counts behind anything but a SELECT, or without a LIMIT's rows, is the server's own affair.
         if "FOUND_ROWS" in text and not re.match("(SELECT|WITH)(?!.* (UNION|EXCEPT|INTERSECT) )", self.statements[-1][1]):
             text = "SELECT ROW_COUNT()"
+        # MySQL counts the rows that an offset left out, or not, as its plan has it.
+        if MYSQL and "FOUND_ROWS" in text and re.search(r"LIMIT \d, | OFFSET ", self.statements[-1][1]):
+            text = "SELECT ROW_COUNT()"
         # And this behind what was not run.
         if "ROW_COUNT" in text and not self.statements[-1][1].startswith(("SELECT", "WITH", "INSERT", "UPDATE", "DELETE", "REPLACE")):
             text = "SELECT LAST_INSERT_ID()"
@@ -146,6 +149,8 @@ class Chapter:
             text = "COMMIT"  # whether one has begun differs
         if re.search("CHAIN|autocommit = 1", text) and self.said("READ ONLY"):
             text = "COMMIT"  # SET autocommit = 1 ends a READ ONLY transaction, but the server's next one is read-only too
+        if MYSQL and text == "SET TRANSACTION READ ONLY":
+            self.add("COMMIT")
         self.add(text)
         if text == "SET TRANSACTION READ ONLY":
             self.add("START TRANSACTION")  # a statement of its own that fails in it uses it up, where a server keeps it
@@ -375,7 +380,7 @@ class Chapter:
         finally:
             self.make.placeholders = None
         executions = [[self.chance.choice(PARAMETERS.get(kind, PARAMETERS[self.chance.choice("nst")])) for kind in kinds]
-                      for _ in range(self.chance.choice([1, 1, 2]))]
+                      for _ in range(1 if MYSQL else self.chance.choice([1, 1, 2]))]  # there the first one's types hold
         self.add(text, "binary", executions)
 
     def text_prepared(self):
