@@ -37,6 +37,13 @@ bool tells_unknown(const Error& error) {
     return error.code == ErrorCode::unknown_outcome || error.code == ErrorCode::too_old;
 }
 
+// Whether an error that a statement met when it was repeated tells what became of it the first time. The coordinator
+// looks that up before it runs anything; a node that could not pass the statement on knows of its own part alone.
+bool covers_first_attempt(const Error& error) {
+    if (error.code == ErrorCode::sql) return error.mysql_code != er_interrupted;
+    return error.code == ErrorCode::invalid_argument || tells_unknown(error);
+}
+
 }  // namespace
 
 SessionClient::SessionClient(std::unique_ptr<Link> link, Login login, ClientHooks hooks)
@@ -85,6 +92,8 @@ std::optional<Error> SessionClient::execute(const std::string& sql, const Statem
                 over = true;
         }
     }
+    if (!error && pending.retry && pending.end.error && !covers_first_attempt(*pending.end.error))
+        error = unknown_error(pending, "the node was lost, and of the next one: " + pending.end.error->message);
     if (error) {
         pending.end = {};
         pending.end.error = std::move(error);

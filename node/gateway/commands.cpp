@@ -31,6 +31,7 @@ enum Command : std::uint8_t {
     com_reset_connection = 0x1f,
 };
 constexpr std::uint64_t last_prepared = 0xFFFFFFFF;
+constexpr std::uint16_t collation_of_mysql = 255;  // utf8mb4_0900_ai_ci
 
 std::string quoted(std::string_view name) {
     std::string out = "`";
@@ -179,6 +180,8 @@ void Conversation::on_reset_connection() {
     prepared_bytes_ = 0;
     last_prepared_ = 0;
     credentials_.database = database_;
+    // A MariaDB server goes back to what the client chose at its login, MySQL to its own default.
+    if (host_.login_key() != nullptr) credentials_.collation = collation_of_mysql;
     open_session();
 }
 

@@ -14,7 +14,7 @@ namespace {
 
 // A guest's read that does not get to the server for so long is better off elsewhere: the node has not applied what it
 // must see, or hears no coordinator.
-constexpr std::uint64_t begin_ms_max = 500;
+constexpr std::uint64_t guest_begin_ms_max = 500;
 constexpr std::uint64_t idle_ms_max = 180'000;  // later than the other side closes it, should that be lost
 constexpr std::uint64_t lag_entries_max = 1000;
 constexpr std::uint16_t error_deadlock = 1213;
@@ -31,7 +31,7 @@ void FrontSession::on_guest_execute(Execute execute) {
 }
 
 void FrontSession::begin_guest() {
-    active_->begin_until_ms = parts_.now_ms + begin_ms_max;
+    active_->begin_until_ms = parts_.now_ms + guest_begin_ms_max;
     const StatementKind kind = active_->statement.kind;
     if (guest_lost_) {
         decline(ErrorCode::not_found, "a setting of the session could not be made here");

@@ -23,6 +23,7 @@ namespace ddb::storage {
 namespace {
 
 constexpr unsigned long client_packet_bytes_max = 1ul << 30;
+constexpr std::uint16_t error_unknown_collation = 1273;
 
 unsigned seconds_of(int ms) {
     return static_cast<unsigned>((std::max(ms, 1) + 999) / 1000);
@@ -361,7 +362,9 @@ Result<std::unique_ptr<Connection>> Connection::open(const ConnectOptions& optio
         options.login.collation == 0 ? nullptr : mariadb_get_charset_by_nr(options.login.collation);
     if (chosen == nullptr || chosen->nr == mysql->charset->nr) return connection;
     const std::string names = "SET NAMES " + std::string(chosen->csname) + " COLLATE " + chosen->name;
-    if (auto set = connection->execute(names); !set) return set.error();
+    const auto set = connection->execute(names);
+    // The library knows collations of both servers. MySQL's clients ask for one that MariaDB has not, and are let in.
+    if (!set && set.error().mysql_code != error_unknown_collation) return set.error();
     return connection;
 }
 

@@ -161,7 +161,10 @@ class ManagedServer::Impl {
         log_offset_ = file_size(paths_.log);
         if (auto status = write_private_file(paths_.init_file, service_account_sql(options_)); !status.ok())
             return status;
+        // No server of ours is left. MySQL takes a process id in its lock file for a server's even where that process
+        // is a corpse nobody has buried yet, or another program's by now, and does not start.
         (void)::unlink(paths_.socket.c_str());
+        (void)::unlink((paths_.socket + ".lock").c_str());
         const int log = ::open(paths_.log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
         if (log < 0) return fail(ErrorCode::io, "cannot write " + paths_.log + ": " + std::strerror(errno));
         auto child = ChildProcess::spawn({program_.path, server_arguments(options_, program_, paths_), log});

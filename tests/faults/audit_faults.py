@@ -1,13 +1,13 @@
 """Writes straight into a node's server: found by the audit, on followers and on the coordinator, and repaired."""
 
-from ddb_cluster import OK, note, wait_until
+from ddb_cluster import OK, note, numbers, wait_until
 
 TABLE = "faults.behind"
 
 
 def direct_writes(run):
     run.cluster.sql(1, f"CREATE TABLE {TABLE} (id INT PRIMARY KEY, v INT)",
-                    f"INSERT INTO {TABLE} SELECT seq, 0 FROM faults.seq_1_to_5000")
+                    f"INSERT INTO {TABLE} SELECT seq, 0 FROM {numbers(5000, 'faults')}")
     for turn in run.rounds(2, 6):
         node = run.follower() if turn % 2 == 0 else run.coordinator()
         traced = turn % 4 in (1, 2)

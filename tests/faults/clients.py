@@ -20,6 +20,8 @@ STATEMENT_S = 5  # what ddb-cli is given for a statement
 HANG_S = 30  # a client without any word for so long hangs
 LISTS, LISTS_AT_ONCE, LIST_LENGTH = 1500, 4, 40
 REGISTERS = 4
+# At which no update gets lost: MySQL permits that at REPEATABLE READ.
+LEVEL = "SERIALIZABLE" if system.MYSQL else "REPEATABLE READ"
 PROCESS_LIFE_S = 6.0  # then the client begins again at its own node, so that all nodes keep having clients
 
 OUTCOMES = {system.OK: OK, system.SQL_ERROR: FAILED, system.NO_CONNECTION: FAILED, system.NO_QUORUM: FAILED,
@@ -189,7 +191,7 @@ class ListClient(Client):
     """Transactions that read lists and append to them: by CONCAT, or by writing back what was read and one element more."""
 
     letter = "t"
-    level = "REPEATABLE READ"
+    level = LEVEL
 
     @property
     def settings(self):
@@ -282,7 +284,7 @@ class Load:
         """Fresh tables. Every list that may be used is there from the start: appending is the same statement always."""
         self.fresh = LISTS_AT_ONCE
         self.lengths = dict.fromkeys(range(self.fresh), 0)
-        self.cluster.sql(1, "CREATE OR REPLACE DATABASE faults",
+        self.cluster.sql(1, "DROP DATABASE IF EXISTS faults", "CREATE DATABASE faults",
                          "CREATE TABLE faults.lists (k INT PRIMARY KEY, v TEXT NOT NULL)",
                          "CREATE TABLE faults.registers (k INT PRIMARY KEY, v VARCHAR(40) NOT NULL)",
                          "INSERT INTO faults.lists VALUES " + ",".join(f"({k}, '')" for k in range(LISTS)),

@@ -10,7 +10,7 @@ import time
 
 import discovery
 import processes
-from ddb_cluster import SLOW, Cluster, check, equal, need, note, wait_until
+from ddb_cluster import MYSQL, SERVER, SLOW, Cluster, check, equal, need, note, wait_until
 
 MEMORY_MB_MAX = 400  # a node may grow by this while it keeps entries for one that sleeps
 DISK_MB = 700
@@ -152,11 +152,12 @@ class OtherClocks(Cluster):
         super().__init__()
         prefix = os.path.join(self.base, "server", "usr")  # a node looks for the server's other files beside it
         os.makedirs(os.path.join(prefix, "sbin"))
+        real = os.path.realpath(SERVER or need("mariadbd"))
         for name in ("bin", "lib", "share"):
-            os.symlink(os.path.join("/usr", name), os.path.join(prefix, name))
-        wrapper = os.path.join(prefix, "sbin", "mariadbd")
+            os.symlink(os.path.join(os.path.dirname(os.path.dirname(real)), name), os.path.join(prefix, name))
+        wrapper = os.path.join(prefix, "sbin", "mysqld" if MYSQL else "mariadbd")
         with open(wrapper, "w", encoding="utf-8") as file:
-            file.write(WRAPPER.format(library=glob.glob(FAKETIME)[0], server=need("mariadbd")))
+            file.write(WRAPPER.format(library=glob.glob(FAKETIME)[0], server=real))
         os.chmod(wrapper, 0o755)
         self.up_arguments += ["--set", f"mysql.server={wrapper}"]
 

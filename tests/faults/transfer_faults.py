@@ -12,7 +12,7 @@ MEGABYTES = 40  # so that a transfer lasts long enough to be disturbed
 def fill(run):
     """Once per load: tables begin empty."""
     run.cluster.sql(1, "CREATE TABLE faults.filler (id INT AUTO_INCREMENT PRIMARY KEY, v VARCHAR(4000) NOT NULL)",
-                    "INSERT INTO faults.filler (v) VALUES " + ",".join(["(RPAD(RAND(), 3900, SHA1(RAND())))"] * 256), timeout=30)
+                    "INSERT INTO faults.filler (v) VALUES " + ",".join(["(RPAD(RAND(), 3900, SHA2(RAND(), 256)))"] * 256), timeout=30)
     for _ in range(MEGABYTES - 1):
         run.cluster.sql(1, "INSERT INTO faults.filler (v) SELECT v FROM faults.filler WHERE id <= 256", timeout=60)
 

@@ -55,6 +55,7 @@ def unharmed(cluster, what):
 
 def stranger_with_other_keys(cluster):
     directory = os.path.join(cluster.base, "stranger")
+    shutil.rmtree(directory, ignore_errors=True)  # of an earlier one in the same cluster
     os.makedirs(directory)
     subprocess.run([os.path.join(BIN, "ddb-node"), "keygen", "--out", os.path.join(directory, "keys")], check=True,
                    capture_output=True)

@@ -15,13 +15,13 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tools", "lib"))
 
-from ddb_cluster import BIN, MYSQL, SLOW, STEADY, Cluster, check, equal, main, need, note, of_server, wait_until  # noqa: E402
+from ddb_cluster import BIN, MYSQL, SERVER, SLOW, STEADY, Cluster, check, equal, main, need, note, of_server, wait_until  # noqa: E402
 import servers  # noqa: E402
 
 FILES = 60
 USER, PASSWORD = "app", "it's \\ secret"
 # So that what a client sees of columns and defaults is the same on the plain server.
-PLAIN = {"innodb-force-primary-key": "ON", "innodb-flush-log-at-trx-commit": "2"}
+PLAIN = {"sql-require-primary-key" if MYSQL else "innodb-force-primary-key": "ON", "innodb-flush-log-at-trx-commit": "2"}
 
 
 def account(name=USER, password=PASSWORD):
@@ -34,7 +34,8 @@ class PlainServer:
 
     def __init__(self, directory):
         self.port, = servers.free_ports(1)
-        self.server = servers.Server(directory, dict(PLAIN, port=str(self.port), **{"bind-address": "127.0.0.1"}))
+        options = dict(PLAIN, port=str(self.port), **{"bind-address": "127.0.0.1"})
+        self.server = servers.MysqlServer(directory, options, SERVER) if MYSQL else servers.Server(directory, options)
 
     def __enter__(self):
         self.server.install()
@@ -42,10 +43,16 @@ class PlainServer:
         try:
             self.server.wait_for("SELECT 1", "1", 60 * SLOW)
             self.server.sql(";".join(account()))
+            self.first_login()
         except BaseException:
             self.server.stop()
             raise
         return self
+
+    def first_login(self):
+        """MySQL takes a password over an open connection only from an account that it has seen log in over a closed one."""
+        subprocess.run([need("mariadb"), "--no-defaults", "-S", self.server.socket, "-u", USER, "-e", "DO 1"],
+                       env=dict(os.environ, MYSQL_PWD=PASSWORD), capture_output=True, check=True)
 
     def __exit__(self, *_):
         self.server.stop()

@@ -3,6 +3,9 @@
 import contextlib
 import random
 
+import random_mysql as mysql
+from random_mysql import exchanged
+
 # Nothing here depends on time, chance or the connection: its value is the same on every server.
 STRINGS = ["", "a", "abc", "B", "  lead", "trail  ", "12", "-7.5e1x", "0x1F", "2024-02-29", "2023-12-31 23:59:59.5", "10:11:12", "x,y",
            "it''s", "a\\\\b", "%", "_b%", "grün", "ß", "日本", "😀", "NULL", '{"k": [1, null, "v"], "n": {"m": 2.5}}', "[1,2,3]", "^a.*c$",
@@ -18,10 +21,10 @@ JSON = ["'{\"a\": 1, \"b\": [2, 3]}'", "'[1, \"x\", null]'", "'{broken'", "JSON_
 PATHS = ["'$'", "'$.a'", "'$[0]'", "'$.b[1]'", "'$.*'", "'$bad'"]
 UNITS = ["MICROSECOND", "SECOND", "MINUTE", "HOUR", "DAY", "WEEK", "MONTH", "QUARTER", "YEAR", "DAY_HOUR", "YEAR_MONTH", "MINUTE_SECOND"]
 FORMATS = ["'%Y-%m-%d'", "'%W %M %e %H:%i:%s.%f'", "'%j %U %v %x'", "'%q%%'", "'%D %b %y %r %T'"]
-CASTS = ["SIGNED", "UNSIGNED", "CHAR", "CHAR(3)", "BINARY(4)", "DECIMAL(10,2)", "DECIMAL(3)", "DOUBLE", "DATE", "TIME", "TIME(2)",
-         "DATETIME", "DATETIME(3)", "INT", "INET6", "UUID", "CHAR CHARACTER SET latin1", "INTERVAL DAY_SECOND(3)"]
-COLLATIONS = ["utf8mb4_bin", "utf8mb4_general_ci", "utf8mb4_unicode_ci", "utf8mb4_german2_ci", "utf8mb4_nopad_bin", "latin1_swedish_ci",
-              "nosuch_ci"]
+CASTS = exchanged(["SIGNED", "UNSIGNED", "CHAR", "CHAR(3)", "BINARY(4)", "DECIMAL(10,2)", "DECIMAL(3)", "DOUBLE", "DATE", "TIME", "TIME(2)",
+         "DATETIME", "DATETIME(3)", "INT", "INET6", "UUID", "CHAR CHARACTER SET latin1", "INTERVAL DAY_SECOND(3)"], mysql.CASTS)
+COLLATIONS = exchanged(["utf8mb4_bin", "utf8mb4_general_ci", "utf8mb4_unicode_ci", "utf8mb4_german2_ci", "utf8mb4_nopad_bin", "latin1_swedish_ci",
+              "nosuch_ci"], mysql.COLLATIONS)
 
 # Name and the kinds of its arguments: n number, s string, t time, j JSON, b bytes, a any, p path, f format, * one or more of any.
 FUNCTIONS = """
@@ -45,21 +48,23 @@ JSON_OVERLAPS jj
 ST_ASTEXT g;ST_X g;ST_ISEMPTY g;ST_DISTANCE gg;ST_GEOMFROMTEXT s;ST_SRID g;ST_ASWKB g;POINT nn
 DATABASE ;SCHEMA ;VERSION ;NOSUCHFUNCTION a;ABS nn;CONCAT ;USER_F ;LAST_VALUE *;UUID_OF s
 """
-SPECIAL = {"INSERT_S": "INSERT", "DEFAULT_F": "DEFAULT", "USER_F": "CURRENT_ROLE"}
+SPECIAL = {"INSERT_S": "INSERT", "DEFAULT_F": "DEFAULT", "USER_F": "CURRENT_ROLE", "VERSION_F": "ICU_VERSION"}
 AGGREGATES = ["COUNT(*)", "COUNT({a})", "COUNT(DISTINCT {a})", "SUM({n})", "AVG({n})", "MIN({a})", "MAX({a})", "BIT_AND({n})", "BIT_OR({n})",
               "BIT_XOR({n})", "STD({n})", "VAR_SAMP({n})", "SUM(DISTINCT {n})", "GROUP_CONCAT({a} ORDER BY id)",
               "GROUP_CONCAT(DISTINCT {s} ORDER BY 1 SEPARATOR '|')", "JSON_ARRAYAGG(id)"]
 WINDOWS = ["ROW_NUMBER() OVER (ORDER BY id)", "RANK() OVER (ORDER BY {c}, id)", "SUM({n}) OVER (ORDER BY id ROWS 2 PRECEDING)",
            "LAG({c}) OVER (ORDER BY id)", "LEAD({c}, 2) OVER (PARTITION BY id % 2 ORDER BY id)", "NTILE(3) OVER (ORDER BY id)",
            "COUNT(*) OVER ()", "FIRST_VALUE({c}) OVER (ORDER BY id DESC)", "PERCENT_RANK() OVER (ORDER BY id)"]
-BINARY_OPERATORS = ["+", "-", "*", "/", "DIV", "%", "=", "<>", "<", "<=", ">", ">=", "<=>", "AND", "OR", "XOR", "&", "|", "^", "<<", ">>",
-                    "LIKE", "NOT LIKE", "REGEXP", "IS NOT DISTINCT FROM"]
+BINARY_OPERATORS = exchanged(["+", "-", "*", "/", "DIV", "%", "=", "<>", "<", "<=", ">", ">=", "<=>", "AND", "OR", "XOR", "&", "|", "^", "<<", ">>",
+                    "LIKE", "NOT LIKE", "REGEXP", "IS NOT DISTINCT FROM"], mysql.BINARY_OPERATORS)
 
 
 def parse_functions():
     for word in FUNCTIONS.replace("\n", ";").split(";"):
         if word:
             name, _, kinds = word.partition(" ")
+            if mysql.MYSQL and name in mysql.FUNCTIONS:
+                name, _, kinds = mysql.FUNCTIONS[name].partition(" ")
             yield SPECIAL.get(name, name), kinds
 
 

@@ -4,24 +4,26 @@ import random
 import re
 import struct
 
+import random_mysql as mysql
 from random_expressions import AGGREGATES, WINDOWS, Expressions
+from random_mysql import MYSQL, exchanged, exchanged_words
 
 NUMBERS = ["TINYINT", "SMALLINT UNSIGNED", "MEDIUMINT", "INT", "INT(6) ZEROFILL", "BIGINT", "BIGINT UNSIGNED", "BOOL", "FLOAT", "DOUBLE",
            "FLOAT(7,3)", "DECIMAL(10,3)", "DECIMAL(38,10)", "NUMERIC(5)", "BIT(1)", "BIT(17)", "YEAR"]
 TEXTS = ["CHAR(10)", "VARCHAR(30)", "VARCHAR(30) COLLATE utf8mb4_bin", "VARCHAR(20) CHARACTER SET latin1", "TINYTEXT", "TEXT", "MEDIUMTEXT",
          "LONGTEXT", "ENUM('a','b','','grün')", "SET('x','y','z')", "JSON"]
-OTHERS = ["BINARY(5)", "VARBINARY(20)", "TINYBLOB", "BLOB", "LONGBLOB", "DATE", "TIME", "TIME(3)", "DATETIME", "DATETIME(6)", "TIMESTAMP NULL",
-          "UUID", "INET6", "POINT"]
+OTHERS = exchanged(["BINARY(5)", "VARBINARY(20)", "TINYBLOB", "BLOB", "LONGBLOB", "DATE", "TIME", "TIME(3)", "DATETIME", "DATETIME(6)", "TIMESTAMP NULL",
+          "UUID", "INET6", "POINT"], mysql.TYPES)
 KINDS = {**{t: "n" for t in NUMBERS}, **{t: "s" for t in TEXTS}, "JSON": "j", "POINT": "g", "DATE": "t", "TIME": "t", "TIME(3)": "t",
          "DATETIME": "t", "DATETIME(6)": "t", "TIMESTAMP NULL": "t"}
 # A value that fits, by the type's first letters; what is not here takes a small number.
 FITTING = {"CHAR": "'ab'", "VARCHAR": "'Abc'", "TINYTEXT": "'t x'", "TEXT": "'grün'", "MEDIUMTEXT": "''", "LONGTEXT": "'long'", "ENUM": "'b'", "SET": "'x,z'",
            "JSON": "'{\"k\": 1}'", "BINARY": "'bin'", "VARBINARY": "X'00ff'", "TINYBLOB": "'it''s'", "BLOB": "X'27005c'", "LONGBLOB": "'b'",
            "DATETIME": "'2024-02-29 23:59:59.5'", "DATE": "'2023-12-31'", "TIMESTAMP": "'2001-02-03 04:05:06'", "TIME": "'-10:11:12.25'",
-           "UUID": "'123e4567-e89b-12d3-a456-426655440000'", "INET6": "'fe80::1'", "POINT": "POINT(1, 2)", "YEAR": "1999", "BIT": "b'1'"}
+           "UUID": "'123e4567-e89b-12d3-a456-426655440000'", "INET6": "'fe80::1'", "POINT": "POINT(1, 2)", "YEAR": "1999", "BIT": "b'1'", **mysql.FITTING}
 # Types without an index over their whole length.
-UNINDEXED = ("TEXT", "BLOB", "JSON", "POINT")
-VARIABLES = ["sql_mode = ''", "sql_mode = DEFAULT", "sql_mode = 'ANSI'", "sql_mode = 'TRADITIONAL'", "sql_mode = 'NO_BACKSLASH_ESCAPES'",
+UNINDEXED = ("TEXT", "BLOB", "JSON", "POINT", "VECTOR")
+VARIABLES = exchanged(["sql_mode = ''", "sql_mode = DEFAULT", "sql_mode = 'ANSI'", "sql_mode = 'TRADITIONAL'", "sql_mode = 'NO_BACKSLASH_ESCAPES'",
              "sql_mode = 'NO_ZERO_DATE,STRICT_ALL_TABLES'", "sql_mode = 'NONSENSE'", "sql_mode = 'PAD_CHAR_TO_FULL_LENGTH'",
              "group_concat_max_len = 10", "group_concat_max_len = DEFAULT", "div_precision_increment = 8", "time_zone = '+05:30'",
              "time_zone = 'Nowhere/City'", "sql_select_limit = 3", "sql_select_limit = DEFAULT", "sql_safe_updates = 1", "sql_safe_updates = 0",
@@ -32,8 +34,8 @@ VARIABLES = ["sql_mode = ''", "sql_mode = DEFAULT", "sql_mode = 'ANSI'", "sql_mo
              "no_such_variable = 1", "tx_isolation = 'READ-COMMITTED'", "tx_isolation = 'REPEATABLE-READ'", "NAMES latin1", "NAMES utf8mb4",
              "NAMES nonsense", "CHARACTER SET utf8mb4", "max_statement_time = 20", "@@session.sort_buffer_size = 100000", "old_mode = ''",
              "SESSION TRANSACTION ISOLATION LEVEL SERIALIZABLE", "SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ", "use_stat_tables = 'never'",
-             "sql_quote_show_create = 0", "max_sort_length = 8", "join_cache_level = 0", "profiling = 0", "character_set_client = 'latin1'"]
-SHOWN = ["SHOW TABLES", "SHOW FULL TABLES", "SHOW TABLES LIKE 't%'", "SHOW COLUMNS FROM {t}", "SHOW FULL COLUMNS FROM {t}", "DESCRIBE {t}",
+             "sql_quote_show_create = 0", "max_sort_length = 8", "join_cache_level = 0", "profiling = 0", "character_set_client = 'latin1'"], mysql.VARIABLES)
+SHOWN = exchanged_words(["SHOW TABLES", "SHOW FULL TABLES", "SHOW TABLES LIKE 't%'", "SHOW COLUMNS FROM {t}", "SHOW FULL COLUMNS FROM {t}", "DESCRIBE {t}",
          "SHOW CREATE TABLE {t}", "SHOW CREATE VIEW v0", "SHOW CREATE PROCEDURE p0", "SHOW CREATE DATABASE {d}", "SHOW TRIGGERS",
          "SHOW DATABASES LIKE '{d}'", "SHOW VARIABLES LIKE 'sql_mode'", "SHOW SESSION VARIABLES LIKE 'tx_iso%'",
          "SHOW COLLATION LIKE 'utf8mb4_g%'", "SHOW CHARACTER SET LIKE 'utf8%'", "SHOW ENGINES", "SHOW GRANTS", "SHOW CREATE FUNCTION f0", "SHOW NONSENSE",
@@ -42,7 +44,7 @@ SHOWN = ["SHOW TABLES", "SHOW FULL TABLES", "SHOW TABLES LIKE 't%'", "SHOW COLUM
          "ORDER BY 1, ORDINAL_POSITION", "SELECT TABLE_NAME, TABLE_TYPE, ENGINE FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() ORDER BY 1",
          "SELECT ROUTINE_NAME, ROUTINE_TYPE FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = '{d}' ORDER BY 1", "SHOW PROCEDURE CODE p0",
          "SELECT @@sql_mode, @@div_precision_increment, @@tx_isolation", "SELECT @@nothing", "SELECT DATABASE(), CURRENT_USER()", "SHOW PLUGINS LIKE 'x'",
-         "SHOW INDEX FROM nothing", "EXPLAIN SELECT 1", "EXPLAIN EXTENDED SELECT 1 + 1 AS x", "EXPLAIN DELETE FROM nothing", "HELP 'nothing to find'"]
+         "SHOW INDEX FROM nothing", "EXPLAIN SELECT 1", "EXPLAIN EXTENDED SELECT 1 + 1 AS x", "EXPLAIN DELETE FROM nothing", "HELP 'nothing to find'"])
 WRONG = ["SELEC 1", "SELECT 1 FROM", "SELECT nothing FROM {t}", "SELECT * FROM nothing", "SELECT * FROM nowhere.t0", "INSERT INTO {t} VALUES (1)",
          "INSERT INTO {t} (id, id) VALUES (1, 2)", "INSERT INTO {t} (nothing) VALUES (1)", "UPDATE {t} SET nothing = 1", "DELETE FROM nothing",
          "SELECT (SELECT 1 UNION SELECT 2)", "SELECT 1 UNION SELECT 1, 2", "SELECT id FROM {t} a JOIN {t} b", "SELECT COUNT(*) FROM {t} HAVING",
@@ -127,6 +129,9 @@ class Chapter:
         # What it counts behind anything but a SELECT, or without a LIMIT's rows, is the server's own affair.
         if "FOUND_ROWS" in text and not re.match("(SELECT|WITH)(?!.* (UNION|EXCEPT|INTERSECT) )", self.statements[-1][1]):
             text = "SELECT ROW_COUNT()"
+        # MySQL counts the rows that an offset left out, or not, as its plan has it.
+        if MYSQL and "FOUND_ROWS" in text and re.search(r"LIMIT \d, | OFFSET ", self.statements[-1][1]):
+            text = "SELECT ROW_COUNT()"
         # And this behind what was not run.
         if "ROW_COUNT" in text and not self.statements[-1][1].startswith(("SELECT", "WITH", "INSERT", "UPDATE", "DELETE", "REPLACE")):
             text = "SELECT LAST_INSERT_ID()"
@@ -138,10 +143,14 @@ class Chapter:
 
     def control(self):
         text = self.chance.choice(CONTROL)
+        if MYSQL and re.match("BEGIN|START", text):
+            self.add("COMMIT")  # one that begins in a READ ONLY transaction is READ ONLY there too
         if text.startswith("SET TRANSACTION") and self.said("autocommit = 0"):
             text = "COMMIT"  # whether one has begun differs
         if re.search("CHAIN|autocommit = 1", text) and self.said("READ ONLY"):
             text = "COMMIT"  # SET autocommit = 1 ends a READ ONLY transaction, but the server's next one is read-only too
+        if MYSQL and text == "SET TRANSACTION READ ONLY":
+            self.add("COMMIT")
         self.add(text)
         if text == "SET TRANSACTION READ ONLY":
             self.add("START TRANSACTION")  # a statement of its own that fails in it uses it up, where a server keeps it
@@ -241,7 +250,7 @@ class Chapter:
         if verb == "INSERT" and chance.random() < 0.2 and chosen:
             name = chance.choice(chosen)[0]
             tail = f" ON DUPLICATE KEY UPDATE {name} = {chance.choice(['VALUES(' + name + ')', name, self.value('s'), 'LAST_INSERT_ID(id)'])}"
-        if chance.random() < 0.12:
+        if not MYSQL and chance.random() < 0.12:
             tail += f" RETURNING id, {self.make.expression(table.names(), 1)}"
         return f"{verb}{words} INTO {table.name} ({', '.join(names)}) {source}{tail}"
 
@@ -258,7 +267,7 @@ class Chapter:
 
     def delete(self):
         chance, table = self.chance, self.table()
-        tail = chance.choice(["", " ORDER BY id LIMIT 1", " ORDER BY id DESC LIMIT 2", " RETURNING id"])
+        tail = chance.choice(exchanged(["", " ORDER BY id LIMIT 1", " ORDER BY id DESC LIMIT 2", " RETURNING id"], mysql.TAILS))
         return f"DELETE FROM {table.name} WHERE {self.make.condition(table.names())}{tail}"
 
     def multi_table(self):
@@ -299,9 +308,9 @@ class Chapter:
             columns.append((column, kind))
             texts.append(text)
         if chance.random() < 0.2:
-            texts.append(f"g INT AS (id + 1) {chance.choice(['VIRTUAL', 'STORED'])}")
+            texts.append(f"g INT AS ({mysql.of_key('id', columns)} + 1) {chance.choice(['VIRTUAL', 'STORED'])}")
         if chance.random() < 0.2:
-            texts.append("CHECK (id < 1000)")
+            texts.append(f"CHECK ({mysql.of_key('id', columns)} < 1000)")
         table = Table(name, columns)
         (self.temporary if temporary else self.tables).append(table)
         return f"CREATE {'TEMPORARY ' * temporary}TABLE {name} ({', '.join(texts + indexes)})"
@@ -333,9 +342,10 @@ class Chapter:
         if shape == 7 and len(self.views) < 3:
             return self.create_view()
         if shape == 8:
-            return chance.choice([f"TRUNCATE {table.name}", "CREATE SEQUENCE IF NOT EXISTS q0", "SELECT NEXTVAL(q0)", "DROP SEQUENCE IF EXISTS q0"])
+            return chance.choice(exchanged([f"TRUNCATE {table.name}", "CREATE SEQUENCE IF NOT EXISTS q0", "SELECT NEXTVAL(q0)", "DROP SEQUENCE IF EXISTS q0"],
+                                           mysql.DEFINITIONS))
         if shape == 9:
-            return f"CREATE OR REPLACE TRIGGER g0 BEFORE {chance.choice(['INSERT', 'UPDATE'])} ON t0 FOR EACH ROW SET NEW.{self.tables[0].columns[1][0]} = {self.make.literal()}"
+            return f"CREATE {'TRIGGER IF NOT EXISTS' if MYSQL else 'OR REPLACE TRIGGER'} g0 BEFORE {chance.choice(['INSERT', 'UPDATE'])} ON t0 FOR EACH ROW SET NEW.{self.tables[0].columns[1][0]} = {self.make.literal()}"
         if shape == 10:
             return chance.choice(["DROP TRIGGER IF EXISTS g0", "DROP TABLE IF EXISTS nothing", "CREATE TABLE IF NOT EXISTS t0 (a INT PRIMARY KEY)",
                                   "DROP VIEW IF EXISTS nothing", "DROP PROCEDURE IF EXISTS nothing", "ANALYZE TABLE t0", "CHECK TABLE t0, nothing"])
@@ -358,7 +368,8 @@ class Chapter:
         elif shape == 8:
             self.add(f"SELECT @{chance.choice('abc')} := {make.expression([], 1)}")
         else:
-            self.add(f"SET STATEMENT {chance.choice(['sql_mode = 0', 'max_statement_time = 10', 'div_precision_increment = 2'])} FOR {self.select()}")
+            setting = chance.choice(["sql_mode = 0", "max_statement_time = 10", "div_precision_increment = 2"])
+            self.add(mysql.with_hint(setting, self.select()) if MYSQL else f"SET STATEMENT {setting} FOR {self.select()}")
 
     def prepared(self):
         """By the binary protocol."""
@@ -369,12 +380,12 @@ class Chapter:
         finally:
             self.make.placeholders = None
         executions = [[self.chance.choice(PARAMETERS.get(kind, PARAMETERS[self.chance.choice("nst")])) for kind in kinds]
-                      for _ in range(self.chance.choice([1, 1, 2]))]
+                      for _ in range(1 if MYSQL else self.chance.choice([1, 1, 2]))]  # there the first one's types hold
         self.add(text, "binary", executions)
 
     def text_prepared(self):
         text = self.chance.choice([self.select, self.insert, self.update])()
-        if self.make.use_variables and self.chance.random() < 0.3:
+        if not MYSQL and self.make.use_variables and self.chance.random() < 0.3:
             self.add(f"EXECUTE IMMEDIATE '{text.replace(chr(92), chr(92) * 2).replace(chr(39), chr(39) * 2)}'")
             return
         if self.said("READ ONLY"):

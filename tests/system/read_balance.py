@@ -9,12 +9,13 @@ import signal
 import threading
 import time
 
-from ddb_cluster import SLOW, STEADY, Background, Cluster, check, equal, main, note, wait_until
+from ddb_cluster import MYSQL, SLOW, STEADY, Background, Cluster, check, equal, main, note, wait_until
 from wire_client import Client
 
 USER, PASSWORD = "app", "secret"
 # Which server answers, in words that may be read on any node.
-WHERE = "SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_VARIABLES WHERE VARIABLE_NAME = 'SOCKET'"
+VARIABLES_OF_SERVER = "performance_schema.global_variables" if MYSQL else "information_schema.GLOBAL_VARIABLES"
+WHERE = f"SELECT VARIABLE_VALUE FROM {VARIABLES_OF_SERVER} WHERE VARIABLE_NAME = 'SOCKET'"
 LONGLONG = 8
 
 
@@ -131,7 +132,7 @@ def settings_hold():
         good(client, "SET group_concat_max_len = 4")
         everywhere("SELECT GROUP_CONCAT('abcdefg')", "abcd")
         for _ in range(6):
-            answer = client.query("SELECT * FROM mysql.global_priv")
+            answer = client.query(f"SELECT * FROM mysql.{'user' if MYSQL else 'global_priv'}")
             equal((answer[0][0], "1142" in str(answer)), ("error", True), f"a table without a right to it: {answer}")
         cluster.sql(1, f"REVOKE SELECT ON c.* FROM {USER}@'%'")
         late = connect(cluster, cluster.others(cluster.coordinator())[0])

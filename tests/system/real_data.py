@@ -6,7 +6,7 @@ then many clients inserting on all nodes at once. Every table ends up equal on a
 import os
 import subprocess
 
-from ddb_cluster import LONG, OK, ROOT, STEADY, Cluster, check, equal, main, need, note, parallel
+from ddb_cluster import LONG, MYSQL, OK, ROOT, SERVER, STEADY, Cluster, check, equal, main, need, note, parallel
 
 ROUNDCUBE = os.path.join(ROOT, ".cache", "debs", "roundcube-core", "usr", "share", "roundcube", "SQL", "mysql.initial.sql")
 CLIENTS = 8
@@ -79,14 +79,20 @@ def load(cluster, node, what, text, database=None, deadline_s=600):
     check(answer.code == OK, f"loading {what} on node {node}: {answer}")
 
 
+def time_zones():
+    """As the servers' own tool writes them."""
+    tool = os.path.join(os.path.dirname(SERVER), "..", "bin", "mysql_tzinfo_to_sql") if MYSQL else need("mariadb-tzinfo-to-sql")
+    check(os.path.exists(tool), f"{tool} is missing: run tools/setup --mysql")
+    return subprocess.run([tool, "/usr/share/zoneinfo"], capture_output=True, check=True).stdout
+
+
 def load_schemas(cluster, node):
     with open(ROUNDCUBE, "rb") as file:
         roundcube = file.read()
     cluster.sql(node, "CREATE DATABASE roundcube")
     load(cluster, node, "Roundcube's schema", roundcube, "roundcube")
-    zones = subprocess.run([need("mariadb-tzinfo-to-sql"), "/usr/share/zoneinfo"], capture_output=True, check=True).stdout
     load(cluster, node, "time zone tables", TIME_ZONE_TABLES.encode())
-    load(cluster, node, "time zones", zones, "tz")
+    load(cluster, node, "time zones", time_zones(), "tz")
     load(cluster, node, "a dump", DUMP.encode())
     equal(len(cluster.same_tables("roundcube")), 17, "tables of Roundcube")
     equal(len(cluster.same_tables("tz")), 5, "time zone tables")

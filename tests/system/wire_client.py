@@ -175,6 +175,8 @@ class Client:
         if packet == b"\x01\x04":
             self._send(password.encode() + b"\0")
             packet = self.read()
+        elif packet == b"\x01\x03":  # proved already; the verdict follows
+            packet = self.read()
         return packet
 
     def _send(self, payload):

@@ -345,6 +345,23 @@ TEST_CASE_METHOD(Fixture, "a write whose node is lost is asked for under its own
     CHECK(!cluster.all<Execute>().back().retry);
 }
 
+TEST_CASE_METHOD(Fixture, "what the next node could not do is no word on what the lost one did") {
+    open();
+    const auto answered_with = [&](const Error& answer) {
+        lose_at("insert into t values (1)", [answer](FakeCluster& c, const Execute& e) { c.answer(e, answer); });
+        const auto error = run("insert into t values (1)");
+        REQUIRE(error);
+        CHECK(cluster.all<Execute>().back().retry);
+        CHECK(listener.last.error->code == error->code);
+        return error->code;
+    };
+    for (const auto code : {ErrorCode::no_quorum, ErrorCode::timeout, ErrorCode::overloaded, ErrorCode::refused})
+        CHECK(answered_with(fail(code, "nothing was done")) == ErrorCode::unknown_outcome);
+    CHECK(answered_with(Error{ErrorCode::sql, "interrupted", 1317, "70100"}) == ErrorCode::unknown_outcome);
+    // The coordinator found that it had not run, and ran it.
+    CHECK(answered_with(Error{ErrorCode::sql, "duplicate", 1062, "23000"}) == ErrorCode::sql);
+}
+
 TEST_CASE_METHOD(Fixture, "a write that finds no node any more is unknown, a read is not") {
     open();
     cluster.on_execute = [](FakeCluster& c, const Execute&) {

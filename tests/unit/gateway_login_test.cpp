@@ -103,6 +103,21 @@ TEST_CASE("a password that comes as it is, is taken: the client decided so") {
     CHECK(error_code(wrong.take()) == 1045);
 }
 
+TEST_CASE("a reset goes back to the collation that MySQL begins with, not to the one of the login") {
+    Asked client;
+    client.give(std::string("geheim") + '\0');
+    SessionOpened opened;
+    opened.session = client.engine.last<OpenSession>().session;
+    opened.accepted = true;
+    CHECK(client.engine.last<OpenSession>().collation == 45);
+    client.conversation.on_session(opened);
+    CHECK(client.take()[0] == '\0');
+    client.command("\x1f");  // COM_RESET_CONNECTION
+    CHECK(client.engine.last<OpenSession>().session != opened.session);
+    CHECK(client.engine.last<OpenSession>().password == "geheim");
+    CHECK(client.engine.last<OpenSession>().collation == 255);
+}
+
 TEST_CASE("no password is for the server to judge, and who never answers is refused") {
     Client client;
     client.engine.key = &key();

@@ -220,6 +220,22 @@ TEST_CASE("a node that does not answer is passed over, without an error") {
     CHECK(counters().reads_asked_again == again + 2);
 }
 
+TEST_CASE("a node that cannot begin to read is given up soon, not at the client's deadline") {
+    Client c = fresh("b11");
+    Client f = balanced();
+    f.timeout_ms = 20'000;
+    if (f.good("SELECT 1").end.node == other) f.good("SELECT 1");
+    const auto again = counters().reads_asked_again;
+    bench().node->hears_coordinator = false;
+    const auto begin = bench().now_ms();
+    const auto answer = f.good("SELECT COUNT(*) FROM b11");
+    bench().node->hears_coordinator = true;
+    CHECK(answer.end.node == here);
+    CHECK(counters().reads_asked_again == again + 1);
+    CHECK(bench().now_ms() - begin < 4000);
+    bench().run_for(2500);
+}
+
 TEST_CASE("a guest whose connection ends is replaced") {
     Client c = fresh("b7");
     const auto connections = [&] {

@@ -48,6 +48,7 @@ class TestNode final : public SessionHost {
     std::vector<std::string> logged;
     core::OutcomeQuery last_outcome_query;
     bool clients_gone = false;
+    bool hears_coordinator = true;  // else nobody confirms an office to it
 };
 
 // All that came back for one request.

@@ -1,4 +1,4 @@
-"""Private MariaDB servers for comparison: one plain, or three joined by Galera. Nothing of the host's is touched."""
+"""Private database servers for comparison: one plain, or three joined by Galera. Nothing of the host's is touched."""
 
 import os
 import shutil
@@ -14,6 +14,15 @@ COMMON = {
     "max-connections": "500", "character-set-server": "utf8mb4", "innodb-snapshot-isolation": "ON", "log-bin": "binlog",
     "binlog-format": "ROW", "binlog-row-image": "FULL", "binlog-checksum": "NONE", "sync-binlog": "0",
     "max-allowed-packet": "1G", "event-scheduler": "OFF", "key-buffer-size": "1M", "aria-pagecache-buffer-size": "8M",
+}
+# The same of MySQL.
+COMMON_MYSQL = {
+    "skip-name-resolve": None, "performance-schema": "OFF", "innodb-buffer-pool-size": "64M", "innodb-redo-log-capacity": "48M",
+    "max-connections": "500", "character-set-server": "utf8mb4", "log-bin": "binlog", "binlog-row-image": "FULL",
+    "binlog-checksum": "NONE", "sync-binlog": "0", "max-allowed-packet": "1G", "event-scheduler": "OFF", "key-buffer-size": "1M",
+    "gtid-mode": "ON", "enforce-gtid-consistency": "ON", "log-bin-trust-function-creators": "ON", "xa-detach-on-prepare": "OFF",
+    "innodb-native-foreign-keys": "ON", "disabled-storage-engines": "MyISAM,MRG_MYISAM,MEMORY,CSV,ARCHIVE,BLACKHOLE,FEDERATED",
+    "information-schema-stats-expiry": "0", "mysqlx": "OFF",
 }
 RELAXED = {"innodb-flush-log-at-trx-commit": "2"}
 DURABLE = {"innodb-flush-log-at-trx-commit": "1"}
@@ -38,6 +47,8 @@ def free_ports(count):
 class Server:
     """One mariadbd with its own directory and option file. An option of None has no value, one of False is left out."""
 
+    common = COMMON
+
     def __init__(self, directory, options):
         self.directory = directory
         self.options = options
@@ -50,7 +61,7 @@ class Server:
     def install(self):
         data = os.path.join(self.directory, "data")
         os.makedirs(data)
-        options = dict(COMMON, **self.options)
+        options = dict(self.common, **self.options)
         options.update({"datadir": data, "socket": self.socket, "pid-file": os.path.join(self.directory, "pid")})
         if os.getuid() == 0:
             options["user"] = "root"
@@ -59,14 +70,20 @@ class Server:
             for key, value in options.items():
                 if value is not False:
                     file.write(key + ("" if value is None else f"={value}") + "\n")
-        command = [paths.program("mariadb-install-db"), "--no-defaults", f"--datadir={data}", "--skip-test-db",
-                   "--auth-root-authentication-method=normal"] + (["--user=root"] if os.getuid() == 0 else [])
+        command = self.install_command(data) + (["--user=root"] if os.getuid() == 0 else [])
         result = subprocess.run(command, capture_output=True, text=True, env=paths.environment(), check=False)
         if result.returncode != 0:
-            raise ServerError(f"mariadb-install-db failed:\n{result.stdout}{result.stderr}")
+            raise ServerError(f"{command[0]} failed:\n{result.stdout}{result.stderr}")
+
+    def install_command(self, data):
+        return [paths.program("mariadb-install-db"), "--no-defaults", f"--datadir={data}", "--skip-test-db",
+                "--auth-root-authentication-method=normal"]
+
+    def program(self):
+        return paths.program("mariadbd")
 
     def start(self, *arguments):
-        command = [paths.program("mariadbd"), f"--defaults-file={self.directory}/my.cnf", *arguments]
+        command = [self.program(), f"--defaults-file={self.directory}/my.cnf", *arguments]
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                             env=paths.environment(), start_new_session=True)
@@ -94,6 +111,23 @@ class Server:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
+
+
+class MysqlServer(Server):
+    """One mysqld, of the given path, whose files lie beside it as tools/setup --mysql leaves them."""
+
+    common = COMMON_MYSQL
+
+    def __init__(self, directory, options, program):
+        self.path = program
+        # The files' default directory is not there where no package was installed.
+        super().__init__(directory, {**options, "basedir": os.path.dirname(os.path.dirname(program)), "secure-file-priv": directory})
+
+    def install_command(self, data):
+        return [self.path, "--no-defaults", "--initialize-insecure", f"--basedir={self.options['basedir']}", f"--datadir={data}"]
+
+    def program(self):
+        return self.path
 
 
 class Plain:
