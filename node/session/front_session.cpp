@@ -298,7 +298,9 @@ void FrontSession::at_deadline() {
             finish_error(timed_out());
             return;
         case Step::waiting:
-            finish_error(active_->ever_forwarded && !reads ? unknown_outcome() : no_quorum());
+            // Sent again by its client, another node may have passed it on before.
+            finish_error((active_->ever_forwarded || active_->execute.retry) && !reads ? unknown_outcome()
+                                                                                       : no_quorum());
             return;
         case Step::forwarded:
             if (active_->give_up_ms == 0) {

@@ -149,6 +149,7 @@ TEST_CASE("what was rolled back does not travel, though a temporary table was ma
     for (; group.xid != kept; group = a.next_group()) {
         CHECK(group.events.empty());
         CHECK(group.rows == 0);
+        CHECK_FALSE(group.ddl);
     }
     CHECK(group.rows == 1);
     REQUIRE(session->execute("XA ROLLBACK '" + kept + "'").ok());
