@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <functional>
 #include <map>
+#include <set>
 
 #include "node/storage/metadata.hpp"
 #include "node/storage/server_dialect.hpp"
@@ -38,6 +40,27 @@ std::string without_next_number(std::string definition) {
     auto end = at + word.size();
     while (end < definition.size() && definition[end] >= '0' && definition[end] <= '9') ++end;
     return definition.erase(at, end - at);
+}
+
+// MySQL's log spells out which collation a constant's column has in CREATE ... SELECT, and its SHOW CREATE tells
+// whether that was spelt out: on the coordinator it was not.
+std::string without_default_collations(std::string definition, const std::set<std::string, std::less<>>& defaults) {
+    constexpr std::string_view before = " CHARACTER SET ";
+    constexpr std::string_view word = " COLLATE ";
+    constexpr std::string_view name_bytes = "abcdefghijklmnopqrstuvwxyz0123456789_";
+    for (auto at = definition.find(word); at != std::string::npos; at = definition.find(word, at)) {
+        const auto begin = at + word.size();
+        const auto end = std::min(definition.find_first_not_of(name_bytes, begin), definition.size());
+        const auto charset = definition.rfind(before, at);
+        const bool behind_charset =
+            charset != std::string::npos && definition.find_first_not_of(name_bytes, charset + before.size()) == at;
+        if (behind_charset && defaults.contains(std::string_view(definition).substr(begin, end - begin))) {
+            definition.erase(at, end - at);
+        } else {
+            at = end;
+        }
+    }
+    return definition;
 }
 
 std::uint64_t first_bytes(const Digest& digest) {
@@ -88,17 +111,23 @@ Result<std::unique_ptr<Digester>> Digester::begin(const ConnectOptions& service,
     if (!rows.ok()) return rows.error();
     if (rows->size() > audit_tables_max)
         return fail(ErrorCode::overloaded, "more than " + std::to_string(audit_tables_max) + " tables");
+    auto defaults =
+        (*connection)->rows("SELECT collation_name FROM information_schema.collations WHERE is_default = 'Yes'");
+    if (!defaults.ok()) return defaults.error();
+    std::set<std::string, std::less<>> default_collations;
+    for (auto& row : *defaults) default_collations.insert(row.at(0).value_or(""));
     std::vector<Name> names;
     for (auto& row : *rows) names.push_back({row.at(0).value_or(""), row.at(1).value_or("")});
-    return std::unique_ptr<Digester>(
-        new Digester(std::move(*connection), std::move(names), std::move(*seen), std::move(done)));
+    return std::unique_ptr<Digester>(new Digester(std::move(*connection), std::move(names), std::move(*seen),
+                                                  std::move(default_collations), std::move(done)));
 }
 
 Digester::Digester(std::unique_ptr<Connection> connection, std::vector<Name> names, std::string definitions_seen,
-                   Done done)
+                   std::set<std::string, std::less<>> default_collations, Done done)
     : connection_(std::move(connection)),
       names_(std::move(names)),
       definitions_seen_(std::move(definitions_seen)),
+      default_collations_(std::move(default_collations)),
       done_(std::move(done)),
       thread_([this](const std::stop_token& stop) { run(stop); }) {}
 
@@ -145,7 +174,8 @@ Status Digester::digest(const Name& name, AuditedTable& table, const std::stop_t
     auto definition = connection_->rows("SHOW CREATE TABLE " + table.name);
     if (!definition.ok()) return definition.error();
     if (definition->empty() || definition->front().size() < 2) return fail(ErrorCode::sql, "no definition is shown");
-    table.definition = blake2b(without_next_number(definition->front()[1].value_or("")));
+    table.definition = blake2b(
+        without_default_collations(without_next_number(definition->front()[1].value_or("")), default_collations_));
     auto columns = columns_of(name);
     if (!columns.ok()) return columns.error();
     auto key = key_of(name);

@@ -10,6 +10,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -45,7 +46,8 @@ class Digester {
     };
     [[nodiscard]] static std::optional<Literal> literal_of(const std::string& type);
 
-    Digester(std::unique_ptr<Connection> connection, std::vector<Name> names, std::string definitions_seen, Done done);
+    Digester(std::unique_ptr<Connection> connection, std::vector<Name> names, std::string definitions_seen,
+             std::set<std::string, std::less<>> default_collations, Done done);
     void run(const std::stop_token& stop);
     Result<std::vector<AuditedTable>> digest_all(const std::stop_token& stop);
     Status digest(const Name& name, AuditedTable& table, const std::stop_token& stop);
@@ -61,6 +63,7 @@ class Digester {
     std::unique_ptr<Connection> connection_;
     const std::vector<Name> names_;
     const std::string definitions_seen_;  // the server's count of statements that change definitions, at the cut
+    const std::set<std::string, std::less<>> default_collations_;
     const Done done_;
     std::atomic<bool> ended_{false};
     std::jthread thread_;  // last: uses everything above
