@@ -100,8 +100,7 @@ class EngineParts final : public PipelineHost {
     // False: it is nothing for or of a guest.
     [[nodiscard]] bool on_guest_request(NodeId peer, SessionMessage& message);
     [[nodiscard]] bool on_guest_answer(NodeId from, SessionMessage& message);
-    [[nodiscard]] Status send_to_guest(NodeId node, SessionMessage message);  // errors as those of the host
-    [[nodiscard]] Status send_to_client(const Origin& client, const SessionMessage& message);
+    [[nodiscard]] Status send_to_guest(NodeId node, const SessionMessage& message);  // errors as those of the host
     [[nodiscard]] bool serves_reads() const;
     void tick_balancer();
     [[nodiscard]] std::uint32_t guests() const;

@@ -90,7 +90,7 @@ void FrontSession::ask_reader(NodeId node) {
     active_->resend_gap_ms = resend_ms_first;
     active_->resend_ms = parts_.now_ms + resend_ms_first;
     reader.used_ms = parts_.now_ms;
-    if (auto sent = parts_.send_to_guest(node, std::move(execute)); !sent) reader_declined(sent.error());
+    if (auto sent = parts_.send_to_guest(node, execute); !sent) reader_declined(sent.error());
 }
 
 // As without balancing.
@@ -126,7 +126,7 @@ bool FrontSession::open_reader(Reader& reader) {
     open.session = reader.id;
     open.database = database_;
     open.reads_only = true;
-    if (!parts_.send_to_guest(reader.node, std::move(open))) return false;
+    if (!parts_.send_to_guest(reader.node, open)) return false;
     const auto settings = settings_of_connection();
     return std::all_of(settings.begin(), settings.end(), [&](const std::string& sql) { return say_to(reader, sql); });
 }
@@ -138,7 +138,7 @@ bool FrontSession::say_to(Reader& reader, const std::string& sql) {
     execute.request = reader.last = next(reader.last);
     execute.sql = sql;
     execute.consistency = Consistency::local;
-    return static_cast<bool>(parts_.send_to_guest(reader.node, std::move(execute)));
+    return static_cast<bool>(parts_.send_to_guest(reader.node, execute));
 }
 
 void FrontSession::tell_readers(const std::string& sql) {
@@ -273,7 +273,7 @@ void FrontSession::watch_readers() {
     copy.session = reader.id;
     copy.request = active_->asked;
     copy.seen = std::max(copy.seen, seen_);
-    (void)parts_.send_to_guest(node, std::move(copy));  // known there: it is not done twice
+    (void)parts_.send_to_guest(node, copy);  // known there: it is not done twice
 }
 
 Error FrontSession::timed_out() const {

@@ -4,6 +4,13 @@
 
 namespace ddb::session {
 
+void FrontSession::hold(Begin begin) {
+    held_begin_ = begin;
+    held_begin_sent_ = false;
+    in_transaction_ = begin != Begin::none;
+    reads_only_ = begin == Begin::read_only;
+}
+
 // True when BEGIN may be answered: it commits nothing, and what kind of transaction it begins is known here.
 bool FrontSession::hold_begin() {
     const Classified& statement = active_->statement;
@@ -12,11 +19,7 @@ bool FrontSession::hold_begin() {
     const bool known = back_autocommit_ && !next_on_back_ && !otherwise;
     const bool unsent = held_begin_ != Begin::none && !held_begin_sent_;
     if (!known || (in_transaction_ && !unsent) || !parts_.coordinator_ready()) return false;
-    const bool read_only = statement.read_only || read_only_default_.value_or(false);
-    held_begin_ = read_only ? Begin::read_only : Begin::read_write;
-    held_begin_sent_ = false;
-    in_transaction_ = true;
-    reads_only_ = read_only;
+    hold(statement.read_only || read_only_default_.value_or(false) ? Begin::read_only : Begin::read_write);
     last_was_local_ = false;  // the coordinator forgets the last statement's warnings
     return true;
 }
@@ -26,8 +29,7 @@ bool FrontSession::end_held() {
     const Classified& statement = active_->statement;
     const bool ends = statement.kind == StatementKind::commit || statement.kind == StatementKind::rollback;
     if (!ends || statement.chain || held_begin_ == Begin::none || held_begin_sent_) return false;
-    held_begin_ = Begin::none;
-    in_transaction_ = reads_only_ = false;
+    hold(Begin::none);
     return true;
 }
 

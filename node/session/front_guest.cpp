@@ -86,7 +86,7 @@ void EngineParts::open_guest(NodeId peer, OpenSession open) {
     refusal.coordinator = view.coordinator;
     if (fronts.contains(open.session) || guests() >= limits.sessions_max || !serves_reads()) {
         refusal.error = fail(ErrorCode::overloaded, "this node reads for no more sessions now");
-        (void)send_to_client(Origin{peer, {}}, refusal);
+        (void)host.send(Origin{peer, {}}, refusal);
         return;
     }
     const SessionId id = open.session;
@@ -134,26 +134,8 @@ bool EngineParts::on_guest_answer(NodeId from, SessionMessage& message) {
     return true;
 }
 
-Status EngineParts::send_to_guest(NodeId node, SessionMessage message) {
-    if (node != view.self) return host.send(Origin{node, {}}, message);
-    defer(Task([this, message = std::move(message)]() mutable {
-        if (on_guest_request(view.self, message)) return;
-        const auto* execute = std::get_if<Execute>(&message);
-        if (execute == nullptr) return;
-        ResultEnd end;
-        end.session = execute->session;
-        end.request = execute->request;
-        end.error = fail(ErrorCode::not_found, "no such guest on this node");
-        SessionMessage answer = std::move(end);
-        (void)on_guest_answer(view.self, answer);
-    }));
-    return ok();
-}
-
-Status EngineParts::send_to_client(const Origin& client, const SessionMessage& message) {
-    if (client.peer != view.self || !client.peer) return host.send(client, message);
-    defer(Task([this, message = SessionMessage(message)]() mutable { (void)on_guest_answer(view.self, message); }));
-    return ok();
+Status EngineParts::send_to_guest(NodeId node, const SessionMessage& message) {
+    return host.send(Origin{node, {}}, message);
 }
 
 bool EngineParts::serves_reads() const {

@@ -65,11 +65,7 @@ bool FrontSession::run_read_only_here() {
             end_here();
             // With autocommit off the coordinator has begun one, or is to begin it.
             if ((statement.chain || here_asked_) && !back_autocommit_) return false;
-            if (statement.chain) {
-                held_begin_ = Begin::read_only;
-                held_begin_sent_ = false;
-                in_transaction_ = reads_only_ = true;
-            }
+            if (statement.chain) hold(Begin::read_only);
             finish(make_end());
             return true;
         case StatementKind::begin:
@@ -132,9 +128,7 @@ void FrontSession::end_here() {
 void FrontSession::leave_here() {
     txn_here_ = false;
     active_->here = false;
-    held_begin_ = here_begun_;
-    held_begin_sent_ = false;
-    in_transaction_ = reads_only_ = held_begin_ != Begin::none;
+    hold(here_begun_);
 }
 
 // The client is told with the statement that runs, or the next.

@@ -250,7 +250,7 @@ void FrontSession::send(SessionMessage message) {
 
 void FrontSession::flush() {
     while (!outbox_.empty()) {
-        const auto sent = parts_.send_to_client(client_, outbox_.front());
+        const auto sent = parts_.host.send(client_, outbox_.front());
         if (!sent) {
             if (sent.error().code == ErrorCode::not_found) parts_.lost_clients.push_back(client_);
             return;  // overloaded: bounded by the client's credit, tried again with the next round

@@ -90,7 +90,7 @@ class FrontSession {
         bool shared = false;       // of a report: the read found it open
         bool transaction = false;  // lasts until the client ends it
     };
-    // A guest of this session, on another node or (with settings of its own) on this one.
+    // A guest of this session, on another node.
     struct Reader {
         NodeId node;
         SessionId id;        // 0 = there is none now
@@ -147,6 +147,7 @@ class FrontSession {
     void send_rows(RequestNumber request, std::vector<SessionMessage> messages);
 
     // front_begin.cpp
+    void hold(Begin begin);
     [[nodiscard]] bool hold_begin();
     [[nodiscard]] bool end_held();
     [[nodiscard]] bool begin_is_answered(const ResultEnd& end) const;

@@ -103,8 +103,7 @@ std::uint32_t ReadBalancer::load_of(NodeId node) const {
 std::uint32_t ReadBalancer::load_without(NodeId asker) const {
     const auto own = own_reads_.find(self_);
     std::uint32_t load = back_statements_ + (own == own_reads_.end() ? 0 : own->second);
-    // Guests of this node's own sessions are among its own reads.
-    for (const auto& [id, reads] : guest_reads_) load += id == asker || id == self_ ? 0 : reads;
+    for (const auto& [id, reads] : guest_reads_) load += id == asker ? 0 : reads;
     return load;
 }
 
