@@ -178,7 +178,7 @@ class BackSession {
     bool computed_variables_ = false;  // user variables that the next coordinator cannot be given
     bool clients_commit_ = false;
     Transaction txn_;
-    KeptWarnings warnings_;    // of the definition that was the session's last statement
+    KeptWarnings warnings_;    // of the session's last statement, where its server has forgotten them
     std::string lost_reason_;  // the transaction was rolled back without a request of the client
     LogIndex last_index_;      // of the session's newest write
     std::uint64_t last_used_ms_ = 0;

@@ -97,6 +97,7 @@ Task BackSession::make_task(Work work, StatementJob job, Done done) {
 void BackSession::job_over(JobReport& report) {
     busy_ = false;
     killable_ = false;
+    if (report.warnings.rows != 0) warnings_ = std::move(report.warnings);
     if (!report.connection) {
         connected_ = false;
         return;
@@ -483,7 +484,6 @@ void BackSession::definition_done(JobReport report) {
     connection_ = std::move(report.connection);
     const std::uint64_t sequence = storage::statement_sequence(txn_.txn);
     active_->kept = std::move(report.kept);
-    warnings_ = std::move(report.warnings);
     const std::uint16_t code = report.end.error ? report.end.error->mysql_code : std::uint16_t{0};
     const bool failed_grant = active_->statement.grant && code != 0 && !denied(code);
     if (report.logged || (failed_grant && !report.uncertain)) {

@@ -120,7 +120,8 @@ FrontSession::LocalReport FrontSession::read_on_executor(LocalJob& job, const st
                             *job.stream);
     }
     const bool unread = end.error && end.error->code != ErrorCode::sql;
-    const bool goes_on = resumed && end.error && !ends_transaction(end.error->mysql_code);
+    // MySQL's XA END makes it forget what SHOW WARNINGS would tell of the error.
+    const bool goes_on = (resumed || !job.xa.transaction) && end.error && !ends_transaction(end.error->mysql_code);
     if (unread || !job.connection || job.connection->broken() || job.connection->ahead_failed()) {
         job.connection.reset();
     } else if (end.error && !job.xa.xid.empty() && !goes_on) {

@@ -109,6 +109,14 @@ namespace {
 
 }  // namespace
 
+KeptWarnings read_warnings(storage::Connection& connection, SessionId session, RequestNumber request) {
+    constexpr std::uint64_t bytes_max = 1u << 20;  // servers cut a message off at 512 characters
+    KeptResult kept(bytes_max);
+    StatementEnd end;
+    if (!read_rows(connection, session, request, kept, end)) return {};
+    return {kept.release(), end.rows};
+}
+
 StatementEnd run_statement(storage::Connection& connection, const StatementText& text, SessionId session,
                            RequestNumber request, ResultSink& sink) {
     StatementEnd end;

@@ -98,6 +98,9 @@ struct StatementText {
 [[nodiscard]] StatementEnd run_statement(storage::Connection& connection, const StatementText& text, SessionId session,
                                          RequestNumber request, ResultSink& sink);
 
+// The answer to a SHOW WARNINGS whose header was read, up to a limit in bytes; none on any error.
+[[nodiscard]] KeptWarnings read_warnings(storage::Connection& connection, SessionId session, RequestNumber request);
+
 // As the log keeps it: of a result with columns, affected_rows is the number of its rows.
 [[nodiscard]] Outcome outcome_of(const StatementEnd& end);
 // As a client is told: `outcome`, `rows` and `parameters`; a result with columns affects none.

@@ -89,24 +89,26 @@ void learn_generated_id(JobReport& report, const StatementJob& job) {
     if (job.describe || report.end.error || !report.connection) return;
     if (!hides_generated_id(job.kind, job.sql)) return;
     const auto answer = report.connection->rows("SELECT FOUND_ROWS(), LAST_INSERT_ID()");
+    // MySQL would tell of the question's own warnings.
+    if (report.connection->forgets_warnings()) (void)report.connection->execute("DO 0");
     if (report.connection->broken()) report.connection.reset();
     if (!answer || answer->size() != 1 || answer->front().size() != 2) return;
     report.end.found_rows = number_in(answer->front()[0]);
     report.end.generated_id = number_in(answer->front()[1]);
 }
 
-// What follows a definition on its connection makes the server forget the definition's warnings.
-[[nodiscard]] KeptWarnings read_warnings(JobReport& report, const StatementJob& job) {
-    constexpr std::uint64_t bytes_max = 1u << 20;  // the server cuts a message off at 512 characters
-    if (!report.end.error && report.end.ok.warnings == 0) return {};
-    KeptResult kept(bytes_max);
-    const StatementEnd end =
-        run_statement(*report.connection, {"SHOW WARNINGS LIMIT 100"}, job.session, job.request, kept);
-    if (end.error) {
-        if (end.error->code != ErrorCode::sql) report.connection.reset();
-        return {};
-    }
-    return {kept.release(), end.rows};
+constexpr const char* warnings_sql = "SHOW WARNINGS LIMIT 100";
+
+// What follows on the statement's connection makes the server forget its warnings.
+void keep_warnings(JobReport& report, const StatementJob& job) {
+    if (!report.connection || (!report.end.error && report.end.ok.warnings == 0)) return;
+    if (report.connection->start(warnings_sql))
+        report.warnings = read_warnings(*report.connection, job.session, job.request);
+    if (report.connection->broken()) report.connection.reset();
+}
+
+void keep_forgotten_warnings(JobReport& report, const StatementJob& job) {
+    if (report.connection && report.connection->forgets_warnings()) keep_warnings(report, job);
 }
 
 // The connection died while the statement ran: waits until the server has ended it, then asks the server's own log.
@@ -166,6 +168,8 @@ JobReport run_read(ConnectionPtr connection, const StatementJob& job) {
     report.connection = std::move(connection);
     const std::array<std::string, 2> before{"SET TRANSACTION READ ONLY", xa_sql("START", job.xid)};
     run_behind(report, job, before, {}, *job.stream);
+    drop_if_unusable(report);
+    keep_forgotten_warnings(report, job);
     if (!report.end.error && report.connection) {
         end_and_keep(report, job.xid);
         learn_generated_id(report, job);
@@ -183,12 +187,17 @@ JobReport run_write(ConnectionPtr connection, const StatementJob& job) {
     KeptResult kept(job.kept_bytes_max);
     // XA PREPARE goes along: one round trip for all. Behind a statement that failed it prepares our marker and nothing
     // else, which is rolled back.
-    run_behind(report, job, job.database->begin_sql(job.xid, job.txn), job.database->prepare_sql(job.xid), kept);
+    auto behind = job.database->prepare_sql(job.xid);
+    const bool forgets = report.connection->forgets_warnings();
+    if (forgets) behind.insert(behind.begin(), warnings_sql);
+    run_behind(report, job, job.database->begin_sql(job.xid, job.txn), behind, kept);
     drop_if_unusable(report);
     if (!report.connection) {
         report.xa_uncertain = true;
         return report;
     }
+    if (forgets && report.connection->next_behind())
+        report.warnings = read_warnings(*report.connection, job.session, job.request);
     const auto prepared = report.connection->finish_behind();
     if (!report.end.error) {
         report.kept = kept.release();
@@ -229,6 +238,7 @@ JobReport run_in_transaction(ConnectionPtr connection, const StatementJob& job) 
     report.connection = std::move(connection);
     run_behind(report, job, before_in_transaction(job), {}, *job.stream);
     drop_if_unusable(report);
+    if (report.end.error || hides_generated_id(job.kind, job.sql)) keep_forgotten_warnings(report, job);
     learn_generated_id(report, job);
     report.xa_active = report.connection != nullptr;
     if (!report.connection || !report.end.error) return report;
@@ -290,7 +300,7 @@ JobReport run_definition(ConnectionPtr connection, const StatementJob& job) {
     report.end = run_statement(*report.connection, {job.sql}, job.session, job.request, kept);
     storage::pass(storage::Failpoint::statement_ran);
     drop_if_unusable(report);
-    if (report.connection) report.warnings = read_warnings(report, job);
+    keep_warnings(report, job);
     learn_generated_id(report, job);
     if (report.connection) {
         report.kept = kept.release();

@@ -254,10 +254,15 @@ class Connection::Impl {
         return read_reply_and_discard();
     }
 
-    // Before a new statement: whatever the caller left unread of the previous one is dropped.
+    // Whatever the caller left of a reply.
+    void drop_unread() {
+        if (!broken_ && (result_ != nullptr || mysql_more_results(mysql_))) (void)discard();
+    }
+
+    // Before a new statement.
     Status make_ready() {
         DDB_ASSERT(early_ == 0);
-        if (!broken_ && (result_ != nullptr || mysql_more_results(mysql_))) (void)discard();
+        drop_unread();
         while (!broken_ && behind_ > 0) (void)read_behind();
         if (broken_) return fail(ErrorCode::io, "database server: connection is lost");
         return ok();
@@ -476,9 +481,17 @@ Status Connection::describe(std::string_view sql) {
     return impl_->describe(sql);
 }
 
+Status Connection::next_behind() {
+    impl_->drop_unread();
+    if (impl_->broken_) return fail(ErrorCode::io, "database server: connection is lost");
+    if (impl_->behind_ == 0) return fail(ErrorCode::invalid_argument, "nothing was sent behind the statement");
+    --impl_->behind_;
+    return impl_->read_header();
+}
+
 Result<OkPacket> Connection::finish_behind() {
     std::optional<Error> first_error;
-    if (!impl_->broken_ && (impl_->result_ != nullptr || mysql_more_results(impl_->mysql_))) (void)impl_->discard();
+    impl_->drop_unread();
     while (!impl_->broken_ && impl_->behind_ > 0) {
         if (auto status = impl_->read_behind(); !status.ok() && !first_error) first_error = status.error();
     }

@@ -103,6 +103,9 @@ class Connection {
     // Does not run `sql`: columns() are those it would have, ok_packet() knows its parameters. Errors as those of
     // PREPARE.
     [[nodiscard]] Status describe(std::string_view sql);
+    // Reads the header of the next reply of those to `behind`, whose rows are read as start()'s; what is unread of the
+    // reply before is dropped.
+    [[nodiscard]] Status next_behind();
     // What `sql` left unread is dropped. As execute_all(): the first error wins, else the last OK packet.
     [[nodiscard]] Result<OkPacket> finish_behind();
     // True when the last start() failed in `before`: `sql` ran all the same, without what should have stood in front of
@@ -116,6 +119,7 @@ class Connection {
     [[nodiscard]] std::uint64_t id() const;  // server's connection id
     [[nodiscard]] std::string server_version() const;
     [[nodiscard]] const ServerDialect& dialect() const;
+    [[nodiscard]] bool forgets_warnings() const;  // as ServerDialect has it
     [[nodiscard]] std::string escape(std::string_view text) const;
     [[nodiscard]] bool broken() const;  // lost: nothing more can be done with it
     [[nodiscard]] void* native();       // MYSQL*, for the binary-log reader

@@ -12,6 +12,10 @@ const ServerDialect& ServerDialect::of(std::string_view version) {
     return mysql;
 }
 
+bool Connection::forgets_warnings() const {
+    return dialect().forgets_warnings();
+}
+
 const ServerDialect& Connection::dialect() const {
     return ServerDialect::of(server_version());
 }

@@ -39,6 +39,8 @@ class ServerDialect {
         const char* flushed;
     };
     [[nodiscard]] virtual RedoLogCounters redo_log_counters() const = 0;
+    // Whatever runs behind a statement, XA END and XA ROLLBACK too, takes away what SHOW WARNINGS tells of it.
+    [[nodiscard]] virtual bool forgets_warnings() const = 0;
     // Global settings that only a running server takes, or only once its own tables are complete.
     [[nodiscard]] virtual std::vector<std::string> server_settings_sql() const = 0;
     [[nodiscard]] virtual std::string require_primary_keys_sql(bool on) const = 0;

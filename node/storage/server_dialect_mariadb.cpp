@@ -66,6 +66,10 @@ ServerDialect::RedoLogCounters MariaDbDialect::redo_log_counters() const {
     return {"Innodb_lsn_current", "Innodb_lsn_flushed"};
 }
 
+bool MariaDbDialect::forgets_warnings() const {
+    return false;
+}
+
 std::vector<std::string> MariaDbDialect::server_settings_sql() const {
     // Engines only now: enforced earlier, the server's own tables could not be restored.
     return {"SET GLOBAL enforce_storage_engine=InnoDB", "SET GLOBAL binlog_annotate_row_events=OFF"};

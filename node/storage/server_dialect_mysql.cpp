@@ -102,6 +102,10 @@ ServerDialect::RedoLogCounters MySqlDialect::redo_log_counters() const {
     return {"Innodb_redo_log_current_lsn", "Innodb_redo_log_flushed_to_disk_lsn"};
 }
 
+bool MySqlDialect::forgets_warnings() const {
+    return true;
+}
+
 std::vector<std::string> MySqlDialect::server_settings_sql() const {
     return {"SET GLOBAL binlog_rows_query_log_events=OFF"};
 }
