@@ -295,7 +295,7 @@ class Cluster:
                                      "--default-character-set=utf8mb4"],
                                     input=text.encode(), capture_output=True, check=False, timeout=120 * SLOW)
             # A node that leaves the coordinator's office ends the connections of users, this one too.
-            if not any(word in result.stderr for word in (b"ERROR 2006", b"ERROR 2013", b"ERROR 1927")):
+            if not any(word in result.stderr for word in (b"ERROR 2006", b"ERROR 2013", b"ERROR 2026", b"ERROR 1927")):
                 break
         if check_exit and result.returncode != 0:
             raise Failure(f"server of node {node}: {result.stderr.decode('utf-8', 'replace').strip()}")
