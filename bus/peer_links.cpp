@@ -19,8 +19,6 @@ namespace {
 
 constexpr int client_messages_max = 200;  // per client, in each direction
 constexpr int refused_per_call_max = 64;  // then the loop gets its turn again
-// For so long after the start, meeting another node of our id means that we are the later one.
-constexpr std::chrono::seconds newcomer_time{10};
 
 [[nodiscard]] bool client_may_send(MessageKind kind) {
     switch (kind) {
@@ -101,6 +99,7 @@ class PeerLinks::Impl {
         ++counters_.refused;
         complaints_.complain(reason, source, "refused a message from " + source + ": " + text);
     }
+    [[nodiscard]] bool served_for(int ms) const;
     void meet_ourselves(const Envelope& envelope, const std::string& source);
     template <class M>
     [[nodiscard]] Status seal_message(const M& message, const Key& key);
@@ -109,7 +108,7 @@ class PeerLinks::Impl {
     LinkOptions options_;
     const ClusterKeys* keys_;
     Complaints complaints_;
-    std::optional<std::chrono::steady_clock::time_point> settled_at_;
+    std::optional<std::chrono::steady_clock::time_point> served_since_;
     Key peer_key_{};
     Key client_key_{};
     std::optional<DialKeys> dial_keys_;
@@ -123,7 +122,6 @@ class PeerLinks::Impl {
     std::string scratch_;  // the message being sealed; its buffer is used again and again
     LamportTime lamport_;
     Counters counters_;
-    const std::chrono::steady_clock::time_point opened_at_ = std::chrono::steady_clock::now();
     bool duplicate_of_us_ = false;
     bool look_ = true;  // ZeroMQ may have a message
 };
@@ -347,7 +345,11 @@ void PeerLinks::Impl::meet_ourselves(const Envelope& envelope, const std::string
     if (really_us) return;  // a list of peers may name this host too
     refuse("duplicate", source,
            "another node uses id " + to_string(options_.self.id) + "; every node.id must be different");
-    if (std::chrono::steady_clock::now() - opened_at_ < newcomer_time) duplicate_of_us_ = true;
+    if (!served_for(options_.newcomer_ms)) duplicate_of_us_ = true;
+}
+
+bool PeerLinks::Impl::served_for(int ms) const {
+    return served_since_ && std::chrono::steady_clock::now() >= *served_since_ + std::chrono::milliseconds(ms);
 }
 
 void PeerLinks::Impl::add_poll_fds(std::vector<pollfd>& fds) {
@@ -361,12 +363,12 @@ std::vector<PeerLinks::LinkEvent> PeerLinks::Impl::housekeeping() {
     if (zap_) zap_->serve();
     // Until the loop ran nobody was let in, so the handshakes of honest peers timed out too, and the tail of our own
     // proof is among them.
-    if (!settled_at_) settled_at_ = std::chrono::steady_clock::now() + std::chrono::milliseconds(options_.settling_ms);
+    if (!served_since_) served_since_ = std::chrono::steady_clock::now();
     while (const auto event = router_monitor_.next()) {
         // The monitor names our own address only. Whether a stranger without a key is found out by us or gives up
         // first is a matter of luck, so both count.
         ++counters_.refused;
-        if (std::chrono::steady_clock::now() < *settled_at_) continue;
+        if (!served_for(options_.settling_ms)) continue;
         const bool no_security = event->kind == ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL &&
                                  event->value == ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH;
         const std::string refused = "refused a connection to " + event->address + ": ";

@@ -37,6 +37,9 @@ struct LinkOptions {
     // After the first housekeeping(): broken handshakes are counted but not complained about, because those of honest
     // peers that dialled before anybody served ZAP time out now.
     int settling_ms = 0;
+    // For so long after the first housekeeping(), before which a node may have waited for its server for long, meeting
+    // another node of our id means that we are the later one.
+    int newcomer_ms = 10'000;
 };
 
 // Names a connected client for answers; opaque, valid until the client is gone.

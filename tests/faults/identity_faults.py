@@ -28,7 +28,9 @@ class Second:
     def __enter__(self):
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, kind, *_):
+        if kind:
+            note(f"   the second one: {self.words()[-2000:]}")
         self.process.terminate()
         try:
             self.process.wait(20)

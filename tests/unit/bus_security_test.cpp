@@ -2,6 +2,9 @@
 #include <sodium.h>
 #include <zmq.h>
 
+#include <chrono>
+#include <thread>
+
 #include "bus/socket.hpp"
 #include "tests/unit/bus_support.hpp"
 #include "tests/unit/schemas_samples.hpp"
@@ -238,6 +241,33 @@ TEST_CASE_METHOD(Fixture, "a second node of our id is noticed by the newcomer") 
     twin.send(sealed(e, keys.peer_envelope()));
     expect_refused(1, "another node uses id 1");
     CHECK(node.links->duplicate_of_us());
+}
+
+TEST_CASE("who served nobody for long is a newcomer all the same, who serves for long is none") {
+    const ClusterKeys keys = keys_of(1);
+    const Key server = keys.server().public_key;
+    Node node{1, free_port(), &keys};
+    node.options.newcomer_ms = 1000;
+    REQUIRE(node.open().ok());
+    std::this_thread::sleep_for(std::chrono::milliseconds(1200));  // its database server starts
+    Envelope e;
+    e.cluster = "test";
+    e.kind = MessageKind::vote;
+    e.sender = {NodeId{1}, Incarnation{99}};
+    const std::string payload = encode(PeerMessage{Vote{}});
+    e.payload = payload;
+    const auto meet = [&] {
+        Stranger twin(node.address(), &server, keys.node(NodeId{1}));
+        twin.send(seal(e, ChecksumKind::blake2b, keys.peer_envelope()));
+        const auto before = node.links->counters().refused;
+        REQUIRE(pump_until({&node}, [&] { return node.links->counters().refused > before; }));
+        return node.links->duplicate_of_us();
+    };
+    SECTION("at once") { CHECK(meet()); }
+    SECTION("later") {
+        pump_for({&node}, std::chrono::milliseconds(1200));
+        CHECK_FALSE(meet());
+    }
 }
 
 TEST_CASE_METHOD(Fixture, "clients are answered on their route, and told apart when gone") {
