@@ -49,6 +49,7 @@ void BackSession::dispatch() {
 }
 
 void BackSession::dispatch_kind() {
+    if (waits_for_locks()) return;
     const Classified& statement = active_->statement;
     switch (statement.kind) {
         case StatementKind::refused:
@@ -69,10 +70,11 @@ void BackSession::dispatch_kind() {
             dispatch_end_of_transaction();
             return;
         case StatementKind::lock_tables:
-            commit_then([this] { finish_ok("LOCK TABLES takes no lock here; use BEGIN and SELECT … FOR UPDATE"); },
-                        false);
+            unlock_tables();
+            commit_then([this] { take_locks(); }, false);
             return;
         case StatementKind::unlock_tables:
+            unlock_tables();
             finish_ok();
             return;
         case StatementKind::set:
@@ -157,6 +159,7 @@ void BackSession::dispatch_begin() {
 }
 
 void BackSession::start_transaction() {
+    unlock_tables();  // as servers do, where BEGIN says it and not where autocommit is off
     open_transaction(active_->statement.read_only);
     txn_.begun = true;
     if (active_->statement.read_write && std::exchange(txn_.read_only, false)) txn_.read_write = true;

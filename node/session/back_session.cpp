@@ -21,7 +21,8 @@ BackSession::~BackSession() = default;
 
 bool BackSession::quiet() const {
     if (closed_) return over();
-    return !busy_ && !deciding_ && !active_ && !txn_.open && !temporary_tables_ && !user_locks_ && !computed_variables_;
+    const bool holds = temporary_tables_ || user_locks_ || computed_variables_ || parts_.table_locks.holds(serial_);
+    return !busy_ && !deciding_ && !active_ && !txn_.open && !holds;
 }
 
 void BackSession::open() {
@@ -238,6 +239,7 @@ void BackSession::finish(ResultEnd end) {
     if (active_->wait_id != 0) parts_.barrier.cancel(active_->wait_id);
     if (active_->outcome_token != 0) parts_.outcome_askers.erase(active_->outcome_token);
     active_.reset();
+    if (!parts_.table_locks.empty()) parts_.table_locks.statement_over(serial_);
     last_used_ms_ = parts_.now_ms;
     if (!closed_) {
         // A definite "not here" is not remembered: the same request may come back to a later session.
@@ -325,6 +327,8 @@ void BackSession::on_cancel(RequestNumber request) {
             return;  // may have happened: only the log can say
         case Phase::barrier:
         case Phase::gate:
+        case Phase::locked:
+            if (active_->statement.kind == StatementKind::lock_tables) unlock_tables();
             parts_.gate.cancel(serial_);
             finish_error(Error{ErrorCode::timeout, "the request was cancelled before it ran", 1317, "70100"});
             return;
@@ -364,6 +368,10 @@ void BackSession::tick() {
         if (!everywhere) active_->end->outcome.info += " (decided; not yet applied by every member)";
         active_->phase = Phase::sending;
         send_kept();
+        return;
+    }
+    if (active_ && active_->phase == Phase::locked && parts_.now_ms >= active_->locks_until_ms) {
+        locks_too_late();
         return;
     }
     const bool idle_too_long = !active_ && !busy_ && parts_.now_ms > last_used_ms_ + parts_.limits.transaction_ms;
@@ -431,6 +439,7 @@ void BackSession::end_life(const Error& reason) {
         queue_.clear();
     }
     closed_ = true;
+    unlock_tables();
     // What runs or is decided still needs its xid: the pipeline waits for a word about it.
     if (!busy_ && !deciding_) transaction_gone();
     const auto key = parts_.back_keys.find({peer_, open_.session});

@@ -32,6 +32,7 @@ class BackSession {
     void on_credit(const Credit& credit);
     void on_outcome(const core::OutcomeAnswer& answer);
     void on_gate_entered();
+    void on_tables_free();  // it waited for another session's LOCK TABLES
     void on_other_finished();  // the same request, on another back session
     void resume() { advance(); }
     void tick();
@@ -62,6 +63,7 @@ class BackSession {
         joining,
         barrier,
         gate,
+        locked,  // by another session's LOCK TABLES
         running,
         deciding,
         applying_everywhere,
@@ -76,6 +78,8 @@ class BackSession {
         std::uint64_t wait_id = 0;  // of the barrier
         std::uint64_t outcome_token = 0;
         std::uint64_t deadline_ms = 0;
+        std::uint64_t locks_until_ms = 0;  // of a wait for tables; 0: none so far
+        bool understood = false;           // of LOCK TABLES
         std::shared_ptr<CreditStream> stream;
         std::int64_t credit = 0;  // for kept results
         std::deque<SessionMessage> kept;
@@ -120,6 +124,16 @@ class BackSession {
     [[nodiscard]] bool needs_barrier() const;
     void open_transaction(bool read_only);
     void roll_back_then(std::function<void()> after);
+
+    // back_locks.cpp: LOCK TABLES
+    [[nodiscard]] bool waits_for_locks();
+    void wait_for_locks();
+    void set_lock_deadline();
+    void take_locks();
+    void unlock_tables();
+    void meet_users();
+    void users_met(JobReport report);
+    void locks_too_late();
 
     // back_transaction.cpp: jobs and their ends
     [[nodiscard]] StatementJob make_job();

@@ -61,6 +61,8 @@ constexpr std::string_view per_node =
             "FLUSH TABLES WITH READ LOCK is refused: it would stall every commit; use START TRANSACTION WITH "
             "CONSISTENT SNAPSHOT (mysqldump --single-transaction)");
     }
+    if (first.is("LOCK") && !second.is("TABLE") && !second.is("TABLES"))
+        return refuse("LOCK " + std::string(second.text) + std::string(per_node));
     if (first.is("IMPORT")) return refuse("IMPORT" + std::string(per_node));
     return std::nullopt;
 }

@@ -88,6 +88,11 @@ EngineParts::EngineParts(SessionHost& host_in, storage::LocalDatabase& database_
       }),
       pipeline(*this),
       gate(barrier),
+      table_locks([this](std::uint64_t serial) {
+          defer(Task([this, serial] {
+              if (auto* session = back(serial)) session->on_tables_free();
+          }));
+      }),
       pool(static_cast<std::size_t>(limits_in.sessions_max) * 5 + spare_executors) {}
 
 EngineParts::~EngineParts() = default;

@@ -19,6 +19,7 @@
 #include "node/session/read_balancer.hpp"
 #include "node/session/read_barrier.hpp"
 #include "node/session/session_engine.hpp"
+#include "node/session/table_locks.hpp"
 #include "node/session/write_pipeline.hpp"
 #include "schemas/status_flags.hpp"
 
@@ -153,6 +154,7 @@ class EngineParts final : public PipelineHost {
     ReadBalancer balancer;
     WritePipeline pipeline;
     DefinitionGate gate;
+    TableLocks table_locks;
     RequestRegistry requests;
     SessionEngine::Counters counters;
     std::unordered_map<SessionId, std::unique_ptr<FrontSession>> fronts;

@@ -18,7 +18,7 @@ bool FrontSession::hold_begin() {
     const bool otherwise = statement.read_write && read_only_default_.value_or(false);
     const bool known = back_autocommit_ && !next_on_back_ && !otherwise;
     const bool unsent = held_begin_ != Begin::none && !held_begin_sent_;
-    if (!known || (in_transaction_ && !unsent) || !parts_.coordinator_ready()) return false;
+    if (!known || table_locks_ || (in_transaction_ && !unsent) || !parts_.coordinator_ready()) return false;
     hold(statement.read_only || read_only_default_.value_or(false) ? Begin::read_only : Begin::read_write);
     last_was_local_ = false;  // the coordinator forgets the last statement's warnings
     return true;

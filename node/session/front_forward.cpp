@@ -64,6 +64,8 @@ void FrontSession::forward() {
 // False when the request was answered instead: state of the session is lost for good.
 bool FrontSession::open_back() {
     if (back_node_ == parts_.view.coordinator && back_epoch_ == parts_.view.epoch) return true;
+    if (had_back_ && table_locks_ && not_replayable_.empty()) not_replayable_ = "locked tables";
+    table_locks_ = false;
     if (had_back_ && !not_replayable_.empty()) {
         const std::string lost = std::exchange(not_replayable_, {});
         replay_.clear();
@@ -262,7 +264,10 @@ void FrontSession::learn_state(const ResultEnd& end) {
     if (active_->execute.describe) return;
     last_was_local_ = false;
     next_on_back_ = false;
+    const StatementKind kind = active_->statement.kind;
+    if (kind == StatementKind::lock_tables) table_locks_ = !end.error;  // which gives up older ones in any case
     if (end.error) return;
+    if (kind == StatementKind::unlock_tables || kind == StatementKind::begin) table_locks_ = false;
     if (const auto id = generated_id_of(end); id != 0) last_insert_id_ = id;
     const Classified& statement = active_->statement;
     next_on_back_ = statement.kind == StatementKind::set_transaction;

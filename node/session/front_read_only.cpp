@@ -28,7 +28,7 @@ bool FrontSession::may_begin_here() const {
     const bool begun = held_begin_ == Begin::read_only && !held_begin_sent_;
     const bool by_default = !in_transaction_ && !back_autocommit_ && read_only_default_.value_or(false);
     // Reads of SERIALIZABLE lock rows, which others' writes could not be applied to here.
-    const bool as_there = settings_known() && !serializable_ && !next_on_back_;
+    const bool as_there = settings_known() && !serializable_ && !next_on_back_ && !table_locks_;
     const bool reads = statement.kind == StatementKind::read && statement.local;
     return reads && (begun || by_default) && as_there && parts_.server_up && !parts_.fenced;
 }

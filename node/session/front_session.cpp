@@ -188,8 +188,8 @@ bool FrontSession::answer_without_work() {
     }
     const bool ends_nothing = (kind == StatementKind::commit || kind == StatementKind::rollback) && !in_transaction_ &&
                               back_autocommit_ && !statement.chain && !active_->execute.retry;
-    if (kind == StatementKind::empty || kind == StatementKind::unlock_tables || ends_nothing || hold_begin() ||
-        end_held()) {
+    const bool unlocks_nothing = kind == StatementKind::unlock_tables && !table_locks_;
+    if (kind == StatementKind::empty || unlocks_nothing || ends_nothing || hold_begin() || end_held()) {
         finish(make_end());
         return true;
     }

@@ -270,6 +270,7 @@ class FrontSession {
     bool back_autocommit_ = true;
     bool no_backslash_escapes_ = false;  // as the last server said that answered
     bool next_on_back_ = false;          // SET TRANSACTION concerns the next statement
+    bool table_locks_ = false;           // by LOCK TABLES
     std::vector<std::string> replay_;
     std::size_t replay_bytes_ = 0;
     std::string not_replayable_;  // in words: state that a new coordinator cannot be given

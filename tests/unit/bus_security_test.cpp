@@ -263,7 +263,9 @@ TEST_CASE("who served nobody for long is a newcomer all the same, who serves for
         REQUIRE(pump_until({&node}, [&] { return node.links->counters().refused > before; }));
         return node.links->duplicate_of_us();
     };
-    SECTION("at once") { CHECK(meet()); }
+    SECTION("at once") {
+        CHECK(meet());
+    }
     SECTION("later") {
         pump_for({&node}, std::chrono::milliseconds(1200));
         CHECK_FALSE(meet());

@@ -1,13 +1,13 @@
 set(here ${CMAKE_CURRENT_LIST_DIR})
 add_executable(session_test ${here}/session_classifier.cpp ${here}/session_pipeline.cpp ${here}/session_parts.cpp
-               ${here}/session_last_statement.cpp ${here}/session_read_balancer.cpp)
+               ${here}/session_last_statement.cpp ${here}/session_read_balancer.cpp ${here}/session_table_locks.cpp)
 target_link_libraries(session_test PRIVATE ddb_session Catch2::Catch2)
 add_test(NAME session_unit COMMAND session_test)
 set_tests_properties(session_unit PROPERTIES TIMEOUT 60)
 
 # Starts a real server of its own.
 add_executable(session_engine_test ${here}/session_engine_test.cpp ${here}/session_answers.cpp ${here}/session_begin.cpp
-               ${here}/session_balance.cpp ${here}/session_read_only.cpp
+               ${here}/session_balance.cpp ${here}/session_lock_tables.cpp ${here}/session_read_only.cpp
                ${here}/session_support.cpp)
 target_link_libraries(session_engine_test PRIVATE ddb_session Catch2::Catch2)
 add_test(NAME session_engine COMMAND session_engine_test)

@@ -1,0 +1,124 @@
+// LOCK TABLES and who waits for it: see table_locks.hpp.
+#include <array>
+#include <utility>
+
+#include "node/session/back_session.hpp"
+#include "node/session/sql_scan.hpp"
+
+namespace ddb::session {
+namespace {
+
+// The server has no word for "wait until nobody uses these tables" but the lock itself.
+JobReport meet_transactions(ConnectionPtr connection, const StatementJob& job) {
+    JobReport report;
+    report.connection = std::move(connection);
+    const std::array<std::string, 2> sql{job.sql, "UNLOCK TABLES"};
+    if (auto done = report.connection->execute_all(sql); !done) report.end.error = done.error();
+    if (report.connection->broken()) report.connection.reset();
+    return report;
+}
+
+[[nodiscard]] Error waited_too_long() {
+    return Error{ErrorCode::sql, "Lock wait timeout exceeded; try restarting transaction", 1205, "HY000"};
+}
+
+}  // namespace
+
+// True when the statement waits: dispatch_kind() is called again when it may run.
+bool BackSession::waits_for_locks() {
+    if (parts_.table_locks.empty()) return false;
+    TableLocks::Statement asked{active_->execute.sql, database_, false, false, txn_.active ? txn_.txn.counter : 0};
+    switch (active_->statement.kind) {
+        case StatementKind::read:
+            asked.reads = !contains_ignoring_case(asked.sql, "UPDATE");  // FOR UPDATE
+            break;
+        case StatementKind::call:
+        case StatementKind::execute:
+            asked.hides = true;
+            break;
+        case StatementKind::dml:
+        case StatementKind::ddl:
+            break;
+        default:
+            return false;
+    }
+    if (!parts_.table_locks.must_wait(serial_, asked)) return false;
+    wait_for_locks();
+    return true;
+}
+
+void BackSession::wait_for_locks() {
+    active_->phase = Phase::locked;
+    set_lock_deadline();
+}
+
+void BackSession::set_lock_deadline() {
+    if (active_->locks_until_ms == 0) active_->locks_until_ms = parts_.now_ms + parts_.limits.lock_wait_ms;
+}
+
+void BackSession::on_tables_free() {
+    if (closed_ || !active_ || active_->phase != Phase::locked) return;
+    active_->phase = Phase::running;
+    if (active_->statement.kind != StatementKind::lock_tables) {
+        dispatch_kind();
+    } else if (parts_.table_locks.holds(serial_)) {
+        meet_users();
+    } else {
+        take_locks();
+    }
+}
+
+void BackSession::unlock_tables() {
+    parts_.table_locks.release(serial_);
+}
+
+void BackSession::take_locks() {
+    auto tables = tables_to_lock(active_->execute.sql, database_);
+    if (tables && parts_.table_locks.must_wait(serial_, *tables)) {
+        wait_for_locks();
+        return;
+    }
+    set_lock_deadline();
+    active_->understood = tables.has_value();
+    parts_.table_locks.lock(serial_, tables ? std::move(*tables) : std::vector<LockedTable>(),
+                            parts_.next_txn().counter);
+    meet_users();
+}
+
+// The server says what is wrong with the statement, and waits for the transactions that use the tables.
+void BackSession::meet_users() {
+    if (parts_.table_locks.others_inside(serial_)) {
+        wait_for_locks();
+        return;
+    }
+    start_job(meet_transactions, make_job(), &BackSession::users_met);
+}
+
+void BackSession::users_met(JobReport report) {
+    connection_ = std::move(report.connection);
+    if (!connection_ || closed_) {
+        (void)inside_error_ends_here(report);
+        return;
+    }
+    if (!report.end.error && !active_->understood) {
+        report.end.error =
+            Error{ErrorCode::invalid_argument, "ddb does not understand this LOCK TABLES", 1235, "42000"};
+    }
+    if (report.end.error) {
+        unlock_tables();
+        finish_report(report);
+    } else if (parts_.table_locks.give(serial_)) {
+        finish_ok();
+    } else if (parts_.now_ms >= active_->locks_until_ms) {
+        locks_too_late();
+    } else {
+        meet_users();
+    }
+}
+
+void BackSession::locks_too_late() {
+    if (active_->statement.kind == StatementKind::lock_tables) unlock_tables();
+    finish_error(waited_too_long());
+}
+
+}  // namespace ddb::session

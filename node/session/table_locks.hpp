@@ -1,0 +1,83 @@
+// LOCK TABLES on the coordinator. Servers refuse XA under it, in which everything here runs, so the node keeps these
+// locks itself: a statement whose text names a table that another session has locked waits, for lock_wait_ms at most.
+// What its server does is to wait for the transactions that had the tables in use before (back_locks.cpp).
+//
+// Not seen: tables behind a view, a trigger, a foreign key or a function. Reads outside of transactions run on their
+// client's node and do not wait. CALL and EXECUTE, which tell nothing, wait for every lock of another session.
+//
+// Loop thread only. Sessions are known by their serial; all locks end with their sessions, and those with the office.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+namespace ddb::session {
+
+struct LockedTable {
+    std::string database;  // both in lower case
+    std::string table;
+    bool write = false;
+};
+
+// What LOCK TABLES asks for; nullopt: it is none that we understand. Names without a database are of `database`.
+[[nodiscard]] std::optional<std::vector<LockedTable>> tables_to_lock(std::string_view sql, std::string_view database);
+
+class TableLocks {
+  public:
+    struct Statement {
+        std::string_view sql;
+        std::string_view database;
+        bool reads = false;       // nothing else
+        bool hides = false;       // what it does is not in its text
+        std::uint64_t began = 0;  // the transaction that it runs in, as lock()'s `number`; 0: none yet
+    };
+
+    // `wake`: a session that waits may ask again, later, and not from inside the call.
+    explicit TableLocks(std::function<void(std::uint64_t)> wake) : wake_(std::move(wake)) {}
+
+    // False: it may run. True: it waits and is woken when that may have changed.
+    [[nodiscard]] bool must_wait(std::uint64_t serial, const Statement& statement);
+    [[nodiscard]] bool must_wait(std::uint64_t serial, const std::vector<LockedTable>& tables);
+    void statement_over(std::uint64_t serial);
+
+    // Nobody new gets at the tables. Transactions that began before `number` still do, as they may have them in use:
+    // the locks are not given before such statements have ended, and their transactions have been met.
+    void lock(std::uint64_t serial, std::vector<LockedTable> tables, std::uint64_t number);
+    [[nodiscard]] bool others_inside(std::uint64_t serial);  // woken when they have ended
+    [[nodiscard]] bool give(std::uint64_t serial);  // false: some went in meanwhile, whose transactions are to be met
+    void release(std::uint64_t serial);
+
+    [[nodiscard]] bool holds(std::uint64_t serial) const { return held_.contains(serial); }
+    [[nodiscard]] bool empty() const { return held_.empty(); }
+
+  private:
+    struct Held {
+        std::vector<LockedTable> tables;
+        std::uint64_t since = 0;
+        bool given = false;
+        bool entered = false;            // somebody, since others_inside() was asked
+        std::set<std::uint64_t> inside;  // sessions whose statements run, though they name a table of it
+    };
+    struct Name {
+        std::string database;
+        std::string table;
+    };
+    // Those of the statement's names that some session has locked; nullopt: too long to look for them.
+    [[nodiscard]] std::optional<std::vector<Name>> locked_names(const Statement& statement) const;
+
+    [[nodiscard]] bool stand_in_line(std::uint64_t serial, bool wait);
+
+    std::function<void(std::uint64_t)> wake_;
+    std::map<std::uint64_t, Held> held_;
+    std::unordered_map<std::string, int> names_;  // of locked tables, in any database → how often
+    std::vector<std::uint64_t> waiting_;          // who came first is woken first
+};
+
+}  // namespace ddb::session

@@ -1,0 +1,104 @@
+// LOCK TABLES: sessions on two nodes, one server.
+#include <catch2/catch.hpp>
+#include <variant>
+
+#include "session_support.hpp"
+
+namespace ddb::session::test {
+namespace {
+
+[[nodiscard]] bool waits(Client& c, RequestNumber request) {
+    bench().run_for(200);
+    for (const SessionMessage& message : c.inbox()) {
+        const auto* end = std::get_if<ResultEnd>(&message);
+        if (end != nullptr && end->request == request) return false;
+    }
+    return true;
+}
+
+}  // namespace
+
+TEST_CASE("who writes to a table that is locked waits, whichever node it talks to") {
+    Client a = fresh("locks0");
+    Client f(bench(), *bench().follower, "root", "d");
+    Client g(bench(), *bench().follower, "root", "d");
+    f.good("LOCK TABLES locks0 WRITE");
+    const auto insert = a.start("INSERT INTO locks0 VALUES (1,1)");
+    const auto reading = g.start("SELECT * FROM locks0 FOR UPDATE");
+    CHECK(waits(a, insert));
+    CHECK(waits(g, reading));
+    f.good("INSERT INTO locks0 VALUES (2,2)");
+    CHECK(f.good("SELECT COUNT(*) FROM locks0").cell() == "1");
+    f.good("UNLOCK TABLES");
+    CHECK(!a.finish(insert).end.error);
+    CHECK(!g.finish(reading).end.error);
+    f.good("LOCK TABLES locks0 READ");
+    CHECK(g.good("SELECT SUM(v) FROM locks0 WHERE @x IS NULL").cell() == "3");
+    const auto again = a.start("INSERT INTO locks0 VALUES (3,3)");
+    CHECK(waits(a, again));
+    g.good("LOCK TABLES locks0 READ");
+    f.good("BEGIN");  // unlocks
+    CHECK(waits(a, again));
+    f.good("COMMIT");
+    g.good("UNLOCK TABLES");
+    CHECK(!a.finish(again).end.error);
+    CHECK(bench().node->engine->idle());
+}
+
+TEST_CASE("a lock waits for the transactions that use its tables, which may go on meanwhile") {
+    Client a = fresh("locks1");
+    Client b(bench(), *bench().node, "root", "d");
+    Client f(bench(), *bench().follower, "root", "d");
+    a.good("BEGIN");
+    a.good("INSERT INTO locks1 VALUES (1,1)");
+    const auto lock = f.start("LOCK TABLES locks1 WRITE");
+    CHECK(waits(f, lock));
+    a.good("INSERT INTO locks1 VALUES (2,2)");
+    const auto later = b.start("INSERT INTO locks1 VALUES (3,3)");
+    CHECK(waits(b, later));
+    a.good("COMMIT");
+    CHECK(!f.finish(lock).end.error);
+    CHECK(f.good("SELECT COUNT(*) FROM locks1").cell() == "2");
+    CHECK(waits(b, later));
+    f.good("UNLOCK TABLES");
+    CHECK(!b.finish(later).end.error);
+}
+
+TEST_CASE("who waits for a lock is told after a while, and a lock ends with its session") {
+    Client a = fresh("locks2");
+    Client b(bench(), *bench().node, "root", "d");
+    {
+        Client f(bench(), *bench().follower, "root", "d");
+        f.good("LOCK TABLES locks2 WRITE");
+        CHECK(a.run("INSERT INTO locks2 VALUES (1,1)").code() == 1205);
+        CHECK(b.run("LOCK TABLES locks2 READ").code() == 1205);
+        const auto insert = a.start("INSERT INTO locks2 VALUES (1,1)");
+        CHECK(waits(a, insert));
+        a.cancel(insert);
+        CHECK(a.finish(insert).code() == 1317);
+    }
+    a.good("INSERT INTO locks2 VALUES (1,1)");
+    a.good("BEGIN");
+    a.good("INSERT INTO locks2 VALUES (2,2)");
+    CHECK(b.run("LOCK TABLES locks2 WRITE").code() == 1205);
+    Client other(bench(), *bench().node, "root", "d");
+    CHECK(other.run("UPDATE locks2 SET v=3 WHERE id=1").end.outcome.affected_rows == 1);  // b has given up
+    a.good("ROLLBACK");
+    CHECK(b.run("LOCK TABLES nothing WRITE").code() == 1146);
+    CHECK(b.run("LOCK TABLES locks2").code() == 1064);
+    CHECK(b.run("LOCK INSTANCE FOR BACKUP").code() == 1235);
+    a.good("INSERT INTO locks2 VALUES (3,3)");
+}
+
+TEST_CASE("locked tables are told as lost when their coordinator is") {
+    Client c = fresh("locks3");
+    Client f(bench(), *bench().follower, "root", "d");
+    f.good("LOCK TABLES locks3 WRITE");
+    bench().close_office();
+    bench().open_office();
+    CHECK(f.run("INSERT INTO locks3 VALUES (1,1)").code() == 1927);
+    f.good("INSERT INTO locks3 VALUES (1,1)");
+    c.good("INSERT INTO locks3 VALUES (2,2)");
+}
+
+}  // namespace ddb::session::test
