@@ -32,7 +32,7 @@ class BackSession {
     void on_credit(const Credit& credit);
     void on_outcome(const core::OutcomeAnswer& answer);
     void on_gate_entered();
-    void on_tables_free();  // it waited for another session's LOCK TABLES
+    void on_tables_free();     // it waited for another session's LOCK TABLES
     void on_other_finished();  // the same request, on another back session
     void resume() { advance(); }
     void tick();
