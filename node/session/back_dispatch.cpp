@@ -33,6 +33,7 @@ void BackSession::dispatch() {
         }
     }
     if (active_->execute.begin != Begin::none) {
+        unlock_tables();
         // The client's node knows of no open transaction: what is in one was told as unknown, or as failed.
         roll_back_then([this] {
             if (!connection_) {
@@ -74,8 +75,7 @@ void BackSession::dispatch_kind() {
             commit_then([this] { take_locks(); }, false);
             return;
         case StatementKind::unlock_tables:
-            unlock_tables();
-            finish_ok();
+            end_locks();
             return;
         case StatementKind::set:
             dispatch_set();

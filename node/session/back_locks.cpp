@@ -1,4 +1,5 @@
 // LOCK TABLES and who waits for it: see table_locks.hpp.
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -24,25 +25,36 @@ JobReport meet_transactions(ConnectionPtr connection, const StatementJob& job) {
 
 }  // namespace
 
+// The running request, if it may use tables that somebody wants to lock.
+std::optional<TableLocks::Statement> BackSession::for_locks() const {
+    TableLocks::Statement out{active_->execute.sql, database_, false, false, txn_.active ? txn_.txn.counter : 0};
+    switch (active_->statement.kind) {
+        case StatementKind::read:
+            out.reads = !contains_ignoring_case(out.sql, "UPDATE");  // FOR UPDATE
+            return out;
+        case StatementKind::temporary_table:
+            out.reads = true;
+            return out;
+        case StatementKind::set:
+            out.reads = true;
+            return active_->statement.reads_tables ? std::optional(out) : std::nullopt;
+        case StatementKind::call:
+        case StatementKind::execute:
+            out.hides = true;
+            return out;
+        case StatementKind::dml:
+        case StatementKind::ddl:
+            return out;
+        default:
+            return std::nullopt;
+    }
+}
+
 // True when the statement waits: dispatch_kind() is called again when it may run.
 bool BackSession::waits_for_locks() {
     if (parts_.table_locks.empty()) return false;
-    TableLocks::Statement asked{active_->execute.sql, database_, false, false, txn_.active ? txn_.txn.counter : 0};
-    switch (active_->statement.kind) {
-        case StatementKind::read:
-            asked.reads = !contains_ignoring_case(asked.sql, "UPDATE");  // FOR UPDATE
-            break;
-        case StatementKind::call:
-        case StatementKind::execute:
-            asked.hides = true;
-            break;
-        case StatementKind::dml:
-        case StatementKind::ddl:
-            break;
-        default:
-            return false;
-    }
-    if (!parts_.table_locks.must_wait(serial_, asked)) return false;
+    const auto asked = for_locks();
+    if (!asked || !parts_.table_locks.must_wait(serial_, *asked)) return false;
     wait_for_locks();
     return true;
 }
@@ -68,20 +80,35 @@ void BackSession::on_tables_free() {
     }
 }
 
+// Servers commit then, but only where something was locked.
+void BackSession::end_locks() {
+    const auto after = [this] {
+        unlock_tables();
+        finish_ok();
+    };
+    parts_.table_locks.holds(serial_) ? commit_then(after, false) : after();
+}
+
 void BackSession::unlock_tables() {
     parts_.table_locks.release(serial_);
 }
 
 void BackSession::take_locks() {
-    auto tables = tables_to_lock(active_->execute.sql, database_);
-    if (tables && parts_.table_locks.must_wait(serial_, *tables)) {
+    auto asked = tables_to_lock(active_->execute.sql, database_);
+    active_->understood = asked.has_value();
+    if (active_->locks_until_ms == 0 && asked && asked->wait_ms)
+        active_->locks_until_ms = parts_.now_ms + std::max<std::uint64_t>(*asked->wait_ms, 1);
+    set_lock_deadline();
+    if (asked && parts_.table_locks.must_wait(serial_, *asked)) {
         wait_for_locks();
         return;
     }
-    set_lock_deadline();
-    active_->understood = tables.has_value();
-    parts_.table_locks.lock(serial_, tables ? std::move(*tables) : std::vector<LockedTable>(),
-                            parts_.next_txn().counter);
+    parts_.table_locks.lock(serial_, std::move(asked).value_or(LockRequest{}), parts_.next_txn().counter);
+    // Those that run, or wait for something else, were asked about no lock.
+    for (const auto& [serial, other] : parts_.backs) {
+        if (serial == serial_ || !other->active_ || other->active_->phase == Phase::locked) continue;
+        if (const auto statement = other->for_locks()) parts_.table_locks.under_way(serial_, serial, *statement);
+    }
     meet_users();
 }
 
@@ -101,8 +128,10 @@ void BackSession::users_met(JobReport report) {
         return;
     }
     if (!report.end.error && !active_->understood) {
-        report.end.error =
-            Error{ErrorCode::invalid_argument, "ddb does not understand this LOCK TABLES", 1235, "42000"};
+        report.end.error = Error{ErrorCode::invalid_argument,
+                                 "ddb does not understand this LOCK TABLES, or it names more tables than " +
+                                     std::to_string(locked_tables_max),
+                                 1235, "42000"};
     }
     if (report.end.error) {
         unlock_tables();

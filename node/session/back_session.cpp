@@ -239,7 +239,7 @@ void BackSession::finish(ResultEnd end) {
     if (active_->wait_id != 0) parts_.barrier.cancel(active_->wait_id);
     if (active_->outcome_token != 0) parts_.outcome_askers.erase(active_->outcome_token);
     active_.reset();
-    if (!parts_.table_locks.empty()) parts_.table_locks.statement_over(serial_);
+    parts_.table_locks.statement_over(serial_);
     last_used_ms_ = parts_.now_ms;
     if (!closed_) {
         // A definite "not here" is not remembered: the same request may come back to a later session.
@@ -439,6 +439,7 @@ void BackSession::end_life(const Error& reason) {
         queue_.clear();
     }
     closed_ = true;
+    parts_.table_locks.statement_over(serial_);
     unlock_tables();
     // What runs or is decided still needs its xid: the pipeline waits for a word about it.
     if (!busy_ && !deciding_) transaction_gone();

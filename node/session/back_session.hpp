@@ -126,10 +126,12 @@ class BackSession {
     void roll_back_then(std::function<void()> after);
 
     // back_locks.cpp: LOCK TABLES
+    [[nodiscard]] std::optional<TableLocks::Statement> for_locks() const;
     [[nodiscard]] bool waits_for_locks();
     void wait_for_locks();
     void set_lock_deadline();
     void take_locks();
+    void end_locks();
     void unlock_tables();
     void meet_users();
     void users_met(JobReport report);

@@ -406,7 +406,13 @@ void BackSession::rollback_done(JobReport report) {
         drop_connection();
         return;
     }
-    if (after) after();  // a lost connection has rolled back too
+    const bool ends = active_ && (active_->statement.kind == StatementKind::commit ||
+                                  active_->statement.kind == StatementKind::rollback);
+    if (after && (connection_ || ends)) {
+        after();  // a lost connection has rolled back too
+    } else if (after) {
+        finish_error(lost_connection(report.end.error.value_or(fail(ErrorCode::io, "connection lost")), false));
+    }
     if (!connection_ && !busy_ && !deciding_) {
         connected_ = false;
         end_life(fail(ErrorCode::not_coordinator, "the session's connection was lost"));
@@ -460,6 +466,7 @@ void BackSession::definition_parsed(JobReport report) {
 
 void BackSession::run_as_definition() {
     active_->phase = Phase::gate;
+    warnings_ = {};  // of what told that it is a definition
     if (parts_.gate.enter(serial_)) on_gate_entered();
 }
 

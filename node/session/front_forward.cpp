@@ -22,6 +22,7 @@ constexpr std::uint64_t begin_again_ms_max = 10'000;  // as begin_ms_max, when a
         case StatementKind::account:
         case StatementKind::begin:
         case StatementKind::lock_tables:
+        case StatementKind::unlock_tables:
         case StatementKind::execute:
             return true;
         case StatementKind::commit:
@@ -58,13 +59,15 @@ void FrontSession::forward() {
     if (!execute.retry) execute.seen = std::max({execute.seen, seen_, parts_.barrier.applied()});
     if (!active_->ever_forwarded) active_->execute.seen = execute.seen;  // a retry carries what was known at first
     active_->ever_forwarded = true;
+    if (active_->statement.kind == StatementKind::lock_tables) table_locks_ = true;  // until an answer says otherwise
     parts_.send_to_back(back_node_, std::move(execute));
 }
 
 // False when the request was answered instead: state of the session is lost for good.
 bool FrontSession::open_back() {
     if (back_node_ == parts_.view.coordinator && back_epoch_ == parts_.view.epoch) return true;
-    if (had_back_ && table_locks_ && not_replayable_.empty()) not_replayable_ = "locked tables";
+    const bool locks = active_->statement.kind == StatementKind::lock_tables;  // sent again, perhaps
+    if (had_back_ && table_locks_ && !locks && not_replayable_.empty()) not_replayable_ = "locked tables";
     table_locks_ = false;
     if (had_back_ && !not_replayable_.empty()) {
         const std::string lost = std::exchange(not_replayable_, {});
@@ -265,7 +268,8 @@ void FrontSession::learn_state(const ResultEnd& end) {
     last_was_local_ = false;
     next_on_back_ = false;
     const StatementKind kind = active_->statement.kind;
-    if (kind == StatementKind::lock_tables) table_locks_ = !end.error;  // which gives up older ones in any case
+    // Older ones are given up in any case.
+    if (kind == StatementKind::lock_tables) table_locks_ = !end.error || end.error->code == ErrorCode::unknown_outcome;
     if (end.error) return;
     if (kind == StatementKind::unlock_tables || kind == StatementKind::begin) table_locks_ = false;
     if (const auto id = generated_id_of(end); id != 0) last_insert_id_ = id;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <utility>
 
 #include "node/session/sql_scan.hpp"
@@ -10,7 +11,8 @@
 namespace ddb::session {
 namespace {
 
-constexpr std::size_t tokens_max = 100'000;
+constexpr std::size_t tokens_max = 4'000'000;   // more than an INSERT of a dump has
+constexpr std::size_t searched_names_max = 16;  // beyond, reading the text once is cheaper
 
 // Servers on Linux tell upper from lower case in names of tables. Taking two for one makes somebody wait, no more.
 std::string lower(std::string_view text) {
@@ -21,9 +23,17 @@ std::string lower(std::string_view text) {
     return out;
 }
 
-// ANSI_QUOTES may make a name of "text".
+std::string upper(std::string_view text) {
+    std::string out(text);
+    for (char& c : out) {
+        if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
+    }
+    return out;
+}
+
+// ANSI_QUOTES may make a name of "text"; a name may begin with a digit.
 bool names(const Token& token) {
-    return token.kind == Token::Kind::word || token.kind == Token::Kind::quoted ||
+    return token.kind == Token::Kind::word || token.kind == Token::Kind::quoted || token.kind == Token::Kind::number ||
            (token.kind == Token::Kind::string && token.quote == '"');
 }
 
@@ -47,7 +57,13 @@ class Reader {
         token_ = scanner_.next();
         return true;
     }
-    [[nodiscard]] bool number() { return token_.kind == Token::Kind::number && (token_ = scanner_.next(), true); }
+    [[nodiscard]] bool seconds(std::uint64_t& out) {
+        if (token_.kind != Token::Kind::number) return false;
+        const char* const end = token_.text.data() + token_.text.size();
+        const bool whole = std::from_chars(token_.text.data(), end, out).ptr == end;
+        token_ = scanner_.next();
+        return whole;
+    }
     [[nodiscard]] bool at_end() const { return token_.kind == Token::Kind::end; }
     [[nodiscard]] bool at_level() const { return token_.is("READ") || token_.is("WRITE") || token_.is("LOW_PRIORITY"); }
 
@@ -57,42 +73,52 @@ class Reader {
 };
 
 // [database .] table [[AS] alias] {READ [LOCAL] | [LOW_PRIORITY] WRITE [CONCURRENT]}
-bool read_table(Reader& in, std::string_view database, LockedTable& out) {
-    out.database = lower(database);
-    if (!in.name(out.table)) return false;
+bool read_table(Reader& in, std::string_view database, LockRequest& out) {
+    TableName table{lower(database), {}};
+    if (!in.name(table.second)) return false;
     if (in.symbol('.')) {
-        out.database = std::exchange(out.table, {});
-        if (!in.name(out.table)) return false;
+        table.first = std::exchange(table.second, {});
+        if (!in.name(table.second)) return false;
     }
     std::string alias;
     if ((in.word("AS") || !in.at_level()) && !in.name(alias)) return false;
+    bool& write = out.tables[std::move(table)];  // may stand there twice, under two aliases
     if (in.word("READ")) {
         (void)in.word("LOCAL");
         return true;
     }
     (void)in.word("LOW_PRIORITY");
-    out.write = in.word("WRITE");
-    if (out.write) (void)in.word("CONCURRENT");
-    return out.write;
+    if (!in.word("WRITE")) return false;
+    (void)in.word("CONCURRENT");
+    write = true;
+    return true;
 }
 
 }  // namespace
 
-std::optional<std::vector<LockedTable>> tables_to_lock(std::string_view sql, std::string_view database) {
+std::optional<LockRequest> tables_to_lock(std::string_view sql, std::string_view database) {
     Reader in(sql);
     if (!in.word("LOCK") || !(in.word("TABLES") || in.word("TABLE"))) return std::nullopt;
-    std::vector<LockedTable> out;
+    LockRequest out;
     do {
-        if (!read_table(in, database, out.emplace_back())) return std::nullopt;
+        if (!read_table(in, database, out) || out.tables.size() > locked_tables_max) return std::nullopt;
     } while (in.symbol(','));
-    if (in.word("WAIT") && !in.number()) return std::nullopt;
-    (void)in.word("NOWAIT");
+    std::uint64_t wait_s = 0;
+    const bool waits = in.word("WAIT");
+    if (waits && !in.seconds(wait_s)) return std::nullopt;
+    if (waits || in.word("NOWAIT")) out.wait_ms = std::min<std::uint64_t>(wait_s, UINT32_MAX) * 1000;
     (void)in.symbol(';');
     return in.at_end() ? std::optional(std::move(out)) : std::nullopt;
 }
 
-std::optional<std::vector<TableLocks::Name>> TableLocks::locked_names(const Statement& statement) const {
-    std::vector<Name> out;
+TableLocks::Names TableLocks::locked_names(const Statement& statement) const {
+    if (statement.hides) return std::nullopt;
+    std::vector<TableName> out;
+    // Most statements name none of a few tables, which is seen sooner than where their words begin and end.
+    const bool few = names_.size() <= searched_names_max;
+    if (few && std::none_of(names_.begin(), names_.end(),
+                            [&](const auto& name) { return contains_ignoring_case(statement.sql, name.second.upper); }))
+        return out;
     SqlScanner scanner(statement.sql);
     std::array<Token, 2> before;  // the nearer one last
     std::size_t count = 0;
@@ -102,25 +128,31 @@ std::optional<std::vector<TableLocks::Name>> TableLocks::locked_names(const Stat
             std::string table = lower(token.text);
             const bool qualified = before[1].symbol('.') && names(before[0]);
             if (names_.contains(table))
-                out.push_back({lower(qualified ? before[0].text : statement.database), std::move(table)});
+                out.emplace_back(lower(qualified ? before[0].text : statement.database), std::move(table));
         }
         before = {before[1], token};
     }
     return out;
 }
 
+bool TableLocks::in_the_way(const Held& held, const Names& names, bool reads) {
+    if (!names) {
+        return std::any_of(held.tables.begin(), held.tables.end(),
+                           [&](const auto& table) { return table.second || !reads; });
+    }
+    return std::any_of(names->begin(), names->end(), [&](const TableName& name) {
+        const auto table = held.tables.find(name);
+        return table != held.tables.end() && (table->second || !reads);
+    });
+}
+
 bool TableLocks::must_wait(std::uint64_t serial, const Statement& statement) {
-    const auto found = statement.hides ? std::nullopt : locked_names(statement);
+    if (held_.size() == 1 && holds(serial)) return false;
+    const Names names = locked_names(statement);
     bool wait = false;
     std::vector<Held*> let_in;
     for (auto& [owner, held] : held_) {
-        const auto in_the_way = [&](const LockedTable& locked) {
-            if (statement.reads && !locked.write) return false;
-            return !found || std::any_of(found->begin(), found->end(), [&](const Name& name) {
-                return name.table == locked.table && name.database == locked.database;
-            });
-        };
-        if (owner == serial || !std::any_of(held.tables.begin(), held.tables.end(), in_the_way)) continue;
+        if (owner == serial || !in_the_way(held, names, statement.reads)) continue;
         if (!held.given && statement.began != 0 && statement.began < held.since) {
             let_in.push_back(&held);
         } else {
@@ -135,15 +167,13 @@ bool TableLocks::must_wait(std::uint64_t serial, const Statement& statement) {
     return false;
 }
 
-bool TableLocks::must_wait(std::uint64_t serial, const std::vector<LockedTable>& tables) {
-    const auto conflict = [&](const LockedTable& one) {
-        return std::any_of(tables.begin(), tables.end(), [&](const LockedTable& other) {
-            return one.table == other.table && one.database == other.database && (one.write || other.write);
-        });
-    };
+bool TableLocks::must_wait(std::uint64_t serial, const LockRequest& request) {
     const bool wait = std::any_of(held_.begin(), held_.end(), [&](const auto& entry) {
         const auto& locked = entry.second.tables;
-        return entry.first != serial && std::any_of(locked.begin(), locked.end(), conflict);
+        return entry.first != serial && std::any_of(locked.begin(), locked.end(), [&](const auto& table) {
+                   const auto other = request.tables.find(table.first);
+                   return other != request.tables.end() && (table.second || other->second);
+               });
     });
     return stand_in_line(serial, wait);
 }
@@ -163,12 +193,22 @@ void TableLocks::statement_over(std::uint64_t serial) {
     }
 }
 
-void TableLocks::lock(std::uint64_t serial, std::vector<LockedTable> tables, std::uint64_t number) {
+void TableLocks::lock(std::uint64_t serial, LockRequest request, std::uint64_t number) {
     release(serial);
     Held& held = held_[serial];
     held.since = number;
-    held.tables = std::move(tables);
-    for (const LockedTable& one : held.tables) ++names_[one.table];
+    held.tables = std::move(request.tables);
+    for (const auto& [table, write] : held.tables) {
+        Locked& name = names_[table.second];
+        if (++name.count == 1) name.upper = upper(table.second);
+    }
+}
+
+void TableLocks::under_way(std::uint64_t serial, std::uint64_t other, const Statement& statement) {
+    Held& held = held_.at(serial);
+    if (!in_the_way(held, locked_names(statement), statement.reads)) return;
+    held.inside.insert(other);
+    held.entered = true;
 }
 
 bool TableLocks::others_inside(std::uint64_t serial) {
@@ -186,10 +226,10 @@ bool TableLocks::give(std::uint64_t serial) {
 void TableLocks::release(std::uint64_t serial) {
     const auto it = held_.find(serial);
     if (it == held_.end()) return;
-    for (const LockedTable& one : it->second.tables) {
-        const auto name = names_.find(one.table);
+    for (const auto& [table, write] : it->second.tables) {
+        const auto name = names_.find(table.second);
         DDB_ASSERT(name != names_.end());
-        if (--name->second == 0) names_.erase(name);
+        if (--name->second.count == 0) names_.erase(name);
     }
     held_.erase(it);
     for (const std::uint64_t other : waiting_) wake_(other);  // deferred: none of them asks before this ends

@@ -16,18 +16,22 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 namespace ddb::session {
 
-struct LockedTable {
-    std::string database;  // both in lower case
-    std::string table;
-    bool write = false;
-};
+using TableName = std::pair<std::string, std::string>;  // database and table, in lower case
 
-// What LOCK TABLES asks for; nullopt: it is none that we understand. Names without a database are of `database`.
-[[nodiscard]] std::optional<std::vector<LockedTable>> tables_to_lock(std::string_view sql, std::string_view database);
+struct LockRequest {
+    std::map<TableName, bool> tables;  // true: for writing
+    std::optional<std::uint64_t> wait_ms;
+};
+inline constexpr std::size_t locked_tables_max = 20'000;
+
+// What LOCK TABLES asks for; nullopt: it is none that we understand, or asks for more than locked_tables_max. Names
+// without a database are of `database`.
+[[nodiscard]] std::optional<LockRequest> tables_to_lock(std::string_view sql, std::string_view database);
 
 class TableLocks {
   public:
@@ -44,12 +48,14 @@ class TableLocks {
 
     // False: it may run. True: it waits and is woken when that may have changed.
     [[nodiscard]] bool must_wait(std::uint64_t serial, const Statement& statement);
-    [[nodiscard]] bool must_wait(std::uint64_t serial, const std::vector<LockedTable>& tables);
+    [[nodiscard]] bool must_wait(std::uint64_t serial, const LockRequest& request);
     void statement_over(std::uint64_t serial);
 
     // Nobody new gets at the tables. Transactions that began before `number` still do, as they may have them in use:
     // the locks are not given before such statements have ended, and their transactions have been met.
-    void lock(std::uint64_t serial, std::vector<LockedTable> tables, std::uint64_t number);
+    void lock(std::uint64_t serial, LockRequest request, std::uint64_t number);
+    // A statement of `other` that was let run before: it counts as one that got in.
+    void under_way(std::uint64_t serial, std::uint64_t other, const Statement& statement);
     [[nodiscard]] bool others_inside(std::uint64_t serial);  // woken when they have ended
     [[nodiscard]] bool give(std::uint64_t serial);  // false: some went in meanwhile, whose transactions are to be met
     void release(std::uint64_t serial);
@@ -59,25 +65,27 @@ class TableLocks {
 
   private:
     struct Held {
-        std::vector<LockedTable> tables;
+        std::map<TableName, bool> tables;
         std::uint64_t since = 0;
         bool given = false;
         bool entered = false;            // somebody, since others_inside() was asked
         std::set<std::uint64_t> inside;  // sessions whose statements run, though they name a table of it
     };
-    struct Name {
-        std::string database;
-        std::string table;
-    };
-    // Those of the statement's names that some session has locked; nullopt: too long to look for them.
-    [[nodiscard]] std::optional<std::vector<Name>> locked_names(const Statement& statement) const;
+    // Those of the statement's names that some session has locked; nullopt: hidden, or too long to look for them.
+    using Names = std::optional<std::vector<TableName>>;
+    [[nodiscard]] Names locked_names(const Statement& statement) const;
+    [[nodiscard]] static bool in_the_way(const Held& held, const Names& names, bool reads);
 
     [[nodiscard]] bool stand_in_line(std::uint64_t serial, bool wait);
 
     std::function<void(std::uint64_t)> wake_;
     std::map<std::uint64_t, Held> held_;
-    std::unordered_map<std::string, int> names_;  // of locked tables, in any database → how often
-    std::vector<std::uint64_t> waiting_;          // who came first is woken first
+    struct Locked {
+        int count = 0;
+        std::string upper;  // the name, to be searched for
+    };
+    std::unordered_map<std::string, Locked> names_;  // of locked tables, in any database
+    std::vector<std::uint64_t> waiting_;             // who came first is woken first
 };
 
 }  // namespace ddb::session

@@ -90,6 +90,60 @@ TEST_CASE("who waits for a lock is told after a while, and a lock ends with its 
     a.good("INSERT INTO locks2 VALUES (3,3)");
 }
 
+TEST_CASE("UNLOCK TABLES commits, but only what was done under a lock") {
+    Client a = fresh("locks4");
+    Client f(bench(), *bench().follower, "root", "d");
+    f.good("SET autocommit = 0");
+    f.good("LOCK TABLES locks4 WRITE");
+    f.good("INSERT INTO locks4 VALUES (1,1)");
+    f.good("UNLOCK TABLES");
+    CHECK(a.good("SELECT COUNT(*) FROM locks4").cell() == "1");
+    f.good("INSERT INTO locks4 VALUES (2,2)");
+    f.good("UNLOCK TABLES");
+    f.good("ROLLBACK");
+    CHECK(a.good("SELECT COUNT(*) FROM locks4").cell() == "1");
+}
+
+TEST_CASE("a definition that waits for another one is waited for") {
+    Client a = fresh("locks5");
+    Client b(bench(), *bench().node, "root", "d");
+    Client f(bench(), *bench().follower, "root", "d");
+    a.good("INSERT INTO locks5 VALUES (1,1)");
+    bench().hold_decisions(true);
+    const auto table = a.start("CREATE TABLE locks5a (id INT PRIMARY KEY)");
+    CHECK(waits(a, table));
+    const auto truncation = b.start("TRUNCATE locks5");
+    CHECK(waits(b, truncation));
+    const auto lock = f.start("LOCK TABLES locks5 WRITE");
+    CHECK(waits(f, lock));
+    bench().hold_decisions(false);
+    CHECK(!a.finish(table).end.error);
+    CHECK(!b.finish(truncation).end.error);
+    CHECK(!f.finish(lock).end.error);
+    f.good("UNLOCK TABLES");
+}
+
+TEST_CASE("a connection that is lost in front of what commits is told, and the session goes on") {
+    Client a = fresh("locks6");
+    Client killer(bench(), *bench().node, "root", "d");
+    for (const char* sql :
+         {"LOCK TABLES locks6 WRITE", "SET autocommit = 1", "START TRANSACTION WITH CONSISTENT SNAPSHOT",
+          "CREATE TABLE IF NOT EXISTS locks6 (id INT PRIMARY KEY)"}) {
+        INFO(sql);
+        a.good("SET autocommit = 0");
+        a.good("COMMIT");
+        a.good("START TRANSACTION READ ONLY");
+        const auto id = a.good("SELECT CONNECTION_ID(), @x, v FROM locks6 UNION SELECT CONNECTION_ID(), 1, 2").cell();
+        killer.good("KILL CONNECTION " + id);
+        bench().run_for(100);
+        const auto answer = a.run(sql);
+        CHECK(answer.end.error);
+        (void)a.run("ROLLBACK");
+        a.good("SELECT COUNT(*) FROM locks6");
+    }
+    CHECK(bench().node->engine->counters().foreign_writes == 0);
+}
+
 TEST_CASE("locked tables are told as lost when their coordinator is") {
     Client c = fresh("locks3");
     Client f(bench(), *bench().follower, "root", "d");
