@@ -261,12 +261,7 @@ void BackSession::dispatch_diagnostics() {
         run_outside();
         return;
     }
-    // Copies: they may be asked for again.
-    for (SessionMessage message : warnings_.messages) {
-        if (auto* header = std::get_if<ResultHeader>(&message)) header->request = active_->execute.request;
-        if (auto* rows = std::get_if<ResultRows>(&message)) rows->request = active_->execute.request;
-        active_->kept.push_back(std::move(message));
-    }
+    active_->kept = warnings_.as_answer_to(active_->execute.request);
     ResultEnd end = make_end();
     end.rows = warnings_.rows;
     active_->end = std::move(end);

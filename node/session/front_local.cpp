@@ -159,7 +159,7 @@ bool FrontSession::may_read_here() const {
 void FrontSession::read_locally() {
     active_->slot = guest() ? parts_.balancer.guest_read(client_.peer) : parts_.balancer.own_read(parts_.view.self);
     if (active_->statement.kind == StatementKind::diagnostics && !active_->execute.describe) {
-        run_locally();
+        if (!tell_kept_warnings()) run_locally();
         return;
     }
     active_->step = Step::barrier;
@@ -180,6 +180,15 @@ void FrontSession::read_locally() {
     const std::uint64_t id =
         parts_.barrier.wait(active_->execute.consistency, own_writes ? at_least : LogIndex{}, passed, here_open_);
     if (active_ && active_->step == Step::barrier) active_->wait_id = id;
+}
+
+bool FrontSession::tell_kept_warnings() {
+    if (!active_->statement.all_warnings || warnings_.rows == 0) return false;
+    for (SessionMessage& message : warnings_.as_answer_to(active_->execute.request)) send(std::move(message));
+    ResultEnd end = make_end();
+    end.rows = warnings_.rows;
+    finish(std::move(end));
+    return true;
 }
 
 CreditStream::Deliver FrontSession::deliver() const {
@@ -354,22 +363,31 @@ void FrontSession::run_wanted() {
 }
 
 void FrontSession::close_idle_xa() {
-    if (!txn_here_ && parts_.now_ms >= local_used_ms_ + idle_ms_max) close_local_xa();
+    if (!txn_here_ && parts_.now_ms >= local_used_ms_ + idle_ms_max) close_local_xa(true);
 }
 
-void FrontSession::close_local_xa() {
+// `ask`: for what SHOW WARNINGS would tell, where the server forgets it.
+void FrontSession::close_local_xa(bool ask) {
     if (!local_ || local_busy_ || local_xa_.xid.empty()) return;
     local_busy_ = true;
-    parts_.pool.run(Task([parts = &parts_, id = open_.session, serial = serial_, connection = std::move(local_),
+    parts_.pool.run(Task([parts = &parts_, id = open_.session, serial = serial_, ask, connection = std::move(local_),
                           xid = std::exchange(local_xa_, {}).xid]() mutable {
+        KeptWarnings warnings;
+        if (ask && connection->forgets_warnings() && connection->start(show_warnings_sql))
+            warnings = read_warnings(*connection, id, {});
         end_xa(*connection, xid);
         if (connection->broken()) connection.reset();
-        parts->post(Task([parts, id, serial, connection = std::move(connection)]() mutable {
-            auto* session = parts->front(id);
-            if (session == nullptr || session->serial_ != serial) return;
-            session->local_back(std::move(connection), {});
-            session->run_wanted();
-        }));
+        parts->post(
+            Task([parts, id, serial, connection = std::move(connection), warnings = std::move(warnings)]() mutable {
+                auto* session = parts->front(id);
+                if (session == nullptr || session->serial_ != serial) return;
+                session->local_back(std::move(connection), {});
+                // Of a statement that began meanwhile they are not.
+                const auto& active = session->active_;
+                if (session->last_was_local_ && (!active || active->statement.kind == StatementKind::diagnostics))
+                    session->warnings_ = std::move(warnings);
+                session->run_wanted();
+            }));
     }));
 }
 

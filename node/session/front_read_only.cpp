@@ -121,7 +121,7 @@ bool FrontSession::not_in_here() {
 void FrontSession::end_here() {
     txn_here_ = false;
     in_transaction_ = reads_only_ = false;
-    if (std::exchange(here_open_, false)) close_local_xa();
+    if (std::exchange(here_open_, false)) close_local_xa(false);
 }
 
 // Nothing was read: the transaction begins on the coordinator.

@@ -146,6 +146,7 @@ void FrontSession::begin(Execute execute) {
     active_->in_transaction = in_transaction_ && held_begin_ == Begin::none && !txn_here_;
     active_->execute = std::move(execute);
     active_->execute.begin = Begin::none;
+    if (active_->statement.kind != StatementKind::diagnostics) warnings_ = {};
     if (guest()) return begin_guest();
     // What lists them to dump them all could not bring the node's own back.
     if (active_->statement.lists_schemas) active_->execute.sql = schemas_of_users;

@@ -127,6 +127,7 @@ class FrontSession {
     [[nodiscard]] bool settings_known() const { return not_replayable_.empty() && reads_anywhere_; }
     [[nodiscard]] bool may_read_here() const;
     void read_locally();
+    [[nodiscard]] bool tell_kept_warnings();
     void run_locally();
     void start_local(LocalJob job, bool early);
     static void open_xa(LocalJob& job);
@@ -140,7 +141,7 @@ class FrontSession {
     void local_back(ConnectionPtr connection, LocalXa xa);
     void run_wanted();
     void close_idle_xa();
-    void close_local_xa();
+    void close_local_xa(bool ask);
     void end_local(const StatementEnd& end);
     void cancel_local();
     [[nodiscard]] CreditStream::Deliver deliver() const;
@@ -270,6 +271,7 @@ class FrontSession {
     bool back_autocommit_ = true;
     bool no_backslash_escapes_ = false;  // as the last server said that answered
     bool next_on_back_ = false;          // SET TRANSACTION concerns the next statement
+    KeptWarnings warnings_;              // of the last local read, where its server has forgotten them
     bool table_locks_ = false;           // by LOCK TABLES
     std::vector<std::string> replay_;
     std::size_t replay_bytes_ = 0;

@@ -70,7 +70,10 @@ inline constexpr std::uint16_t error_interrupted = 1317;
 struct KeptWarnings {
     std::deque<SessionMessage> messages;
     std::uint64_t rows = 0;
+
+    [[nodiscard]] std::deque<SessionMessage> as_answer_to(RequestNumber request) const;  // may be asked for again
 };
+inline constexpr const char* show_warnings_sql = "SHOW WARNINGS LIMIT 100";
 
 // How a statement ended on the server.
 struct StatementEnd {

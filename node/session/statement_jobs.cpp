@@ -97,12 +97,10 @@ void learn_generated_id(JobReport& report, const StatementJob& job) {
     report.end.generated_id = number_in(answer->front()[1]);
 }
 
-constexpr const char* warnings_sql = "SHOW WARNINGS LIMIT 100";
-
 // What follows on the statement's connection makes the server forget its warnings.
 void keep_warnings(JobReport& report, const StatementJob& job) {
     if (!report.connection || (!report.end.error && report.end.ok.warnings == 0)) return;
-    if (report.connection->start(warnings_sql))
+    if (report.connection->start(show_warnings_sql))
         report.warnings = read_warnings(*report.connection, job.session, job.request);
     if (report.connection->broken()) report.connection.reset();
 }
@@ -189,7 +187,7 @@ JobReport run_write(ConnectionPtr connection, const StatementJob& job) {
     // else, which is rolled back.
     auto behind = job.database->prepare_sql(job.xid);
     const bool forgets = report.connection->forgets_warnings();
-    if (forgets) behind.insert(behind.begin(), warnings_sql);
+    if (forgets) behind.insert(behind.begin(), show_warnings_sql);
     run_behind(report, job, job.database->begin_sql(job.xid, job.txn), behind, kept);
     drop_if_unusable(report);
     if (!report.connection) {
