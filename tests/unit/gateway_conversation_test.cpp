@@ -250,6 +250,13 @@ TEST_CASE("statements in one text") {
     CHECK(split("SELECT ';'; -- ; \n SELECT `;`;") == std::vector<std::string>{"SELECT ';'", " -- ; \n SELECT `;`"});
     CHECK(split("CREATE PROCEDURE p() BEGIN SELECT 1; SELECT 2; END").size() == 1);
     CHECK(split("DO 1; CREATE TRIGGER t BEFORE INSERT ON a FOR EACH ROW BEGIN SET @a=1; END").size() == 2);
+    CHECK(split("SET STATEMENT sql_mode='' FOR CREATE PROCEDURE p() BEGIN DO 1; DO 2; END").size() == 1);
+    CHECK(split("SET STATEMENT max_statement_time=1; CREATE PROCEDURE p() BEGIN DO 1; DO 2; END").size() == 2);
+    CHECK(split("SET STATEMENT max_statement_time=1 FOR DO 1; DO 2").size() == 2);
+    CHECK(split("BEGIN; DO 1; COMMIT").size() == 3);
+    CHECK(split("BEGIN WORK; DO 1; COMMIT").size() == 3);
+    CHECK(split("BEGIN INSERT INTO t VALUES (1); DO 1; END").size() == 1);
+    CHECK(split("DECLARE a INT; BEGIN DO 1; END").size() == 1);
     CHECK(split("CREATE TABLE `PROCEDURE` (a INT); DO 1").size() == 2);
     CHECK(is_empty_statement(" ; \n"));
     CHECK(is_empty_statement("/* no end"));
