@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "node/storage/failpoint.hpp"
+#include "node/storage/server_dialect.hpp"
 
 namespace ddb::session {
 namespace {
@@ -88,7 +89,7 @@ std::uint64_t number_in(const std::optional<std::string>& digits) {
 void learn_generated_id(JobReport& report, const StatementJob& job) {
     if (job.describe || report.end.error || !report.connection) return;
     if (!hides_generated_id(job.kind, job.sql)) return;
-    const auto answer = report.connection->rows("SELECT FOUND_ROWS(), LAST_INSERT_ID()");
+    const auto answer = report.connection->rows(storage::select_as_is_sql({"FOUND_ROWS()", "LAST_INSERT_ID()"}));
     if (report.connection->broken()) report.connection.reset();
     if (!answer || answer->size() != 1 || answer->front().size() != 2) return;
     report.end.found_rows = number_in(answer->front()[0]);

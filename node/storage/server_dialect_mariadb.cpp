@@ -111,8 +111,13 @@ std::string MariaDbDialect::applied_statement_sql(std::uint64_t sequence) const 
            std::to_string(statement_domain) + ", gtid_seq_no=" + std::to_string(sequence);
 }
 
+// Settings that may make a definition fail and are not in its event, as they let everything through.
+std::string MariaDbDialect::lenient_session_sql() const {
+    return "SET SESSION innodb_strict_mode=0, check_constraint_checks=0, system_versioning_alter_history='KEEP'";
+}
+
 Result<std::string> MariaDbDialect::last_statement_gtid(Connection& connection, std::uint64_t sequence) const {
-    auto gtid = connection.scalar("SELECT @@last_gtid");
+    auto gtid = connection.scalar(select_as_is_sql({"@@last_gtid"}));
     if (!gtid.ok()) return gtid.error();
     return *gtid && belongs_to(**gtid, sequence) ? **gtid : std::string();
 }
@@ -194,7 +199,7 @@ std::vector<std::string> MariaDbDialect::dump_options() const {
 }
 
 std::string MariaDbDialect::load_session_sql() const {
-    return "SET SESSION sql_log_bin=0, lock_wait_timeout=60, max_statement_time=0, autocommit=1";
+    return lenient_session_sql() + ", sql_log_bin=0, lock_wait_timeout=60, max_statement_time=0, autocommit=1";
 }
 
 std::string MariaDbDialect::data_bytes_sql() const {

@@ -22,6 +22,7 @@ class MariaDbDialect final : public ServerDialect {
     [[nodiscard]] std::string statement_begin_body() const override;
     [[nodiscard]] std::string statement_end_body() const override;
     [[nodiscard]] std::string applied_statement_sql(std::uint64_t sequence) const override;
+    [[nodiscard]] std::string lenient_session_sql() const override;
     [[nodiscard]] Result<std::string> last_statement_gtid(Connection& connection,
                                                           std::uint64_t sequence) const override;
     [[nodiscard]] Result<std::string> found_statement_gtid(Connection& connection,
@@ -63,6 +64,7 @@ class MySqlDialect final : public ServerDialect {
     [[nodiscard]] std::string statement_begin_body() const override;
     [[nodiscard]] std::string statement_end_body() const override;
     [[nodiscard]] std::string applied_statement_sql(std::uint64_t sequence) const override;
+    [[nodiscard]] std::string lenient_session_sql() const override;
     [[nodiscard]] Result<std::string> last_statement_gtid(Connection& connection,
                                                           std::uint64_t sequence) const override;
     [[nodiscard]] Result<std::string> found_statement_gtid(Connection& connection,

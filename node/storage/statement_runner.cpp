@@ -270,6 +270,10 @@ Status run_statement(const ConnectOptions& service, const StatementPayload& payl
         if (auto set = (*connection)->execute_all(setup->settings); !set.ok()) return set.error();
         const bool last = i + 1 == parts.queries.size();
         const std::uint16_t expected = last ? payload.expected_error : std::uint16_t{0};
+        if (expected == 0 && setup->error == 0) {
+            auto let = (*connection)->execute((*connection)->dialect().lenient_session_sql());
+            if (!let.ok()) return let.error();
+        }
         if (auto status = run_text(service, **connection, setup->text, setup->error, expected); !status.ok())
             return status;
         if (!setup->invoker.empty() && same_word(std::string_view(setup->text).substr(0, 5), "GRANT")) {
