@@ -200,6 +200,7 @@ TEST_CASE("definitions and accounts") {
                             "FLUSH PRIVILEGES",
                             "ALTER TABLE t MODIFY id INT NOT NULL AUTO_INCREMENT",
                             "ALTER TABLE t MODIFY id INT AUTO_INCREMENT, ADD PRIMARY KEY (id)",
+                            "ALTER TABLE t DROP i, ADD i INT AUTO_INCREMENT, DROP PRIMARY KEY, ADD PRIMARY KEY (i)",
                             "ALTER TABLE t ADD c DATETIME DEFAULT NOW()",
                             "CREATE TABLE t (u CHAR(36) DEFAULT uuid())",
                             "CREATE TABLE events (a INT)"}) {
