@@ -298,6 +298,10 @@ JobReport run_definition(ConnectionPtr connection, const StatementJob& job) {
         auto gtid = storage::LocalDatabase::statement_gtid(*report.connection, job.sequence);
         if (gtid) report.last_gtid = *gtid;
         report.logged = !report.last_gtid.empty();
+        if (report.logged) {
+            if (auto settings = report.connection->dialect().unlogged_settings_sql(*report.connection))
+                report.settings = std::move(*settings);
+        }
         // What ran may have been a hidden LOCK TABLES or START TRANSACTION; the next XA START must find neither.
         auto after = job.database->statement_end_sql();
         after.insert(after.end(), {"ROLLBACK", "UNLOCK TABLES"});

@@ -48,6 +48,7 @@ struct JobReport {
     bool logged = false;              // of run_definition
     bool uncertain = false;           // of run_definition: nobody knows whether it ran
     std::string last_gtid;
+    std::string settings;   // of run_definition: for settings_event()
     KeptWarnings warnings;  // of run_definition
 };
 

@@ -3,6 +3,7 @@
 #include <utility>
 #include <vector>
 
+#include "node/storage/statement_runner.hpp"
 #include "schemas/codec.hpp"
 
 namespace ddb::session {
@@ -303,6 +304,8 @@ bool WritePipeline::take_statement(storage::Captured& group) {
     slot.rows += group.rows;
     if (group.gtid != slot.finished.last_gtid) return true;
     if (slot.finished.outcome.error_code != 0) gathered.expected_error = slot.finished.outcome.error_code;
+    if (const auto& settings = slot.finished.settings; !settings.empty())
+        gathered.events.insert(0, storage::settings_event(settings));
     propose_statement(group.sequence, slot);
     return true;
 }

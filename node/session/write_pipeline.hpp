@@ -61,6 +61,7 @@ struct FinishedStatement {
     Outcome outcome;  // error_code: what the client is told, expected everywhere
     bool secret = false;
     std::string last_gtid;  // of its last group
+    std::string settings;   // for settings_event()
     WriteDone done;
 };
 

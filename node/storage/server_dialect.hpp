@@ -71,6 +71,8 @@ class ServerDialect {
     // As above, of a session that is gone.
     [[nodiscard]] virtual Result<std::string> found_statement_gtid(Connection& connection,
                                                                    std::uint64_t sequence) const = 0;
+    // A SET statement with those of a user's session that change what a definition makes and are in no event of it.
+    [[nodiscard]] virtual Result<std::string> unlogged_settings_sql(Connection& user) const = 0;
     [[nodiscard]] virtual Result<RanStatements> ran_statements(const ConnectOptions& options,
                                                                std::uint64_t least) const = 0;
     // The settings of a Query event that the two servers write in different ways.

@@ -131,6 +131,16 @@ Result<std::string> MariaDbDialect::found_statement_gtid(Connection& connection,
     return out;
 }
 
+Result<std::string> MariaDbDialect::unlogged_settings_sql(Connection& user) const {
+    const auto row =
+        user.rows(select_as_is_sql({"@@old_mode", "@@div_precision_increment", "@@innodb_compression_default"}));
+    if (!row.ok()) return row.error();
+    if (row->size() != 1) return fail(ErrorCode::corrupt, "the server shows no settings");
+    const auto value = [&](std::size_t i) { return row->front().at(i).value_or(""); };
+    return "SET SESSION old_mode='" + value(0) + "', div_precision_increment=" + value(1) +
+           ", innodb_compression_default=" + value(2);
+}
+
 Result<RanStatements> MariaDbDialect::ran_statements(const ConnectOptions& options, std::uint64_t least) const {
     return statements_in_binlog(options, least);
 }

@@ -170,6 +170,12 @@ Result<std::string> MySqlDialect::found_statement_gtid(Connection& connection, s
     return out;
 }
 
+Result<std::string> MySqlDialect::unlogged_settings_sql(Connection& user) const {
+    const auto digits = user.scalar(select_as_is_sql({"@@div_precision_increment"}));
+    if (!digits.ok()) return digits.error();
+    return "SET SESSION div_precision_increment=" + digits->value_or("4");
+}
+
 // The set of executed GTIDs is kept by the storage engine with what was executed: no need to read the log.
 Result<RanStatements> MySqlDialect::ran_statements(const ConnectOptions& options, std::uint64_t /*least*/) const {
     auto connection = Connection::open(options);

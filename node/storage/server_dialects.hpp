@@ -27,6 +27,7 @@ class MariaDbDialect final : public ServerDialect {
                                                           std::uint64_t sequence) const override;
     [[nodiscard]] Result<std::string> found_statement_gtid(Connection& connection,
                                                            std::uint64_t sequence) const override;
+    [[nodiscard]] Result<std::string> unlogged_settings_sql(Connection& user) const override;
     [[nodiscard]] Result<RanStatements> ran_statements(const ConnectOptions& options,
                                                        std::uint64_t least) const override;
     void add_context(const StatementContext& context, std::vector<std::string>& out) const override;
@@ -69,6 +70,7 @@ class MySqlDialect final : public ServerDialect {
                                                           std::uint64_t sequence) const override;
     [[nodiscard]] Result<std::string> found_statement_gtid(Connection& connection,
                                                            std::uint64_t sequence) const override;
+    [[nodiscard]] Result<std::string> unlogged_settings_sql(Connection& user) const override;
     [[nodiscard]] Result<RanStatements> ran_statements(const ConnectOptions& options,
                                                        std::uint64_t least) const override;
     void add_context(const StatementContext& context, std::vector<std::string>& out) const override;

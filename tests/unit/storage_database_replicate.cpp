@@ -216,6 +216,14 @@ TEST_CASE("definitions are replicated whatever the session's settings are", "[re
     cluster.statement("CREATE TABLE old (id INT KEY)");
     cluster.transaction({"INSERT INTO old VALUES (1)"});
     with("SET check_constraint_checks=0", "ALTER TABLE old ADD CONSTRAINT c CHECK (id > 5)");
+    with("SET old_mode=''", "CREATE TABLE utf8 (id INT KEY, c CHAR(3) CHARACTER SET utf8)");
+    with("SET innodb_compression_default=ON", "CREATE TABLE packed (id INT KEY)");
+    cluster.statement("CREATE TABLE parted (id INT KEY)");
+    cluster.transaction({"INSERT INTO parted VALUES (1)"});
+    with("SET div_precision_increment=12", "ALTER TABLE parted ADD COLUMN third DECIMAL(20,12) AS (id / 3) STORED");
+    const auto third = b.service()->scalar("SELECT third FROM d.parted");
+    if (!third.ok()) FAIL(third.error().message);
+    CHECK(**third == "0.333333333333");
     CHECK(Cluster::picture(a) == Cluster::picture(b));
 }
 
