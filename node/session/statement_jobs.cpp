@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "node/storage/failpoint.hpp"
-#include "node/storage/server_dialect.hpp"
 
 namespace ddb::session {
 namespace {
@@ -89,7 +88,9 @@ std::uint64_t number_in(const std::optional<std::string>& digits) {
 void learn_generated_id(JobReport& report, const StatementJob& job) {
     if (job.describe || report.end.error || !report.connection) return;
     if (!hides_generated_id(job.kind, job.sql)) return;
-    const auto answer = report.connection->rows(storage::select_as_is_sql({"FOUND_ROWS()", "LAST_INSERT_ID()"}));
+    // As bytes, and by a LIMIT of its own: character_set_results may be utf16, sql_select_limit 0.
+    const auto answer =
+        report.connection->rows("SELECT CAST(FOUND_ROWS() AS BINARY), CAST(LAST_INSERT_ID() AS BINARY) LIMIT 1");
     if (report.connection->broken()) report.connection.reset();
     if (!answer || answer->size() != 1 || answer->front().size() != 2) return;
     report.end.found_rows = number_in(answer->front()[0]);
@@ -299,8 +300,8 @@ JobReport run_definition(ConnectionPtr connection, const StatementJob& job) {
         if (gtid) report.last_gtid = *gtid;
         report.logged = !report.last_gtid.empty();
         if (report.logged) {
-            if (auto settings = report.connection->dialect().unlogged_settings_sql(*report.connection))
-                report.settings = std::move(*settings);
+            if (auto settings = storage::LocalDatabase::settings_event(*report.connection))
+                report.settings_event = std::move(*settings);
         }
         // What ran may have been a hidden LOCK TABLES or START TRANSACTION; the next XA START must find neither.
         auto after = job.database->statement_end_sql();

@@ -48,8 +48,8 @@ struct JobReport {
     bool logged = false;              // of run_definition
     bool uncertain = false;           // of run_definition: nobody knows whether it ran
     std::string last_gtid;
-    std::string settings;   // of run_definition: for settings_event()
-    KeptWarnings warnings;  // of run_definition
+    std::string settings_event;  // of run_definition
+    KeptWarnings warnings;       // of run_definition
 };
 
 using ConnectionPtr = std::unique_ptr<storage::Connection>;

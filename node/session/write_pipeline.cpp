@@ -3,7 +3,6 @@
 #include <utility>
 #include <vector>
 
-#include "node/storage/statement_runner.hpp"
 #include "schemas/codec.hpp"
 
 namespace ddb::session {
@@ -304,8 +303,7 @@ bool WritePipeline::take_statement(storage::Captured& group) {
     slot.rows += group.rows;
     if (group.gtid != slot.finished.last_gtid) return true;
     if (slot.finished.outcome.error_code != 0) gathered.expected_error = slot.finished.outcome.error_code;
-    if (const auto& settings = slot.finished.settings; !settings.empty())
-        gathered.events.insert(0, storage::settings_event(settings));
+    gathered.events.insert(0, slot.finished.settings_event);
     propose_statement(group.sequence, slot);
     return true;
 }
