@@ -253,7 +253,9 @@ constexpr std::string_view per_node =
 [[nodiscard]] std::optional<Classified> classify_by_table(const Token& first, Tokens tokens) {
     constexpr std::array<std::string_view, 6> definition_words{"GRANT",  "REVOKE", "OPTIMIZE",
                                                                "REPAIR", "CACHE",  "FLUSH"};
-    constexpr std::array<std::string_view, 7> compounds{"EXECUTE", "IF", "WHILE", "LOOP", "REPEAT", "FOR", "CASE"};
+    // DECLARE opens a block of sql_mode=ORACLE.
+    constexpr std::array<std::string_view, 8> compounds{"EXECUTE", "IF",  "WHILE", "LOOP",
+                                                        "REPEAT",  "FOR", "CASE",  "DECLARE"};
     constexpr std::array<std::string_view, 7> plains{"PREPARE", "DEALLOCATE", "KILL",    "HELP",
                                                      "GET",     "SIGNAL",     "RESIGNAL"};
     if (one_of(first, definition_words)) {

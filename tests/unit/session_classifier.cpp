@@ -141,6 +141,7 @@ TEST_CASE("classes") {
     CHECK(kind_of("BEGIN NOT ATOMIC SELECT 1; END") == Kind::execute);
     CHECK(classify("BEGIN NOT ATOMIC SELECT 1; END").block);
     CHECK(classify("IF 1 THEN SELECT 1; END IF").block);
+    CHECK(classify("DECLARE n INT; BEGIN INSERT INTO t VALUES (1); END").block);
     CHECK_FALSE(classify("EXECUTE IMMEDIATE 'SELECT 1'").block);
     CHECK(classify("START TRANSACTION /*!40100 WITH CONSISTENT SNAPSHOT */").consistent_snapshot);
     CHECK(classify("START TRANSACTION READ ONLY").read_only);
