@@ -32,6 +32,7 @@ enum Command : std::uint8_t {
 };
 constexpr std::uint64_t last_prepared = 0xFFFFFFFF;
 constexpr std::uint16_t collation_of_mysql = 255;  // utf8mb4_0900_ai_ci
+constexpr std::uint32_t changes_failed_max = 3;    // as MariaDB
 
 std::string quoted(std::string_view name) {
     std::string out = "`";
@@ -168,6 +169,11 @@ void Conversation::on_change_user(std::string_view payload) {
     prepared_bytes_ = 0;
     last_prepared_ = 0;
     login_ms_ = now_ms_;
+    user_before_ = credentials_;
+    user_before_->database = database_;
+    // Passwords are not to be tried one after the other here.
+    if (changes_failed_ >= changes_failed_max)
+        return refuse_login(Error{ErrorCode::refused, "Unknown command", 1047, "08S01"});
     if (change->charset != 0) credentials_.collation = change->charset;
     credentials_.user = std::move(change->user);
     credentials_.database = std::move(change->database);

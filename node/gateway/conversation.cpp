@@ -221,7 +221,7 @@ void Conversation::check_account() {
 
 void Conversation::on_account(const Result<std::vector<std::string>>& hashes) {
     if (state_ != State::checking || !std::exchange(account_asked_, false)) return;
-    if (!hashes) return refuse(mysql_error_of(hashes.error()));
+    if (!hashes) return refuse_login(mysql_error_of(hashes.error()));
     for (const std::string& kept : *hashes) {
         if (auto hash = storage::recover_sha1(token_, challenge_, kept)) {
             return log_in(storage::password_from_sha1(*hash));
@@ -235,9 +235,21 @@ void Conversation::on_account(const Result<std::vector<std::string>>& hashes) {
 }
 
 void Conversation::deny() {
-    refuse(Error{ErrorCode::refused,
-                 "Access denied for user '" + credentials_.user + "'@'" + host_.peer_name() + "' (using password: YES)",
-                 1045, "28000"});
+    refuse_login(
+        Error{ErrorCode::refused,
+              "Access denied for user '" + credentials_.user + "'@'" + host_.peer_name() + "' (using password: YES)",
+              1045, "28000"});
+}
+
+// A change of user that fails leaves a MariaDB client who it was, in a session that is begun anew; a MySQL server ends
+// the connection.
+void Conversation::refuse_login(const Error& error) {
+    if (!user_before_ || host_.login_key() != nullptr) return refuse(error);
+    put_error(error);
+    ++changes_failed_;
+    returning_ = true;
+    credentials_ = *std::exchange(user_before_, std::nullopt);
+    open_session();
 }
 
 void Conversation::log_in(std::string password) {
@@ -265,12 +277,21 @@ void Conversation::open_session() {
 
 void Conversation::on_opened(const SessionOpened& opened) {
     if (state_ != State::opening || opened.session != session_) return;
-    if (!opened.accepted) return refuse(mysql_error_of(opened.error));
+    if (!opened.accepted && returning_) {
+        state_ = State::closing;  // the client has had its answer
+        return;
+    }
+    if (!opened.accepted) return refuse_login(mysql_error_of(opened.error));
+    user_before_.reset();
     reader_.set_limit(limits_.packet_bytes_max);
     if ((capabilities_ & capability::ignore_space) != 0) {
         return execute(Answer::login, "SET sql_mode = CONCAT(@@sql_mode, ',IGNORE_SPACE')");
     }
-    put_ok();
+    logged_in_now();
+}
+
+void Conversation::logged_in_now() {
+    if (!std::exchange(returning_, false)) put_ok();
     finish();
 }
 

@@ -141,10 +141,12 @@ class Conversation {
     void prove_identity(std::string token, const std::string& plugin, bool anew);
     void check_account();
     void deny();
+    void refuse_login(const Error& error);
     [[nodiscard]] std::string_view own_plugin() const;
     void log_in(std::string password);
     void open_session();
     void on_opened(const SessionOpened& opened);
+    void logged_in_now();
     void refuse(const Error& error);
     void put(std::string_view payload);
     void put_ok();
@@ -198,6 +200,9 @@ class Conversation {
     std::string challenge_;
     std::string token_;  // the client's answer to it
     Credentials credentials_;
+    std::optional<Credentials> user_before_;  // while another logs in on this connection
+    std::uint32_t changes_failed_ = 0;
+    bool returning_ = false;  // to the user before: who waits for no answer
     const TlsOffer tls_;
     bool secured_ = false;
     bool account_asked_ = false;

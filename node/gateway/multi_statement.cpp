@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
 
 #include "node/session/sql_scan.hpp"
 
@@ -11,12 +12,27 @@ namespace {
 using session::SqlScanner;
 using session::Token;
 
+using Tokens = std::span<const Token>;
+
+// The statement behind SET STATEMENT … FOR.
+Tokens without_settings(Tokens tokens) {
+    while (tokens.size() > 1 && tokens[0].is("SET") && tokens[1].is("STATEMENT")) {
+        const auto end = std::find_if(tokens.begin(), tokens.end(),
+                                      [](const Token& token) { return token.is("FOR") || token.symbol(';'); });
+        if (end == tokens.end() || end->symbol(';')) return {};
+        tokens = Tokens(end + 1, tokens.end());
+    }
+    return tokens;
+}
+
 bool has_body(std::string_view sql) {
-    constexpr std::size_t head = 40;  // OR REPLACE, DEFINER = …, IF NOT EXISTS
+    constexpr std::size_t head = 80;  // SET STATEMENT … FOR, OR REPLACE, DEFINER = …, IF NOT EXISTS
     constexpr std::array<std::string_view, 5> kinds{"PROCEDURE", "FUNCTION", "TRIGGER", "EVENT", "PACKAGE"};
-    const auto tokens = session::scan(sql, head);
+    const auto scanned = session::scan(sql, head);
+    const Tokens tokens = without_settings(scanned);
     if (tokens.size() < 2) return false;
-    if (tokens[0].is("BEGIN")) return tokens[1].is("NOT");
+    if (tokens[0].is("BEGIN")) return !tokens[1].symbol(';') && !tokens[1].is("WORK");  // sql_mode=ORACLE has no NOT
+    if (tokens[0].is("DECLARE")) return true;
     if (tokens[0].is("IF") || tokens[0].is("WHILE") || tokens[0].is("LOOP") || tokens[0].is("REPEAT") ||
         tokens[0].is("FOR") || tokens[0].is("CASE")) {
         return true;

@@ -122,10 +122,7 @@ void Conversation::end_field_list(const ResultEnd& end) {
 void Conversation::end_login(const ResultEnd& end) {
     if (end.error) return refuse(*end.error);
     if (end.more) return;
-    if (running_->statements.empty()) {
-        put_ok();
-        return finish();
-    }
+    if (running_->statements.empty()) return logged_in_now();
     std::string next = std::move(running_->statements.front());
     running_->statements.pop_front();
     execute_now(std::move(next));

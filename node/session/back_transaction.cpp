@@ -539,6 +539,7 @@ void BackSession::propose_definition(const JobReport& report) {
     }
     finished.secret = active_->statement.secret;
     finished.last_gtid = report.last_gtid;
+    finished.settings_event = report.settings_event;
     finished.done = [parts = &parts_, serial = serial_](WriteResult result) {
         parts->defer(Task([parts, serial, result = std::move(result)]() mutable {
             auto* session = parts->back(serial);

@@ -198,6 +198,8 @@ constexpr std::string_view per_node =
     const bool schemas = second.is("DATABASES") || second.is("SCHEMAS");
     out.lists_schemas = schemas && (tokens.size() == 2 || (tokens.size() == 3 && tokens[2].symbol(';')));
     out.shows_status = token_at(tokens, scoped ? 2 : 1).is("STATUS");
+    const bool processes = token_at(tokens, second.is("FULL") ? 2 : 1).is("PROCESSLIST");
+    out.of_server = out.local && (out.shows_status || processes);
     return out;
 }
 
@@ -253,7 +255,9 @@ constexpr std::string_view per_node =
 [[nodiscard]] std::optional<Classified> classify_by_table(const Token& first, Tokens tokens) {
     constexpr std::array<std::string_view, 6> definition_words{"GRANT",  "REVOKE", "OPTIMIZE",
                                                                "REPAIR", "CACHE",  "FLUSH"};
-    constexpr std::array<std::string_view, 7> compounds{"EXECUTE", "IF", "WHILE", "LOOP", "REPEAT", "FOR", "CASE"};
+    // DECLARE opens a block of sql_mode=ORACLE.
+    constexpr std::array<std::string_view, 8> compounds{"EXECUTE", "IF",  "WHILE", "LOOP",
+                                                        "REPEAT",  "FOR", "CASE",  "DECLARE"};
     constexpr std::array<std::string_view, 7> plains{"PREPARE", "DEALLOCATE", "KILL",    "HELP",
                                                      "GET",     "SIGNAL",     "RESIGNAL"};
     if (one_of(first, definition_words)) {

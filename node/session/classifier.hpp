@@ -65,6 +65,7 @@ struct Classified {
     bool repeatable = false;                        // of set: does the same on any server, to its session alone
     bool all_warnings = false;                      // of diagnostics: SHOW WARNINGS, without LIMIT or COUNT
     bool shows_status = false;                      // of read: SHOW STATUS
+    bool of_server = false;                         // of read: tells of one server as it is now, and of no data
     bool block = false;                             // of execute: several statements, BEGIN NOT ATOMIC and its kin
     bool lists_schemas = false;                     // of read: SHOW DATABASES, all of them
     bool tableless = false;                         // of read: no table, and no function that might read one

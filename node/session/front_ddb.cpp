@@ -46,6 +46,8 @@ bool FrontSession::answer_of_ddb() {
     Active& active = *active_;
     if (read_consistency_) active.execute.consistency = *read_consistency_;
     if (write_concern_) active.execute.write_concern = *write_concern_;
+    // Waiting for what others wrote would tell nothing newer, and behind a long definition it hides what runs.
+    if (active.statement.of_server) active.execute.consistency = Consistency::local;
     const bool describe = active.execute.describe;
     if (active.statement.kind == StatementKind::ddb_set) {
         if (!describe && active.statement.read_consistency) read_consistency_ = active.statement.read_consistency;

@@ -88,7 +88,9 @@ std::uint64_t number_in(const std::optional<std::string>& digits) {
 void learn_generated_id(JobReport& report, const StatementJob& job) {
     if (job.describe || report.end.error || !report.connection) return;
     if (!hides_generated_id(job.kind, job.sql)) return;
-    const auto answer = report.connection->rows("SELECT FOUND_ROWS(), LAST_INSERT_ID()");
+    // As bytes, and by a LIMIT of its own: character_set_results may be utf16, sql_select_limit 0.
+    const auto answer =
+        report.connection->rows("SELECT CAST(FOUND_ROWS() AS BINARY), CAST(LAST_INSERT_ID() AS BINARY) LIMIT 1");
     // MySQL would tell of the question's own warnings.
     if (report.connection->forgets_warnings()) (void)report.connection->execute("DO 0");
     if (report.connection->broken()) report.connection.reset();
@@ -305,6 +307,10 @@ JobReport run_definition(ConnectionPtr connection, const StatementJob& job) {
         auto gtid = storage::LocalDatabase::statement_gtid(*report.connection, job.sequence);
         if (gtid) report.last_gtid = *gtid;
         report.logged = !report.last_gtid.empty();
+        if (report.logged) {
+            if (auto settings = storage::LocalDatabase::settings_event(*report.connection))
+                report.settings_event = std::move(*settings);
+        }
         // What ran may have been a hidden LOCK TABLES or START TRANSACTION; the next XA START must find neither.
         auto after = job.database->statement_end_sql();
         after.insert(after.end(), {"ROLLBACK", "UNLOCK TABLES"});

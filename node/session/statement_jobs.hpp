@@ -48,7 +48,8 @@ struct JobReport {
     bool logged = false;              // of run_definition
     bool uncertain = false;           // of run_definition: nobody knows whether it ran
     std::string last_gtid;
-    KeptWarnings warnings;  // that the server does not know any more
+    std::string settings_event;  // of run_definition
+    KeptWarnings warnings;       // that the server does not know any more
 };
 
 using ConnectionPtr = std::unique_ptr<storage::Connection>;

@@ -303,6 +303,7 @@ bool WritePipeline::take_statement(storage::Captured& group) {
     slot.rows += group.rows;
     if (group.gtid != slot.finished.last_gtid) return true;
     if (slot.finished.outcome.error_code != 0) gathered.expected_error = slot.finished.outcome.error_code;
+    gathered.events.insert(0, slot.finished.settings_event);
     propose_statement(group.sequence, slot);
     return true;
 }

@@ -60,7 +60,8 @@ struct FinishedStatement {
     RequestNumber request;
     Outcome outcome;  // error_code: what the client is told, expected everywhere
     bool secret = false;
-    std::string last_gtid;  // of its last group
+    std::string last_gtid;       // of its last group
+    std::string settings_event;  // stands before those of its groups; may be empty
     WriteDone done;
 };
 

@@ -7,6 +7,7 @@
 #include "node/storage/local_database_impl.hpp"
 #include "node/storage/metadata.hpp"
 #include "node/storage/server_dialect.hpp"
+#include "node/storage/statement_runner.hpp"
 
 namespace ddb::storage {
 
@@ -108,6 +109,12 @@ Result<std::string> LocalDatabase::statement_gtid(Connection& connection, std::u
 }
 Result<std::string> LocalDatabase::lost_statement_gtid(Connection& connection, std::uint64_t sequence) {
     return connection.dialect().found_statement_gtid(connection, sequence);
+}
+
+Result<std::string> LocalDatabase::settings_event(Connection& user) {
+    const auto sql = user.dialect().unlogged_settings_sql(user);
+    if (!sql.ok()) return sql.error();
+    return storage::settings_event(*sql);
 }
 
 void LocalDatabase::hold_statements(bool hold) {

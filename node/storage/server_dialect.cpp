@@ -5,6 +5,15 @@
 
 namespace ddb::storage {
 
+std::string select_as_is_sql(std::initializer_list<std::string_view> expressions) {
+    std::string out;
+    for (const std::string_view expression : expressions) {
+        out += out.empty() ? "SELECT CAST(" : ", CAST(";
+        out.append(expression).append(" AS BINARY)");
+    }
+    return out + " LIMIT 1";
+}
+
 const ServerDialect& ServerDialect::of(std::string_view version) {
     static const MariaDbDialect mariadb;
     static const MySqlDialect mysql;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,6 +16,10 @@ namespace ddb::storage {
 class Connection;
 struct ConnectOptions;
 struct StatementContext;
+
+// One row of these expressions, which comes as it is also in a user's session: whatever its character_set_results, that
+// may turn digits into other bytes, and its sql_select_limit, that may leave no row.
+[[nodiscard]] std::string select_as_is_sql(std::initializer_list<std::string_view> expressions);
 
 class ServerDialect {
   public:
@@ -60,12 +65,16 @@ class ServerDialect {
     [[nodiscard]] virtual std::string statement_end_body() const = 0;
     // The same for a session of the service account, run by an applier.
     [[nodiscard]] virtual std::string applied_statement_sql(std::uint64_t sequence) const = 0;
+    // What succeeded on the coordinator may have done so because of settings that its event does not have.
+    [[nodiscard]] virtual std::string lenient_session_sql() const = 0;
     // The GTID of the last group of the statement that ran in this session under `sequence`; empty: nothing was logged.
     [[nodiscard]] virtual Result<std::string> last_statement_gtid(Connection& connection,
                                                                   std::uint64_t sequence) const = 0;
     // As above, of a session that is gone.
     [[nodiscard]] virtual Result<std::string> found_statement_gtid(Connection& connection,
                                                                    std::uint64_t sequence) const = 0;
+    // A SET statement with those of a user's session that change what a definition makes and are in no event of it.
+    [[nodiscard]] virtual Result<std::string> unlogged_settings_sql(Connection& user) const = 0;
     [[nodiscard]] virtual Result<RanStatements> ran_statements(const ConnectOptions& options,
                                                                std::uint64_t least) const = 0;
     // The settings of a Query event that the two servers write in different ways.

@@ -115,8 +115,13 @@ std::string MariaDbDialect::applied_statement_sql(std::uint64_t sequence) const 
            std::to_string(statement_domain) + ", gtid_seq_no=" + std::to_string(sequence);
 }
 
+// Settings that may make a definition fail and are not in its event, as they let everything through.
+std::string MariaDbDialect::lenient_session_sql() const {
+    return "SET SESSION innodb_strict_mode=0, check_constraint_checks=0, system_versioning_alter_history='KEEP'";
+}
+
 Result<std::string> MariaDbDialect::last_statement_gtid(Connection& connection, std::uint64_t sequence) const {
-    auto gtid = connection.scalar("SELECT @@last_gtid");
+    auto gtid = connection.scalar(select_as_is_sql({"@@last_gtid"}));
     if (!gtid.ok()) return gtid.error();
     return *gtid && belongs_to(**gtid, sequence) ? **gtid : std::string();
 }
@@ -128,6 +133,16 @@ Result<std::string> MariaDbDialect::found_statement_gtid(Connection& connection,
     });
     if (!status.ok()) return status.error();
     return out;
+}
+
+Result<std::string> MariaDbDialect::unlogged_settings_sql(Connection& user) const {
+    const auto row =
+        user.rows(select_as_is_sql({"@@old_mode", "@@div_precision_increment", "@@innodb_compression_default"}));
+    if (!row.ok()) return row.error();
+    if (row->size() != 1) return fail(ErrorCode::corrupt, "the server shows no settings");
+    const auto value = [&](std::size_t i) { return row->front().at(i).value_or(""); };
+    return "SET SESSION old_mode='" + value(0) + "', div_precision_increment=" + value(1) +
+           ", innodb_compression_default=" + value(2);
 }
 
 Result<RanStatements> MariaDbDialect::ran_statements(const ConnectOptions& options, std::uint64_t least) const {
@@ -198,7 +213,7 @@ std::vector<std::string> MariaDbDialect::dump_options() const {
 }
 
 std::string MariaDbDialect::load_session_sql() const {
-    return "SET SESSION sql_log_bin=0, lock_wait_timeout=60, max_statement_time=0, autocommit=1";
+    return lenient_session_sql() + ", sql_log_bin=0, lock_wait_timeout=60, max_statement_time=0, autocommit=1";
 }
 
 std::string MariaDbDialect::data_bytes_sql() const {

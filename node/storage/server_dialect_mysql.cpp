@@ -60,7 +60,7 @@ struct Executed {
 };
 
 Result<Executed> executed(Connection& connection) {
-    auto rows = connection.rows("SELECT @@global.server_uuid, @@global.gtid_executed");
+    auto rows = connection.rows(select_as_is_sql({"@@global.server_uuid", "@@global.gtid_executed"}));
     if (!rows.ok()) return rows.error();
     if (rows->size() != 1) return fail(ErrorCode::corrupt, "the server shows no GTIDs");
     return Executed{rows->front().at(0).value_or(""), rows->front().at(1).value_or("")};
@@ -154,6 +154,10 @@ std::string MySqlDialect::applied_statement_sql(std::uint64_t sequence) const {
            statement_tag(applier_tag, sequence) + "'";
 }
 
+std::string MySqlDialect::lenient_session_sql() const {
+    return "SET SESSION innodb_strict_mode=0";
+}
+
 Result<std::string> MySqlDialect::last_statement_gtid(Connection& connection, std::uint64_t sequence) const {
     return found_statement_gtid(connection, sequence);
 }
@@ -168,6 +172,12 @@ Result<std::string> MySqlDialect::found_statement_gtid(Connection& connection, s
             out = now->uuid + ":" + tag + ":" + std::to_string(range.last());
     }
     return out;
+}
+
+Result<std::string> MySqlDialect::unlogged_settings_sql(Connection& user) const {
+    const auto digits = user.scalar(select_as_is_sql({"@@div_precision_increment"}));
+    if (!digits.ok()) return digits.error();
+    return "SET SESSION div_precision_increment=" + digits->value_or("4");
 }
 
 // The set of executed GTIDs is kept by the storage engine with what was executed: no need to read the log.
@@ -267,7 +277,7 @@ std::vector<std::string> MySqlDialect::dump_options() const {
 }
 
 std::string MySqlDialect::load_session_sql() const {
-    return "SET SESSION sql_log_bin=0, lock_wait_timeout=60, max_execution_time=0, autocommit=1";
+    return lenient_session_sql() + ", sql_log_bin=0, lock_wait_timeout=60, max_execution_time=0, autocommit=1";
 }
 
 std::string MySqlDialect::data_bytes_sql() const {

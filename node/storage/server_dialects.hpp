@@ -23,10 +23,12 @@ class MariaDbDialect final : public ServerDialect {
     [[nodiscard]] std::string statement_begin_body() const override;
     [[nodiscard]] std::string statement_end_body() const override;
     [[nodiscard]] std::string applied_statement_sql(std::uint64_t sequence) const override;
+    [[nodiscard]] std::string lenient_session_sql() const override;
     [[nodiscard]] Result<std::string> last_statement_gtid(Connection& connection,
                                                           std::uint64_t sequence) const override;
     [[nodiscard]] Result<std::string> found_statement_gtid(Connection& connection,
                                                            std::uint64_t sequence) const override;
+    [[nodiscard]] Result<std::string> unlogged_settings_sql(Connection& user) const override;
     [[nodiscard]] Result<RanStatements> ran_statements(const ConnectOptions& options,
                                                        std::uint64_t least) const override;
     void add_context(const StatementContext& context, std::vector<std::string>& out) const override;
@@ -65,10 +67,12 @@ class MySqlDialect final : public ServerDialect {
     [[nodiscard]] std::string statement_begin_body() const override;
     [[nodiscard]] std::string statement_end_body() const override;
     [[nodiscard]] std::string applied_statement_sql(std::uint64_t sequence) const override;
+    [[nodiscard]] std::string lenient_session_sql() const override;
     [[nodiscard]] Result<std::string> last_statement_gtid(Connection& connection,
                                                           std::uint64_t sequence) const override;
     [[nodiscard]] Result<std::string> found_statement_gtid(Connection& connection,
                                                            std::uint64_t sequence) const override;
+    [[nodiscard]] Result<std::string> unlogged_settings_sql(Connection& user) const override;
     [[nodiscard]] Result<RanStatements> ran_statements(const ConnectOptions& options,
                                                        std::uint64_t least) const override;
     void add_context(const StatementContext& context, std::vector<std::string>& out) const override;

@@ -12,6 +12,8 @@
 namespace ddb::storage {
 namespace {
 
+constexpr EventType settings_type{250};
+
 std::string quoted_identifier(std::string_view name) {
     std::string out = "`";
     for (const char c : name) {
@@ -207,12 +209,24 @@ Result<StatementParts> take_apart(const StatementPayload& payload) {
             parts.queries.push_back(event->raw);
         } else if (event->is_rows() || event->type == EventType::table_map) {
             parts.rows.append(event->raw);
+        } else if (event->type == settings_type) {
+            parts.settings = event->body;
         } else {
             return fail(ErrorCode::corrupt, "statement entry with an event of another kind");
         }
     }
     if (reader.malformed()) return fail(ErrorCode::corrupt, "statement entry with a malformed event");
     return parts;
+}
+
+std::string settings_event(std::string_view sql) {
+    constexpr std::size_t type_at = 4;
+    constexpr std::size_t size_at = 9;
+    std::string out(event_header_bytes, '\0');
+    out[type_at] = static_cast<char>(settings_type);
+    const std::size_t size = out.size() + sql.size();
+    for (std::size_t i = 0; i < 4; ++i) out[size_at + i] = static_cast<char>((size >> (8 * i)) & 0xFF);
+    return out.append(sql);
 }
 
 Result<SessionSetup> session_of(const ServerDialect& dialect, std::string_view query_event) {
@@ -268,8 +282,15 @@ Status run_statement(const ConnectOptions& service, const StatementPayload& payl
             if (!used.ok() && used.error().mysql_code != no_such_database) return used.error();
         }
         if (auto set = (*connection)->execute_all(setup->settings); !set.ok()) return set.error();
+        if (!parts.settings.empty()) {
+            if (auto set = (*connection)->execute(parts.settings); !set.ok()) return set.error();
+        }
         const bool last = i + 1 == parts.queries.size();
         const std::uint16_t expected = last ? payload.expected_error : std::uint16_t{0};
+        if (expected == 0 && setup->error == 0) {
+            auto let = (*connection)->execute((*connection)->dialect().lenient_session_sql());
+            if (!let.ok()) return let.error();
+        }
         if (auto status = run_text(service, **connection, setup->text, setup->error, expected); !status.ok())
             return status;
         if (!setup->invoker.empty() && same_word(std::string_view(setup->text).substr(0, 5), "GRANT")) {

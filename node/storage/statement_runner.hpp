@@ -16,8 +16,11 @@ namespace ddb::storage {
 struct StatementParts {
     std::vector<std::string_view> queries;  // Query events
     std::string rows;                       // Table_map and rows events, in order
+    std::string_view settings;              // a SET statement for what the Query events do not tell of their session
 };
 [[nodiscard]] Result<StatementParts> take_apart(const StatementPayload& payload);
+// These settings as an event to stand before those of the statement. No server writes one of this type.
+[[nodiscard]] std::string settings_event(std::string_view sql);
 
 // The SET and USE statements that bring a fresh session into the context of a Query event. Errors: corrupt.
 struct SessionSetup {

@@ -138,6 +138,27 @@ def blocks(cluster):
                         b"WHERE id = 77777; END//\n")
 
 
+def settings(cluster):
+    """Definitions under settings of their session that no server writes into its log."""
+    wide = ", ".join(f"c{n} CHAR(250) CHARACTER SET latin1 NOT NULL" for n in range(40))
+    made = [("utf16", "SET character_set_results = utf16", "CREATE TABLE d.{} (id INT PRIMARY KEY)"),
+            ("no_row", "SET sql_select_limit = 0", "CREATE TABLE d.{} (id INT PRIMARY KEY)"),
+            ("wide", "SET innodb_strict_mode = OFF", "CREATE TABLE d.{} (id INT PRIMARY KEY, " + wide + ")"),
+            ("third", "SET div_precision_increment = 12", "ALTER TABLE d.{} ADD t DECIMAL(20,12) AS (id / 3) STORED")]
+    if not MYSQL:
+        made += [("kept", "SET system_versioning_alter_history = KEEP", "ALTER TABLE d.{} ADD v INT"),
+                 ("old", "SET check_constraint_checks = 0", "ALTER TABLE d.{} ADD CONSTRAINT c CHECK (id > 5)"),
+                 ("utf8", "SET old_mode = ''", "CREATE TABLE d.{} (id INT PRIMARY KEY, c CHAR(3) CHARACTER SET utf8)")]
+    for name, setting, sql in made:
+        if sql.startswith("ALTER"):
+            versioned = " WITH SYSTEM VERSIONING" if name == "kept" else ""
+            cluster.sql(1, f"CREATE TABLE d.{name} (id INT PRIMARY KEY){versioned}", f"INSERT INTO d.{name} VALUES (1)")
+        cluster.sql(1, setting, sql.format(name))
+    cluster.same_tables("d")
+    cluster.same("SELECT * FROM d.third")
+    cluster.sql(2, "DROP TABLE " + ", ".join(f"d.{name}" for name, _, _ in made))
+
+
 def rights_by_role(cluster):
     """A user who may do what an active role of his may."""
     cluster.sql(1, "CREATE USER eve@'%' IDENTIFIED BY 'hers'", "CREATE ROLE writers", "GRANT ALL ON d.* TO writers",
@@ -179,7 +200,7 @@ def compare(cluster):
 
 def determinism():
     with Cluster() as cluster:
-        for part in (values, last_insert_ids, statements, definitions, blocks, rights_by_role, compare):
+        for part in (values, last_insert_ids, statements, definitions, blocks, settings, rights_by_role, compare):
             part(cluster)
 
 

@@ -326,6 +326,9 @@ void connection_commands(MYSQL* mysql, char** arguments) {
     run_text(mysql, "SELECT DATABASE(), SUBSTRING_INDEX(USER(), '@', 1)");
     std::printf("change_user wrong %d", mysql_change_user(mysql, arguments[3], "wrong", "probe"));
     std::printf(" %u\n", mysql_errno(mysql));
+    // A MySQL server ends the connection there.
+    if (mysql_get_server_version(mysql) >= 100000)
+        run_text(mysql, "SELECT DATABASE(), SUBSTRING_INDEX(USER(), '@', 1)");
 }
 
 }  // namespace

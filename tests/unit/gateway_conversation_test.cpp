@@ -80,6 +80,42 @@ TEST_CASE("another login method is asked to change, TLS and nonsense are refused
     }
 }
 
+TEST_CASE("a change of user that fails leaves the client who it was, three times") {
+    Client client;
+    client.log_in();
+    const std::string to_other = std::string("\x11other") + '\0' + '\x14' + std::string(20, 'x') + "elsewhere" + '\0';
+    const auto opened = [&](bool accepted) {
+        SessionOpened answer;
+        answer.session = client.engine.last<OpenSession>().session;
+        answer.accepted = accepted;
+        answer.error = Error{ErrorCode::sql, "Access denied", 1045, "28000"};
+        client.conversation.on_session(answer);
+    };
+    std::uint64_t now_ms = 1000;
+    for (int i = 0; i < 3; ++i) {
+        client.command(to_other);
+        CHECK(client.engine.asked.back() == "other");
+        for (int asked = 0; asked < 3; ++asked) {
+            client.conversation.on_account(std::vector<std::string>{kept_hash});
+            client.conversation.tick(now_ms += 1000);
+        }
+        CHECK(error_code(client.take()) == 1045);
+        CHECK(client.engine.last<OpenSession>().user == "user");
+        CHECK(client.engine.last<OpenSession>().database == "db");
+        opened(true);
+        CHECK(client.take_all().empty());  // it has its answer
+        client.command("\x0e");            // COM_PING
+        CHECK(client.take()[0] == '\0');
+    }
+    const auto asked = client.engine.asked.size();
+    client.command(to_other);
+    CHECK(error_code(client.take()) == 1047);
+    CHECK(client.engine.asked.size() == asked);
+    opened(false);
+    CHECK(client.take_all().empty());
+    CHECK(client.conversation.closing());
+}
+
 TEST_CASE("a query is answered with what the engine says, rows only as far as they are taken") {
     ConversationLimits limits;
     limits.output_bytes_high = 10;
@@ -250,6 +286,13 @@ TEST_CASE("statements in one text") {
     CHECK(split("SELECT ';'; -- ; \n SELECT `;`;") == std::vector<std::string>{"SELECT ';'", " -- ; \n SELECT `;`"});
     CHECK(split("CREATE PROCEDURE p() BEGIN SELECT 1; SELECT 2; END").size() == 1);
     CHECK(split("DO 1; CREATE TRIGGER t BEFORE INSERT ON a FOR EACH ROW BEGIN SET @a=1; END").size() == 2);
+    CHECK(split("SET STATEMENT sql_mode='' FOR CREATE PROCEDURE p() BEGIN DO 1; DO 2; END").size() == 1);
+    CHECK(split("SET STATEMENT max_statement_time=1; CREATE PROCEDURE p() BEGIN DO 1; DO 2; END").size() == 2);
+    CHECK(split("SET STATEMENT max_statement_time=1 FOR DO 1; DO 2").size() == 2);
+    CHECK(split("BEGIN; DO 1; COMMIT").size() == 3);
+    CHECK(split("BEGIN WORK; DO 1; COMMIT").size() == 3);
+    CHECK(split("BEGIN INSERT INTO t VALUES (1); DO 1; END").size() == 1);
+    CHECK(split("DECLARE a INT; BEGIN DO 1; END").size() == 1);
     CHECK(split("CREATE TABLE `PROCEDURE` (a INT); DO 1").size() == 2);
     CHECK(is_empty_statement(" ; \n"));
     CHECK(is_empty_statement("/* no end"));

@@ -202,6 +202,20 @@ TEST_CASE("what is asked about the statement before is right wherever that one r
     }
 }
 
+TEST_CASE("what runs on the server is told while a definition is undecided") {
+    Client f = fresh("t72");
+    Client other(bench(), *bench().node, "root", "d");
+    bench().hold_decisions(true);
+    const auto definition = f.start("ALTER TABLE t72 ADD w INT");
+    bench().run_for(300);
+    other.timeout_ms = 500;
+    CHECK(other.run("SELECT * FROM t72").end.error);
+    for (const char* sql : {"SHOW PROCESSLIST", "SHOW FULL PROCESSLIST", "SHOW GLOBAL STATUS LIKE 'Uptime'"})
+        other.good(sql);
+    bench().hold_decisions(false);
+    CHECK(f.finish(definition).code() == 0);
+}
+
 TEST_CASE("a transaction's kind holds to its end, and is told with every answer") {
     constexpr std::uint16_t in_read_only = 0x2001;
     Client c = fresh("a5");

@@ -141,6 +141,7 @@ TEST_CASE("classes") {
     CHECK(kind_of("BEGIN NOT ATOMIC SELECT 1; END") == Kind::execute);
     CHECK(classify("BEGIN NOT ATOMIC SELECT 1; END").block);
     CHECK(classify("IF 1 THEN SELECT 1; END IF").block);
+    CHECK(classify("DECLARE n INT; BEGIN INSERT INTO t VALUES (1); END").block);
     CHECK_FALSE(classify("EXECUTE IMMEDIATE 'SELECT 1'").block);
     CHECK(classify("START TRANSACTION /*!40100 WITH CONSISTENT SNAPSHOT */").consistent_snapshot);
     CHECK(classify("START TRANSACTION READ ONLY").read_only);
@@ -200,6 +201,7 @@ TEST_CASE("definitions and accounts") {
                             "FLUSH PRIVILEGES",
                             "ALTER TABLE t MODIFY id INT NOT NULL AUTO_INCREMENT",
                             "ALTER TABLE t MODIFY id INT AUTO_INCREMENT, ADD PRIMARY KEY (id)",
+                            "ALTER TABLE t DROP i, ADD i INT AUTO_INCREMENT, DROP PRIMARY KEY, ADD PRIMARY KEY (i)",
                             "ALTER TABLE t ADD c DATETIME DEFAULT NOW()",
                             "CREATE TABLE t (u CHAR(36) DEFAULT uuid())",
                             "CREATE TABLE events (a INT)"}) {

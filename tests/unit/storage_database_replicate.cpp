@@ -194,6 +194,39 @@ TEST_CASE("the marker leaves the user's session alone", "[replicate]") {
     }
 }
 
+TEST_CASE("definitions are replicated whatever the session's settings are", "[replicate]") {
+    StorageNode a(1);
+    StorageNode b(2);
+    Cluster cluster({&a, &b});
+    cluster.open(Epoch{1});
+    cluster.statement("CREATE DATABASE d", "");
+    const auto with = [&](const std::string& setting, const std::string& sql) {
+        INFO(setting);
+        CHECK(cluster.statement(sql, "d", "root", {setting}).value != 0);
+        cluster.settle();
+    };
+    for (const char* name : {"utf16", "filename"})
+        with(std::string("SET character_set_results=") + name, std::string("CREATE TABLE ") + name + " (id INT KEY)");
+    with("SET sql_select_limit=0", "CREATE TABLE no_row (id INT KEY)");
+    std::string wide = "CREATE TABLE wide (id INT KEY";
+    for (int i = 0; i < 40; ++i) wide += ", c" + std::to_string(i) + " CHAR(250) CHARACTER SET latin1 NOT NULL";
+    with("SET innodb_strict_mode=0", wide + ")");
+    cluster.statement("CREATE TABLE kept (id INT KEY) WITH SYSTEM VERSIONING");
+    with("SET system_versioning_alter_history='KEEP'", "ALTER TABLE kept ADD COLUMN v INT");
+    cluster.statement("CREATE TABLE old (id INT KEY)");
+    cluster.transaction({"INSERT INTO old VALUES (1)"});
+    with("SET check_constraint_checks=0", "ALTER TABLE old ADD CONSTRAINT c CHECK (id > 5)");
+    with("SET old_mode=''", "CREATE TABLE utf8 (id INT KEY, c CHAR(3) CHARACTER SET utf8)");
+    with("SET innodb_compression_default=ON", "CREATE TABLE packed (id INT KEY)");
+    cluster.statement("CREATE TABLE parted (id INT KEY)");
+    cluster.transaction({"INSERT INTO parted VALUES (1)"});
+    with("SET div_precision_increment=12", "ALTER TABLE parted ADD COLUMN third DECIMAL(20,12) AS (id / 3) STORED");
+    const auto third = b.service()->scalar("SELECT third FROM d.parted");
+    if (!third.ok()) FAIL(third.error().message);
+    CHECK(**third == "0.333333333333");
+    CHECK(Cluster::picture(a) == Cluster::picture(b));
+}
+
 TEST_CASE("throughput of capture, commit and apply", "[replicate][speed]") {
     StorageNode a(1);
     StorageNode b(2);

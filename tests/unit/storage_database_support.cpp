@@ -316,9 +316,12 @@ LogIndex Cluster::statement(const std::string& sql, const std::string& database,
     const auto done = connection->execute(sql);
     const auto last = LocalDatabase::statement_gtid(*connection, sequence);
     REQUIRE(last.ok());
+    const auto settings = LocalDatabase::settings_event(*connection);
+    REQUIRE(settings.ok());
     REQUIRE(connection->execute_all(node.database().statement_end_sql()).ok());
     StatementPayload payload;
     if (!last->empty()) {
+        payload.events = *settings;
         for (;;) {
             Captured group = node.next_group();
             if (group.kind == Captured::Kind::other) {

@@ -13,11 +13,11 @@ CLASSES = (
     (r"events are refused", "refused: events"),
     (r"FLUSH TABLES WITH READ LOCK is refused|BACKUP is refused", "refused: FLUSH TABLES WITH READ LOCK, BACKUP"),
     (r"cannot commit, roll back or run definitions|XAER_RMFAIL", "refused: procedures and blocks that commit"),
-    (r"ER_NOT_SUPPORTED_YET \(1235\)", "refused: other statements of one server"),
+    (r"ER_NOT_SUPPORTED_YET \(1235\)|is refused through ddb", "refused: other statements of one server"),
     (r"found '[^']*ddb_meta|innodb_(table|index)_stats", "the schema ddb_meta"),
     (r"SHOW (BINARY LOGS|BINLOG|MASTER)", "a server's own binary log"),
     (r"status (like|where)|Handler_|Com_|Qcache|show profile", "a server's own counters"),
-    (r"behind '[^']*LOCK TABLES? |ER_TABLE_NOT_LOCKED", "LOCK TABLES takes no lock"),
+    (r"behind '[^']*LOCK TABLES? |ER_TABLE_NOT_LOCKED|was not locked with LOCK TABLES", "LOCK TABLES takes no lock"),
     (r"behind '[^']*(explain|analyze)|expected '\d+\\t(SIMPLE|PRIMARY|(DEPENDENT )?SUBQUERY)", "estimates of EXPLAIN"),
     (r"^late", "late"),
 )

@@ -32,6 +32,8 @@ ALL_SETTINGS = "SELECT VARIABLE_NAME, VARIABLE_VALUE FROM information_schema.GLO
 # Settings that change by themselves.
 MOVING = re.compile(r"gtid_.*|timestamp|.*_gtid|pseudo_thread_id|rand_seed.|in_transaction|warning_count|error_count|"
                     r"innodb_ft_.*|innodb_buffer_pool_.*|read_only")
+# What a node logs when its data differ, or what its server did was not replicated.
+GRAVE = re.compile(r" fenced, | foreign write |database server is down")
 DEADLINE_S = 60
 LOGIN_CHARSET_AT = 12  # behind the packet's header, capabilities and packet size
 UTF8MB4_GENERAL_CI = 45
@@ -118,6 +120,8 @@ def client(socket_path, text, deadline_s=DEADLINE_S):
 class Target:
     """Where tests run. `front` is the socket that tests use, `backs` lead straight into the database servers."""
 
+    everywhere = ""  # makes a session's statements wait until all of `backs` have done what they do
+
     def __init__(self, directory, as_suite, utf8mb4):
         self.directory, self.as_suite, self.utf8mb4 = directory, as_suite, utf8mb4
         self.front = os.path.join(directory, "front.sock")
@@ -132,7 +136,7 @@ class Target:
                 client(back, statement)
             self.settings[back] = dict(client(back, ALL_SETTINGS))
         # Tests name there what a server's log may say. Nobody looks at it here.
-        client(self.front, "CREATE DATABASE IF NOT EXISTS mtr; CREATE DATABASE IF NOT EXISTS test; "
+        client(self.front, self.everywhere + "CREATE DATABASE IF NOT EXISTS mtr; CREATE DATABASE IF NOT EXISTS test; "
                "CREATE OR REPLACE PROCEDURE mtr.add_suppression(pattern VARCHAR(255)) DO 0")
         self.accounts = self._accounts()
 
@@ -152,7 +156,7 @@ class Target:
             quoted = "'" + user.replace("'", "''") + "'"
             text += f"DROP ROLE IF EXISTS {quoted};" if role == "1" or (host == "" and user) else (
                 f"DROP USER IF EXISTS {quoted}@'{host}';")
-        client(self.front, "SET foreign_key_checks = 0;" + text)
+        client(self.front, self.everywhere + "SET foreign_key_checks = 0;" + text)
         for back in self.backs:
             for name, value in client(back, ALL_SETTINGS):
                 was = self.settings[back].get(name)
@@ -217,6 +221,8 @@ class PlainServer(Target):
 class Node(Target):
     """The listener of a node: of the coordinator, or of another one."""
 
+    everywhere = "SET ddb_write_concern = 'all';"
+
     def __init__(self, directory, as_suite, utf8mb4, on_coordinator):
         super().__init__(directory, as_suite, utf8mb4)
         self.on_coordinator = on_coordinator
@@ -242,15 +248,19 @@ class Node(Target):
         self.cluster = os.path.join(self.directory, "c")
         self.nodes = [json.loads(line) for line in self.tool("up", "--nodes", "3").splitlines()]
         self.backs = [node["mysql_socket"] for node in self.nodes]
+        self.log_read = {node["id"]: 0 for node in self.nodes}
         coordinator = self.cli(self.nodes[0], "-e", "SELECT 1")[1]["coordinator"]
         chosen = next(node for node in self.nodes if (node["id"] == coordinator) == self.on_coordinator)
         self.relay = Relay(self.front, self.port, (chosen["address"], chosen["port"] + 2), self.utf8mb4)
 
     def trouble(self):
-        """What is wrong with the nodes after a test: one that has ended, or does not serve."""
+        """What is wrong with the nodes after a test: one that has ended, does not serve, or had to be repaired meanwhile."""
         for node in self.nodes:
             if not os.path.exists(f"/proc/{node['pid']}"):
                 return f"node {node['id']} has ended: {self.log_end(node)}"
+        grave = [line for node in self.nodes for line in self.new_in_log(node) if GRAVE.search(line)]
+        if grave:
+            return f"{grave[0][:300]} ({len(grave)} such lines)"
         end = time.monotonic() + 10
         while True:
             found = [(node, self.cli(node, "health")[1]) for node in self.nodes]
@@ -266,6 +276,13 @@ class Node(Target):
         """Whether the nodes have equal data; what differs, else."""
         code, found = self.cli(self.nodes[0], "audit")
         return "" if code == 0 else f"audit: {json.dumps(found)[:500]}"
+
+    def new_in_log(self, node):
+        with open(node["log"], encoding="utf-8", errors="replace") as file:
+            file.seek(self.log_read[node["id"]])
+            lines = file.readlines()
+            self.log_read[node["id"]] = file.tell()
+        return [line.strip() for line in lines]
 
     @staticmethod
     def log_end(node):
