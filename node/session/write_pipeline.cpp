@@ -175,6 +175,7 @@ bool WritePipeline::take_xa(storage::Captured& group) {
     }
     Write& slot = it->second;
     if (!slot.ready) return false;
+    slot.write.keep_when_empty |= group.changes_statistics;
     if (group.place) {
         feed(slot, group);
         return true;

@@ -92,6 +92,7 @@ struct Captured {
     std::uint32_t row_events = 0;
     std::uint64_t rows = 0;
     std::string events;  // payload for a `rows` entry, ddb_meta stripped; empty: nothing but our own marker
+    bool changes_statistics = false;  // in rows that are not among the events: the transaction is not for nothing
     std::optional<GroupPlace> place;  // the rows are to be read from there, and `events` holds none
     StatementPayload statement;       // of kind statement (a CREATE … SELECT has several groups under one sequence)
     bool ddl = false;                 // of kind other

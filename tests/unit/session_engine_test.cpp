@@ -194,6 +194,33 @@ TEST_CASE("definitions and accounts") {
     CHECK(bench().node->engine->counters().foreign_writes == 0);
 }
 
+// Each server counts for itself: rows of these tables would not be found on another one.
+TEST_CASE("what a client changes in the statistics of tables stays on its server") {
+    Client c = fresh("t22");
+    c.good("INSERT INTO t22 VALUES (1,1),(2,2)");
+    c.good("ANALYZE TABLE t22 PERSISTENT FOR ALL");
+    const auto of_table = [](const std::string& names) { return " WHERE " + names + " = ('d', 't22')"; };
+    const std::string counted = of_table("(db_name, table_name)");
+    const std::string innodb = of_table("(database_name, table_name)");
+    CHECK(c.good("SELECT COUNT(*) FROM mysql.column_stats" + counted + " FOR UPDATE").cell() == "2");
+    const auto before = bench().entries.size();
+    c.good("DELETE FROM mysql.column_stats" + counted);
+    CHECK(c.good("SELECT COUNT(*) FROM mysql.column_stats" + counted + " FOR UPDATE").cell() == "0");
+    CHECK(bench().entries.size() == before);
+    c.good("UPDATE mysql.innodb_table_stats SET n_rows = 77" + innodb);
+    CHECK(c.good("SELECT n_rows FROM mysql.innodb_table_stats" + innodb + " FOR UPDATE").cell() == "77");
+    REQUIRE(bench().entries.size() == before + 1);
+    CHECK(bench().entries.back().row_count == 0);
+    CHECK(bench().entries.back().payload.size() == 0);
+    c.good("BEGIN");
+    c.good("DELETE FROM mysql.innodb_index_stats" + innodb);
+    c.good("INSERT INTO t22 VALUES (3,3)");
+    c.good("COMMIT");
+    CHECK(bench().entries.back().row_count == 1);
+    CHECK(c.good("SELECT COUNT(*) FROM mysql.innodb_index_stats" + innodb + " FOR UPDATE").cell() == "0");
+    CHECK(bench().node->engine->counters().foreign_writes == 0);
+}
+
 TEST_CASE("programs: triggers, functions, procedures, prepared statements, temporary tables") {
     Client c = fresh("t7");
     c.good("CREATE TABLE log7 (id INT AUTO_INCREMENT PRIMARY KEY, v INT)");
