@@ -221,6 +221,24 @@ TEST_CASE("what a client changes in the statistics of tables stays on its server
     CHECK(bench().node->engine->counters().foreign_writes == 0);
 }
 
+// A server logs it; another one would rename its own table of that name.
+TEST_CASE("RENAME TABLE of a temporary table stays in its session") {
+    Client c = fresh("t23");
+    c.good("INSERT INTO t23 VALUES (1,1)");
+    c.good("CREATE TEMPORARY TABLE t23 (x INT PRIMARY KEY)");
+    const auto before = bench().entries.size();
+    c.good("RENAME TABLE IF EXISTS `d`.t23 TO t23b");
+    CHECK(bench().entries.size() == before);
+    CHECK(c.good("SELECT v FROM t23 FOR UPDATE").cell() == "1");
+    CHECK(c.good("SHOW CREATE TABLE t23b").cell(0, 1).starts_with("CREATE TEMPORARY"));
+    CHECK(c.run("RENAME TABLE t23 TO t23c, t23b TO t23d").code() == 1235);
+    CHECK(c.run("RENAME TABLE t23b TO nowhere.t23").code() != 0);
+    CHECK(bench().entries.size() == before);
+    c.good("RENAME TABLE t23 TO t23c");
+    CHECK(bench().entries.size() == before + 1);
+    CHECK(c.good("SELECT v FROM t23c").cell() == "1");
+}
+
 TEST_CASE("programs: triggers, functions, procedures, prepared statements, temporary tables") {
     Client c = fresh("t7");
     c.good("CREATE TABLE log7 (id INT AUTO_INCREMENT PRIMARY KEY, v INT)");
