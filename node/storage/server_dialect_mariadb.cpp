@@ -105,8 +105,10 @@ std::string MariaDbDialect::statement_end_body() const {
     return "SET SESSION gtid_domain_id = @@GLOBAL.gtid_domain_id, SESSION gtid_seq_no = 0";
 }
 
+// The log does not tell whether the session that ran it was as strict as this one: what passed there must pass here.
 std::string MariaDbDialect::applied_statement_sql(std::uint64_t sequence) const {
     return "SET SESSION sql_log_bin=1, lock_wait_timeout=1, innodb_lock_wait_timeout=1, max_statement_time=0, "
+           "innodb_strict_mode=0, check_constraint_checks=0, system_versioning_alter_history=KEEP, "
            "gtid_domain_id=" +
            std::to_string(statement_domain) + ", gtid_seq_no=" + std::to_string(sequence);
 }

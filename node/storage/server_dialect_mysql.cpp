@@ -144,9 +144,10 @@ std::string MySqlDialect::statement_end_body() const {
     return "SET SESSION gtid_next = 'AUTOMATIC'";
 }
 
+// As on MariaDB: what passed in a session that was less strict must pass here.
 std::string MySqlDialect::applied_statement_sql(std::uint64_t sequence) const {
     return "SET SESSION sql_log_bin=1, lock_wait_timeout=1, innodb_lock_wait_timeout=1, max_execution_time=0, "
-           "gtid_next='AUTOMATIC:" +
+           "innodb_strict_mode=0, gtid_next='AUTOMATIC:" +
            statement_tag(applier_tag, sequence) + "'";
 }
 
