@@ -312,8 +312,10 @@ bool names_directory(Tokens tokens) {
 }
 
 std::string nondeterministic_alter(Tokens tokens) {
-    constexpr std::array<std::string_view, 8> functions{"UUID",       "RAND",     "SYSDATE",      "CONNECTION_ID",
-                                                        "UUID_SHORT", "SYS_GUID", "RANDOM_BYTES", "NEXTVAL"};
+    constexpr std::array<std::string_view, 11> functions{"UUID",         "RAND",        "SYSDATE",      "CONNECTION_ID",
+                                                         "UUID_SHORT",   "SYS_GUID",    "RANDOM_BYTES", "NEXTVAL",
+                                                         "SESSION_USER", "SYSTEM_USER", "USER"};
+    constexpr std::array<std::string_view, 2> accounts{"CURRENT_USER", "CURRENT_ROLE"};  // also without parentheses
     constexpr std::array<std::string_view, 9> key_words{"PRIMARY", "KEY",     "INDEX",    "UNIQUE",   "CONSTRAINT",
                                                         "FOREIGN", "SPATIAL", "FULLTEXT", "PARTITION"};
     constexpr std::string_view way_out = "; create a table of the new form, fill it with INSERT … SELECT and rename it";
@@ -327,9 +329,12 @@ std::string nondeterministic_alter(Tokens tokens) {
         if (tokens[i].symbol(')')) --depth;
         if (depth == 0 && tokens[i].symbol(',')) adds_column = false;
         if (depth == 0 && tokens[i].is("ADD")) adds_column = !one_of(token_at(tokens, i + 1), key_words);
-        if (adds_column && one_of(tokens[i], functions) && token_at(tokens, i + 1).symbol('(')) {
-            return "ALTER TABLE … ADD with " + std::string(tokens[i].text) +
-                   "() is refused: existing rows would get other values on each node" + std::string(way_out);
+        const bool called = one_of(tokens[i], functions) && token_at(tokens, i + 1).symbol('(');
+        const bool variable =
+            tokens[i].kind == Token::Kind::user_variable || tokens[i].kind == Token::Kind::system_variable;
+        if (adds_column && (called || variable || one_of(tokens[i], accounts))) {
+            return "ALTER TABLE … ADD with " + std::string(tokens[i].text) + (variable ? "" : "()") +
+                   " is refused: existing rows would get other values on each node" + std::string(way_out);
         }
         if (adds_column && tokens[i].is("AUTO_INCREMENT") && mentions(tokens, "PRIMARY")) {
             return "adding an AUTO_INCREMENT column to a table without primary key is refused: its rows would be "
