@@ -33,6 +33,7 @@ ALL_SETTINGS = "SELECT VARIABLE_NAME, VARIABLE_VALUE FROM information_schema.GLO
 MOVING = re.compile(r"gtid_.*|timestamp|.*_gtid|pseudo_thread_id|rand_seed.|in_transaction|warning_count|error_count|"
                     r"innodb_ft_.*|innodb_buffer_pool_.*|read_only")
 DEADLINE_S = 60
+FENCED = "fenced, nothing more is applied"  # what the log of a node says that differs from the others
 LOGIN_CHARSET_AT = 12  # behind the packet's header, capabilities and packet size
 UTF8MB4_GENERAL_CI = 45
 
@@ -247,10 +248,14 @@ class Node(Target):
         self.relay = Relay(self.front, self.port, (chosen["address"], chosen["port"] + 2), self.utf8mb4)
 
     def trouble(self):
-        """What is wrong with the nodes after a test: one that has ended, or does not serve."""
+        """What is wrong with the nodes after a test: one that has ended, does not serve, or was found to differ."""
         for node in self.nodes:
             if not os.path.exists(f"/proc/{node['pid']}"):
                 return f"node {node['id']} has ended: {self.log_end(node)}"
+            with open(node["log"], encoding="utf-8", errors="replace") as file:
+                fenced = next((line for line in file if FENCED in line), None)
+            if fenced:  # it may have been loaded anew since
+                return f"node {node['id']}: {fenced.strip()[:300]}"
         end = time.monotonic() + 10
         while True:
             found = [(node, self.cli(node, "health")[1]) for node in self.nodes]
