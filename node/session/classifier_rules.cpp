@@ -174,6 +174,22 @@ void read_transaction_words(Tokens tokens, Classified& out) {
            "': ddb has ddb_read_consistency, ddb_read_balance and ddb_write_concern";
 }
 
+// Whether a default with this token in it has another value on each node.
+[[nodiscard]] bool differs_by_node(Tokens tokens, std::size_t i) {
+    constexpr std::array<std::string_view, 13> functions{
+        "UUID",    "RAND",    "SYSDATE", "CONNECTION_ID", "UUID_SHORT",  "SYS_GUID", "RANDOM_BYTES",
+        "NEXTVAL", "LASTVAL", "ENCRYPT", "SESSION_USER",  "SYSTEM_USER", "USER"};
+    constexpr std::array<std::string_view, 2> accounts{"CURRENT_USER", "CURRENT_ROLE"};  // also without parentheses
+    constexpr std::array<std::string_view, 2> of_sequence{"NEXTVAL", "CURRVAL"};
+    const Token& token = tokens[i];
+    const Token before = i > 0 ? tokens[i - 1] : Token{};
+    const Token behind = token_at(tokens, i + 1);
+    if (token.kind == Token::Kind::user_variable || token.kind == Token::Kind::system_variable) return true;
+    if (token.is("VALUE")) return (before.is("NEXT") || before.is("PREVIOUS")) && behind.is("FOR");
+    if (before.symbol('.') && one_of(token, of_sequence)) return true;
+    return one_of(token, accounts) || (one_of(token, functions) && behind.symbol('('));
+}
+
 // Effects of one assignment on the session; a reason when it is refused.
 [[nodiscard]] std::string take_effect(const Assignment& assignment, Classified& out) {
     if (pinned(assignment)) {
@@ -312,10 +328,6 @@ bool names_directory(Tokens tokens) {
 }
 
 std::string nondeterministic_alter(Tokens tokens) {
-    constexpr std::array<std::string_view, 11> functions{"UUID",         "RAND",        "SYSDATE",      "CONNECTION_ID",
-                                                         "UUID_SHORT",   "SYS_GUID",    "RANDOM_BYTES", "NEXTVAL",
-                                                         "SESSION_USER", "SYSTEM_USER", "USER"};
-    constexpr std::array<std::string_view, 2> accounts{"CURRENT_USER", "CURRENT_ROLE"};  // also without parentheses
     constexpr std::array<std::string_view, 9> key_words{"PRIMARY", "KEY",     "INDEX",    "UNIQUE",   "CONSTRAINT",
                                                         "FOREIGN", "SPATIAL", "FULLTEXT", "PARTITION"};
     constexpr std::string_view way_out = "; create a table of the new form, fill it with INSERT … SELECT and rename it";
@@ -329,12 +341,9 @@ std::string nondeterministic_alter(Tokens tokens) {
         if (tokens[i].symbol(')')) --depth;
         if (depth == 0 && tokens[i].symbol(',')) adds_column = false;
         if (depth == 0 && tokens[i].is("ADD")) adds_column = !one_of(token_at(tokens, i + 1), key_words);
-        const bool called = one_of(tokens[i], functions) && token_at(tokens, i + 1).symbol('(');
-        const bool variable =
-            tokens[i].kind == Token::Kind::user_variable || tokens[i].kind == Token::Kind::system_variable;
-        if (adds_column && (called || variable || one_of(tokens[i], accounts))) {
-            return "ALTER TABLE … ADD with " + std::string(tokens[i].text) + (variable ? "" : "()") +
-                   " is refused: existing rows would get other values on each node" + std::string(way_out);
+        if (adds_column && differs_by_node(tokens, i)) {
+            return "ALTER TABLE … ADD with " + std::string(tokens[i].text) +
+                   " in a default is refused: existing rows would get other values on each node" + std::string(way_out);
         }
         if (adds_column && tokens[i].is("AUTO_INCREMENT") && mentions(tokens, "PRIMARY")) {
             return "adding an AUTO_INCREMENT column to a table without primary key is refused: its rows would be "
