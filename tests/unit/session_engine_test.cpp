@@ -221,6 +221,17 @@ TEST_CASE("what a client changes in the statistics of tables stays on its server
     CHECK(bench().node->engine->counters().foreign_writes == 0);
 }
 
+TEST_CASE("SET GLOBAL shortens the waits of sessions that begin later, and never lengthens them") {
+    Client c = fresh("t24");
+    const std::string limit = c.good("SELECT @@innodb_lock_wait_timeout").cell();
+    const std::string global = c.good("SELECT @@GLOBAL.innodb_lock_wait_timeout").cell();
+    c.good("SET GLOBAL innodb_lock_wait_timeout = 0");
+    CHECK(Client(bench(), *bench().node, "root", "d").good("SELECT @@innodb_lock_wait_timeout").cell() == "0");
+    c.good("SET GLOBAL innodb_lock_wait_timeout = 1000");
+    CHECK(Client(bench(), *bench().node, "root", "d").good("SELECT @@innodb_lock_wait_timeout").cell() == limit);
+    c.good("SET GLOBAL innodb_lock_wait_timeout = " + global);
+}
+
 // A server logs it; another one would rename its own table of that name.
 TEST_CASE("RENAME TABLE of a temporary table stays in its session") {
     Client c = fresh("t23");
