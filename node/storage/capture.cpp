@@ -149,7 +149,8 @@ Status GroupAssembler::add_query(const EventView& event, bool& ends) {
         return ok();
     }
     if (out.kind == Captured::Kind::xa) {
-        return fail(ErrorCode::corrupt, "a transaction was logged as a statement (binlog_format is not ROW)");
+        out.logged_as_text = true;
+        return ok();
     }
     out.ddl = true;
     out.events.append(event.raw);
@@ -274,9 +275,8 @@ Result<std::optional<Captured>> GroupAssembler::feed(const EventView& event) {
         case EventType::random_seed:
         case EventType::user_variable:
             // Context of a statement. A definition may carry it without using it (a view over a table with a DEFAULT
-            // rand()); one whose result depends on it is refused before it runs. A transaction of ours never has it.
-            if (group_.out.kind != Captured::Kind::xa) break;
-            return fail(ErrorCode::corrupt, "a transaction was logged as a statement (binlog_format is not ROW)");
+            // rand()); one whose result depends on it is refused before it runs.
+            break;
         default:
             if (event.is_rows()) {
                 status = add_rows(event);

@@ -221,6 +221,26 @@ TEST_CASE("what a client changes in the statistics of tables stays on its server
     CHECK(bench().node->engine->counters().foreign_writes == 0);
 }
 
+// It ended the office of each coordinator that ran it, one after the other.
+TEST_CASE("what the server logs as text is refused and harms nobody") {
+    Client c = fresh("t25");
+    c.good(
+        "CREATE TABLE t25v (x INT PRIMARY KEY, a BIGINT UNSIGNED GENERATED ALWAYS AS ROW START, b BIGINT UNSIGNED "
+        "GENERATED ALWAYS AS ROW END, PERIOD FOR SYSTEM_TIME (a, b)) WITH SYSTEM VERSIONING");
+    const auto before = bench().entries.size();
+    CHECK(c.run("INSERT INTO t25v (x) VALUES (1)").code() == 1235);
+    CHECK(c.run("INSERT INTO t25v (x) VALUES (RAND() * 10)").code() == 1235);
+    c.good("BEGIN");
+    c.good("INSERT INTO t25 VALUES (1,1)");
+    c.good("INSERT INTO t25v (x) VALUES (2)");
+    CHECK(c.run("COMMIT").code() == 1235);
+    CHECK(bench().entries.size() == before);
+    c.good("INSERT INTO t25 VALUES (2,2)");
+    CHECK(c.good("SELECT COUNT(*) FROM t25v").cell() == "0");
+    CHECK(c.good("SELECT id FROM t25").cell() == "2");
+    CHECK(bench().node->engine->counters().foreign_writes == 0);
+}
+
 TEST_CASE("SET GLOBAL shortens the waits of sessions that begin later, and never lengthens them") {
     Client c = fresh("t24");
     const std::string limit = c.good("SELECT @@innodb_lock_wait_timeout").cell();
