@@ -39,9 +39,13 @@ constexpr std::array<std::string_view, 20> pinned_variables{"SQL_LOG_BIN",
                                                             "LOG_BIN",
                                                             "SYSTEM_VERSIONING_INSERT_HISTORY",
                                                             "CREATE_TMP_TABLE_BINLOG_FORMATS"};
-constexpr std::array<std::string_view, 6> pinned_prefixes{"GTID_", "BINLOG_", "WSREP_", "RPL_", "SLAVE_", "REPLICATE_"};
-// Refused in the global scope only.
-constexpr std::array<std::string_view, 13> pinned_globals{"READ_ONLY",
+constexpr std::array<std::string_view, 7> pinned_prefixes{"GTID_", "BINLOG_", "LOG_BIN_COMPRESS", "WSREP_",
+                                                          "RPL_",  "SLAVE_",  "REPLICATE_"};
+// Refused in the global scope only: the node's own sessions begin with them, those that read a whole table too.
+constexpr std::array<std::string_view, 16> pinned_globals{"READ_ONLY",
+                                                          "TX_READ_ONLY",
+                                                          "TRANSACTION_READ_ONLY",
+                                                          "SQL_SELECT_LIMIT",
                                                           "SUPER_READ_ONLY",
                                                           "EVENT_SCHEDULER",
                                                           "MAX_BINLOG_CACHE_SIZE",

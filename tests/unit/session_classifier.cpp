@@ -270,6 +270,9 @@ TEST_CASE("refused in words") {
                             "SET PERSIST server_id=4",
                             "SET STATEMENT gtid_seq_no=4 FOR INSERT INTO t VALUES(1)",
                             "SET GLOBAL TRANSACTION READ ONLY",
+                            "SET GLOBAL tx_read_only = 1",
+                            "SET @@global.sql_select_limit = 10",
+                            "SET GLOBAL log_bin_compress = ON",
                             "XA START 'a'",
                             "XA RECOVER",
                             "RESET MASTER",
@@ -316,6 +319,8 @@ TEST_CASE("refused in words") {
     CHECK(!refused("INSERT INTO t VALUES ('ddb_meta')"));
     CHECK(!refused("FLUSH TABLES"));
     CHECK(!refused("SET GLOBAL max_connections=10"));
+    CHECK(!refused("SET sql_select_limit = 10"));
+    CHECK(!refused("SET tx_read_only = 1"));
 }
 
 TEST_CASE("settings that end too early stay within their text") {
