@@ -10,7 +10,6 @@
 
 #include "node/session/temporary_renames.hpp"
 #include "node/storage/failpoint.hpp"
-#include "node/storage/server_dialect.hpp"
 
 namespace ddb::session {
 namespace {
@@ -100,8 +99,9 @@ void learn_generated_id(JobReport& report, const StatementJob& job) {
 
 // The text to run in place of a definition's own: another one where a temporary table gets another name.
 [[nodiscard]] Result<std::string> unlogged_rename(storage::Connection& connection, const std::string& sql) {
-    if (!connection.dialect().renames_temporary_tables()) return sql;
     const std::vector<std::string> names = renamed_tables(sql);
+    // MySQL renames no temporary tables.
+    if (names.empty() || connection.server_version().find("MariaDB") == std::string::npos) return sql;
     const bool temporary = std::any_of(names.begin(), names.end(), [&](const std::string& name) {
         const auto shown = connection.rows("SHOW CREATE TABLE " + name);
         if (!shown || shown->empty() || shown->front().size() < 2) return false;

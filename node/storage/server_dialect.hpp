@@ -69,8 +69,6 @@ class ServerDialect {
     // The settings of a Query event that the two servers write in different ways.
     virtual void add_context(const StatementContext& context, std::vector<std::string>& out) const = 0;
     [[nodiscard]] virtual std::string character_set_sql(std::uint16_t collation) const = 0;
-    // RENAME TABLE takes temporary tables too, and is logged then.
-    [[nodiscard]] virtual bool renames_temporary_tables() const = 0;
     // A role belongs to who created it, and only its administrators may grant it.
     [[nodiscard]] virtual bool roles_have_administrators() const = 0;
 

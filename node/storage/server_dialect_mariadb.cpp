@@ -150,10 +150,6 @@ std::string MariaDbDialect::character_set_sql(std::uint16_t collation) const {
            std::to_string(collation);
 }
 
-bool MariaDbDialect::renames_temporary_tables() const {
-    return true;
-}
-
 bool MariaDbDialect::roles_have_administrators() const {
     return true;
 }

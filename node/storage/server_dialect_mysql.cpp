@@ -211,10 +211,6 @@ std::string MySqlDialect::character_set_sql(std::uint16_t collation) const {
     return "SELECT character_set_name FROM information_schema.collations WHERE id=" + std::to_string(collation);
 }
 
-bool MySqlDialect::renames_temporary_tables() const {
-    return false;
-}
-
 bool MySqlDialect::roles_have_administrators() const {
     return false;
 }
