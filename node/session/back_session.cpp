@@ -38,8 +38,10 @@ void BackSession::open() {
         if (connection) {
             report.connection = std::move(*connection);
             const std::string seconds = std::to_string(std::max<std::uint32_t>(parts->limits.lock_wait_ms / 1000, 1));
-            auto set = report.connection->execute("SET SESSION lock_wait_timeout=" + seconds +
-                                                  ", innodb_lock_wait_timeout=" + seconds);
+            // What SET GLOBAL said holds where it is less.
+            auto set = report.connection->execute(
+                "SET SESSION lock_wait_timeout=LEAST(@@GLOBAL.lock_wait_timeout, " + seconds +
+                "), innodb_lock_wait_timeout=LEAST(@@GLOBAL.innodb_lock_wait_timeout, " + seconds + ")");
             if (!set) error = set.error();
         } else {
             error = connection.error();

@@ -39,9 +39,13 @@ constexpr std::array<std::string_view, 20> pinned_variables{"SQL_LOG_BIN",
                                                             "LOG_BIN",
                                                             "SYSTEM_VERSIONING_INSERT_HISTORY",
                                                             "CREATE_TMP_TABLE_BINLOG_FORMATS"};
-constexpr std::array<std::string_view, 6> pinned_prefixes{"GTID_", "BINLOG_", "WSREP_", "RPL_", "SLAVE_", "REPLICATE_"};
-// Refused in the global scope only.
-constexpr std::array<std::string_view, 13> pinned_globals{"READ_ONLY",
+constexpr std::array<std::string_view, 7> pinned_prefixes{"GTID_", "BINLOG_", "LOG_BIN_COMPRESS", "WSREP_",
+                                                          "RPL_",  "SLAVE_",  "REPLICATE_"};
+// Refused in the global scope only: the node's own sessions begin with them, those that read a whole table too.
+constexpr std::array<std::string_view, 16> pinned_globals{"READ_ONLY",
+                                                          "TX_READ_ONLY",
+                                                          "TRANSACTION_READ_ONLY",
+                                                          "SQL_SELECT_LIMIT",
                                                           "SUPER_READ_ONLY",
                                                           "EVENT_SCHEDULER",
                                                           "MAX_BINLOG_CACHE_SIZE",
@@ -172,6 +176,22 @@ void read_transaction_words(Tokens tokens, Classified& out) {
     }
     return "unknown variable '" + std::string(assignment.name) +
            "': ddb has ddb_read_consistency, ddb_read_balance and ddb_write_concern";
+}
+
+// Whether a default with this token in it has another value on each node.
+[[nodiscard]] bool differs_by_node(Tokens tokens, std::size_t i) {
+    constexpr std::array<std::string_view, 13> functions{
+        "UUID",    "RAND",    "SYSDATE", "CONNECTION_ID", "UUID_SHORT",  "SYS_GUID", "RANDOM_BYTES",
+        "NEXTVAL", "LASTVAL", "ENCRYPT", "SESSION_USER",  "SYSTEM_USER", "USER"};
+    constexpr std::array<std::string_view, 2> accounts{"CURRENT_USER", "CURRENT_ROLE"};  // also without parentheses
+    constexpr std::array<std::string_view, 2> of_sequence{"NEXTVAL", "CURRVAL"};
+    const Token& token = tokens[i];
+    const Token before = i > 0 ? tokens[i - 1] : Token{};
+    const Token behind = token_at(tokens, i + 1);
+    if (token.kind == Token::Kind::user_variable || token.kind == Token::Kind::system_variable) return true;
+    if (token.is("VALUE")) return (before.is("NEXT") || before.is("PREVIOUS")) && behind.is("FOR");
+    if (before.symbol('.') && one_of(token, of_sequence)) return true;
+    return one_of(token, accounts) || (one_of(token, functions) && behind.symbol('('));
 }
 
 // Effects of one assignment on the session; a reason when it is refused.
@@ -320,8 +340,6 @@ bool names_directory(Tokens tokens) {
 }
 
 std::string nondeterministic_alter(Tokens tokens) {
-    constexpr std::array<std::string_view, 8> functions{"UUID",       "RAND",     "SYSDATE",      "CONNECTION_ID",
-                                                        "UUID_SHORT", "SYS_GUID", "RANDOM_BYTES", "NEXTVAL"};
     constexpr std::array<std::string_view, 9> key_words{"PRIMARY", "KEY",     "INDEX",    "UNIQUE",   "CONSTRAINT",
                                                         "FOREIGN", "SPATIAL", "FULLTEXT", "PARTITION"};
     constexpr std::string_view way_out = "; create a table of the new form, fill it with INSERT … SELECT and rename it";
@@ -335,9 +353,9 @@ std::string nondeterministic_alter(Tokens tokens) {
         if (tokens[i].symbol(')')) --depth;
         if (depth == 0 && tokens[i].symbol(',')) adds_column = false;
         if (depth == 0 && tokens[i].is("ADD")) adds_column = !one_of(token_at(tokens, i + 1), key_words);
-        if (adds_column && one_of(tokens[i], functions) && token_at(tokens, i + 1).symbol('(')) {
+        if (adds_column && differs_by_node(tokens, i)) {
             return "ALTER TABLE … ADD with " + std::string(tokens[i].text) +
-                   "() is refused: existing rows would get other values on each node" + std::string(way_out);
+                   " in a default is refused: existing rows would get other values on each node" + std::string(way_out);
         }
         if (adds_column && tokens[i].is("AUTO_INCREMENT") && mentions(tokens, "PRIMARY") &&
             !drops_primary_key(tokens)) {

@@ -1,5 +1,6 @@
 #include "node/session/statement_jobs.hpp"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <chrono>
@@ -7,6 +8,7 @@
 #include <thread>
 #include <vector>
 
+#include "node/session/temporary_renames.hpp"
 #include "node/storage/failpoint.hpp"
 
 namespace ddb::session {
@@ -97,6 +99,24 @@ void learn_generated_id(JobReport& report, const StatementJob& job) {
     if (!answer || answer->size() != 1 || answer->front().size() != 2) return;
     report.end.found_rows = number_in(answer->front()[0]);
     report.end.generated_id = number_in(answer->front()[1]);
+}
+
+// The text to run in place of a definition's own: another one where a temporary table gets another name.
+[[nodiscard]] Result<std::string> unlogged_rename(storage::Connection& connection, const std::string& sql) {
+    const std::vector<std::string> names = renamed_tables(sql);
+    // MySQL renames no temporary tables.
+    if (names.empty() || connection.server_version().find("MariaDB") == std::string::npos) return sql;
+    const bool temporary = std::any_of(names.begin(), names.end(), [&](const std::string& name) {
+        const auto shown = connection.rows("SHOW CREATE TABLE " + name);
+        if (!shown || shown->empty() || shown->front().size() < 2) return false;
+        return shown->front()[1].value_or("").starts_with("CREATE TEMPORARY TABLE");
+    });
+    if (!temporary) return sql;
+    if (names.size() == 1) return as_alter_table(sql);
+    return Error{ErrorCode::invalid_argument,
+                 "RENAME TABLE of several tables is refused where one of them is temporary: the other nodes, which do "
+                 "not have that one, would rename what else is called so; rename each in a statement of its own",
+                 1235, "42000"};
 }
 
 // What follows on the statement's connection makes the server forget its warnings.
@@ -283,6 +303,11 @@ JobReport roll_back(ConnectionPtr connection, const StatementJob& job) {
 JobReport run_definition(ConnectionPtr connection, const StatementJob& job) {
     JobReport report;
     report.connection = std::move(connection);
+    const auto sql = unlogged_rename(*report.connection, job.sql);
+    if (!sql) {
+        report.end.error = sql.error();
+        return report;
+    }
     const storage::StatementIntent intent{job.txn, job.sequence};
     if (auto recorded = job.journal->record_intent(intent); !recorded) {
         report.end.error = recorded.error();
@@ -297,8 +322,9 @@ JobReport run_definition(ConnectionPtr connection, const StatementJob& job) {
         return report;
     }
     KeptResult kept(job.kept_bytes_max);
-    report.end = run_statement(*report.connection, {job.sql}, job.session, job.request, kept);
+    report.end = run_statement(*report.connection, {*sql}, job.session, job.request, kept);
     storage::pass(storage::Failpoint::statement_ran);
+    if (*sql != job.sql) report.end.ok.info.clear();  // RENAME has none
     drop_if_unusable(report);
     keep_warnings(report, job);
     learn_generated_id(report, job);

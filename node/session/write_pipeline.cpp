@@ -19,6 +19,14 @@ namespace {
     return fail(ErrorCode::unknown_outcome, "outcome of " + to_string(txn) + " is unknown: " + reason);
 }
 
+// MariaDB does so with tables whose versions go by transaction.
+[[nodiscard]] Error logged_as_text() {
+    return Error{ErrorCode::invalid_argument,
+                 "the transaction was rolled back: the database server logs a statement of it as text, which other "
+                 "nodes cannot repeat; let the ROW START and ROW END columns of versioned tables be TIMESTAMP(6)",
+                 1235, "42000"};
+}
+
 }  // namespace
 
 WritePipeline::WritePipeline(PipelineHost& host)
@@ -175,6 +183,11 @@ bool WritePipeline::take_xa(storage::Captured& group) {
     }
     Write& slot = it->second;
     if (!slot.ready) return false;
+    if (group.logged_as_text) {
+        fail_write(group.xid, logged_as_text());
+        return true;
+    }
+    slot.write.keep_when_empty |= group.changes_statistics;
     if (group.place) {
         feed(slot, group);
         return true;

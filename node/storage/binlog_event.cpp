@@ -1,6 +1,10 @@
 #include "node/storage/binlog_event.hpp"
 
+#include <algorithm>
+#include <array>
+
 #include "node/storage/binlog_bytes.hpp"
+#include "node/storage/metadata.hpp"
 
 namespace ddb::storage {
 namespace {
@@ -215,6 +219,14 @@ std::optional<TableMap> parse_table_map(const EventView& event) {
     out.metadata = in.take(static_cast<std::size_t>(in.packed()));
     if (in.failed()) return std::nullopt;
     return out;
+}
+
+TableOwner owner_of(const TableMap& table) {
+    constexpr std::array<std::string_view, 5> statistics{"table_stats", "column_stats", "index_stats",
+                                                         "innodb_table_stats", "innodb_index_stats"};
+    if (table.database == meta_schema) return TableOwner::node;
+    const bool counted = std::find(statistics.begin(), statistics.end(), table.table) != statistics.end();
+    return table.database == "mysql" && counted ? TableOwner::statistics : TableOwner::all;
 }
 
 std::optional<RowsEvent> parse_rows(const EventView& event) {

@@ -151,6 +151,13 @@ struct TableMap {
     std::string_view metadata;  // packed by type
 };
 [[nodiscard]] std::optional<TableMap> parse_table_map(const EventView& event);
+// What the table's rows are to the other servers.
+enum class TableOwner : std::uint8_t {
+    all,         // replicated
+    node,        // ddb_meta: each node writes its own
+    statistics,  // of tables' contents: each server counts for itself, and finds other rows than another one
+};
+[[nodiscard]] TableOwner owner_of(const TableMap& table);
 
 struct RowsEvent {
     std::uint64_t table_id = 0;

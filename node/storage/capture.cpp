@@ -149,7 +149,8 @@ Status GroupAssembler::add_query(const EventView& event, bool& ends) {
         return ok();
     }
     if (out.kind == Captured::Kind::xa) {
-        return fail(ErrorCode::corrupt, "a transaction was logged as a statement (binlog_format is not ROW)");
+        out.logged_as_text = true;
+        return ok();
     }
     out.ddl = true;
     out.events.append(event.raw);
@@ -164,8 +165,9 @@ Status GroupAssembler::add_query(const EventView& event, bool& ends) {
 Status GroupAssembler::add_table_map(const EventView& event) {
     const auto table = parse_table_map(event);
     if (!table) return unreadable("Table_map");
-    if (table->database == meta_schema) {
-        group_.own_tables.push_back(table->table_id);
+    const TableOwner owner = owner_of(*table);
+    if (owner != TableOwner::all) {
+        (owner == TableOwner::node ? group_.own_tables : group_.statistics_tables).push_back(table->table_id);
         return ok();
     }
     group_.maps.push_back({table->table_id, std::string(event.raw)});
@@ -176,9 +178,15 @@ Status GroupAssembler::add_table_map(const EventView& event) {
 Status GroupAssembler::add_rows(const EventView& event) {
     const auto rows = parse_rows(event);
     if (!rows) return unreadable("rows");
-    const auto& own = group_.own_tables;
-    if (std::find(own.begin(), own.end(), rows->table_id) != own.end()) return ok();
+    const auto is_one_of = [&](const std::vector<std::uint64_t>& tables) {
+        return std::find(tables.begin(), tables.end(), rows->table_id) != tables.end();
+    };
+    if (is_one_of(group_.own_tables)) return ok();
     Captured& out = group_.out;
+    if (is_one_of(group_.statistics_tables)) {
+        out.changes_statistics = true;
+        return ok();
+    }
     std::optional<std::uint64_t> count;
     for (const auto& map : group_.maps) {
         if (map.table_id != rows->table_id) continue;
@@ -267,9 +275,8 @@ Result<std::optional<Captured>> GroupAssembler::feed(const EventView& event) {
         case EventType::random_seed:
         case EventType::user_variable:
             // Context of a statement. A definition may carry it without using it (a view over a table with a DEFAULT
-            // rand()); one whose result depends on it is refused before it runs. A transaction of ours never has it.
-            if (group_.out.kind != Captured::Kind::xa) break;
-            return fail(ErrorCode::corrupt, "a transaction was logged as a statement (binlog_format is not ROW)");
+            // rand()); one whose result depends on it is refused before it runs.
+            break;
         default:
             if (event.is_rows()) {
                 status = add_rows(event);

@@ -48,6 +48,7 @@ class GroupAssembler {
         bool kind_open = false;   // its first Query event will tell what it is
         std::vector<Savepoint> savepoints;
         std::vector<std::uint64_t> own_tables;  // table ids of ddb_meta
+        std::vector<std::uint64_t> statistics_tables;
         struct Map {
             std::uint64_t table_id = 0;
             std::string event;

@@ -5,8 +5,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "node/storage/metadata.hpp"
-
 namespace ddb::storage {
 
 Result<bool> GroupRows::wanted(const EventView& event) {
@@ -15,7 +13,7 @@ Result<bool> GroupRows::wanted(const EventView& event) {
     if (event.type == EventType::table_map) {
         const auto table = parse_table_map(event);
         if (!table) return fail(ErrorCode::corrupt, "binary log: malformed Table_map event");
-        if (table->database == meta_schema) {
+        if (owner_of(*table) != TableOwner::all) {
             own_tables_.push_back(table->table_id);
             return false;
         }

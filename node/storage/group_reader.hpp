@@ -33,7 +33,7 @@ class GroupRows {
 
   private:
     GroupPlace place_;
-    std::vector<std::uint64_t> own_tables_;  // table ids of ddb_meta
+    std::vector<std::uint64_t> own_tables_;  // table ids of those that are not replicated
     std::uint32_t row_events_ = 0;
 };
 

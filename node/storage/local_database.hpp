@@ -91,7 +91,9 @@ struct Captured {
     std::string gtid;
     std::uint32_t row_events = 0;
     std::uint64_t rows = 0;
-    std::string events;  // payload for a `rows` entry, ddb_meta stripped; empty: nothing but our own marker
+    std::string events;           // payload for a `rows` entry, ddb_meta stripped; empty: nothing but our own marker
+    bool logged_as_text = false;  // of kind xa: not all of it was logged as rows, nobody can repeat it
+    bool changes_statistics = false;  // in rows that are not among the events: the transaction is not for nothing
     std::optional<GroupPlace> place;  // the rows are to be read from there, and `events` holds none
     StatementPayload statement;       // of kind statement (a CREATE … SELECT has several groups under one sequence)
     bool ddl = false;                 // of kind other

@@ -124,6 +124,24 @@ def definitions(cluster):
     equal(answer.error.get("code"), 1396, f"CREATE USER of one that exists: {answer}")
 
 
+def sessions(cluster):
+    """What only the coordinator's session allowed, had or counted; the log does not tell the other nodes."""
+    cluster.sql(1, "CREATE DATABASE s", "SET innodb_strict_mode = 0",
+                "CREATE TABLE s.loose (id INT PRIMARY KEY) ROW_FORMAT=COMPRESSED KEY_BLOCK_SIZE=64")
+    if not MYSQL:
+        cluster.sql(2, "CREATE TABLE s.checked (id INT PRIMARY KEY)", "INSERT INTO s.checked VALUES (1)",
+                    "SET check_constraint_checks = 0", "ALTER TABLE s.checked ADD CHECK (id > 5)",
+                    "CREATE TABLE s.versioned (id INT PRIMARY KEY) WITH SYSTEM VERSIONING",
+                    "SET system_versioning_alter_history = KEEP", "ALTER TABLE s.versioned ADD v INT")
+        cluster.sql(3, "CREATE TEMPORARY TABLE s.checked (t INT PRIMARY KEY)", "RENAME TABLE s.checked TO s.mine",
+                    "SELECT t FROM s.mine", "SELECT id FROM s.checked")
+        cluster.sql(1, "SET use_stat_tables = PREFERABLY", "ANALYZE TABLE s.loose, s.checked", "DELETE FROM mysql.column_stats",
+                    "DELETE FROM mysql.innodb_index_stats WHERE database_name = 's'", "INSERT INTO s.loose VALUES (1)")
+    cluster.same_tables("s")
+    for node in cluster.nodes:
+        check("fenced" not in cluster.log(node), f"node {node}: {cluster.log(node)[-800:]}")
+
+
 def blocks(cluster):
     """A block that commits in the middle would be its definitions first and its rows behind them on the other nodes."""
     if MYSQL:
@@ -200,7 +218,7 @@ def compare(cluster):
 
 def determinism():
     with Cluster() as cluster:
-        for part in (values, last_insert_ids, statements, definitions, blocks, settings, rights_by_role, compare):
+        for part in (values, last_insert_ids, statements, definitions, sessions, blocks, settings, rights_by_role, compare):
             part(cluster)
 
 

@@ -185,6 +185,9 @@ TEST_CASE("definitions and accounts") {
                             "TRUNCATE t",
                             "RENAME TABLE a TO b",
                             "ALTER TABLE t ADD c INT DEFAULT 5",
+                            "ALTER TABLE t ADD user VARCHAR(99) DEFAULT '@x'",
+                            "ALTER TABLE t ADD value INT, ADD nextval INT DEFAULT 3",
+                            "ALTER TABLE t ALTER who SET DEFAULT (current_user())",
                             "CREATE VIEW v AS SELECT 1",
                             "CREATE DEFINER=`a`@`b` PROCEDURE p() SELECT 1",
                             "/*!50003 CREATE*/ /*!50017 DEFINER=`root`@`localhost`*/ /*!50003 TRIGGER t BEFORE INSERT "
@@ -269,6 +272,9 @@ TEST_CASE("refused in words") {
                             "SET PERSIST server_id=4",
                             "SET STATEMENT gtid_seq_no=4 FOR INSERT INTO t VALUES(1)",
                             "SET GLOBAL TRANSACTION READ ONLY",
+                            "SET GLOBAL tx_read_only = 1",
+                            "SET @@global.sql_select_limit = 10",
+                            "SET GLOBAL log_bin_compress = ON",
                             "XA START 'a'",
                             "XA RECOVER",
                             "RESET MASTER",
@@ -295,6 +301,13 @@ TEST_CASE("refused in words") {
                             "HANDLER t OPEN",
                             "ALTER TABLE t ADD c CHAR(36) DEFAULT uuid()",
                             "ALTER TABLE t ADD COLUMN c DOUBLE DEFAULT (rand())",
+                            "ALTER TABLE t ADD who VARCHAR(99) DEFAULT (current_user())",
+                            "ALTER TABLE t ADD (a INT, who VARCHAR(99) DEFAULT CURRENT_USER)",
+                            "ALTER TABLE t ADD who VARCHAR(99) DEFAULT (user())",
+                            "ALTER TABLE t ADD c INT DEFAULT (@@max_sort_length)",
+                            "ALTER TABLE t ADD c INT DEFAULT (@a + 1)",
+                            "ALTER TABLE t ADD c INT DEFAULT (NEXT VALUE FOR s)",
+                            "ALTER TABLE t ADD c INT DEFAULT (s.nextval)",
                             "ALTER IGNORE TABLE t ADD UNIQUE (a)",
                             "ALTER TABLE t ADD id INT AUTO_INCREMENT PRIMARY KEY",
                             "EXECUTE IMMEDIATE 'set sql_log_bin=0'",
@@ -308,6 +321,8 @@ TEST_CASE("refused in words") {
     CHECK(!refused("INSERT INTO t VALUES ('ddb_meta')"));
     CHECK(!refused("FLUSH TABLES"));
     CHECK(!refused("SET GLOBAL max_connections=10"));
+    CHECK(!refused("SET sql_select_limit = 10"));
+    CHECK(!refused("SET tx_read_only = 1"));
 }
 
 TEST_CASE("settings that end too early stay within their text") {

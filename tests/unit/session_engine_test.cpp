@@ -194,6 +194,80 @@ TEST_CASE("definitions and accounts") {
     CHECK(bench().node->engine->counters().foreign_writes == 0);
 }
 
+// Each server counts for itself: rows of these tables would not be found on another one.
+TEST_CASE("what a client changes in the statistics of tables stays on its server") {
+    Client c = fresh("t22");
+    c.good("INSERT INTO t22 VALUES (1,1),(2,2)");
+    c.good("ANALYZE TABLE t22 PERSISTENT FOR ALL");
+    const auto of_table = [](const std::string& names) { return " WHERE " + names + " = ('d', 't22')"; };
+    const std::string counted = of_table("(db_name, table_name)");
+    const std::string innodb = of_table("(database_name, table_name)");
+    CHECK(c.good("SELECT COUNT(*) FROM mysql.column_stats" + counted + " FOR UPDATE").cell() == "2");
+    const auto before = bench().entries.size();
+    c.good("DELETE FROM mysql.column_stats" + counted);
+    CHECK(c.good("SELECT COUNT(*) FROM mysql.column_stats" + counted + " FOR UPDATE").cell() == "0");
+    CHECK(bench().entries.size() == before);
+    c.good("UPDATE mysql.innodb_table_stats SET n_rows = 77" + innodb);
+    CHECK(c.good("SELECT n_rows FROM mysql.innodb_table_stats" + innodb + " FOR UPDATE").cell() == "77");
+    REQUIRE(bench().entries.size() == before + 1);
+    CHECK(bench().entries.back().row_count == 0);
+    CHECK(bench().entries.back().payload.size() == 0);
+    c.good("BEGIN");
+    c.good("DELETE FROM mysql.innodb_index_stats" + innodb);
+    c.good("INSERT INTO t22 VALUES (3,3)");
+    c.good("COMMIT");
+    CHECK(bench().entries.back().row_count == 1);
+    CHECK(c.good("SELECT COUNT(*) FROM mysql.innodb_index_stats" + innodb + " FOR UPDATE").cell() == "0");
+    CHECK(bench().node->engine->counters().foreign_writes == 0);
+}
+
+// It ended the office of each coordinator that ran it, one after the other.
+TEST_CASE("what the server logs as text is refused and harms nobody") {
+    Client c = fresh("t25");
+    c.good(
+        "CREATE TABLE t25v (x INT PRIMARY KEY, a BIGINT UNSIGNED GENERATED ALWAYS AS ROW START, b BIGINT UNSIGNED "
+        "GENERATED ALWAYS AS ROW END, PERIOD FOR SYSTEM_TIME (a, b)) WITH SYSTEM VERSIONING");
+    const auto before = bench().entries.size();
+    CHECK(c.run("INSERT INTO t25v (x) VALUES (1)").code() == 1235);
+    CHECK(c.run("INSERT INTO t25v (x) VALUES (RAND() * 10)").code() == 1235);
+    c.good("BEGIN");
+    c.good("INSERT INTO t25 VALUES (1,1)");
+    c.good("INSERT INTO t25v (x) VALUES (2)");
+    CHECK(c.run("COMMIT").code() == 1235);
+    CHECK(bench().entries.size() == before);
+    c.good("INSERT INTO t25 VALUES (2,2)");
+    CHECK(c.good("SELECT COUNT(*) FROM t25v").cell() == "0");
+    CHECK(c.good("SELECT id FROM t25").cell() == "2");
+    CHECK(bench().node->engine->counters().foreign_writes == 0);
+}
+
+TEST_CASE("SET GLOBAL shortens the waits of sessions that begin later, and never lengthens them") {
+    Client c = fresh("t24");
+    const std::string limit = c.good("SELECT @@innodb_lock_wait_timeout").cell();
+    const std::string global = c.good("SELECT @@GLOBAL.innodb_lock_wait_timeout").cell();
+    c.good("SET GLOBAL innodb_lock_wait_timeout = 0");
+    CHECK(Client(bench(), *bench().node, "root", "d").good("SELECT @@innodb_lock_wait_timeout").cell() == "0");
+    c.good("SET GLOBAL innodb_lock_wait_timeout = 1000");
+    CHECK(Client(bench(), *bench().node, "root", "d").good("SELECT @@innodb_lock_wait_timeout").cell() == limit);
+    c.good("SET GLOBAL innodb_lock_wait_timeout = " + global);
+}
+
+// A server logs it; another one would rename its own table of that name.
+TEST_CASE("RENAME TABLE of a temporary table stays in its session") {
+    Client c = fresh("t23");
+    c.good("INSERT INTO t23 VALUES (1,1)");
+    c.good("CREATE TEMPORARY TABLE t23 (x INT PRIMARY KEY)");
+    const auto before = bench().entries.size();
+    c.good("RENAME TABLE IF EXISTS `d`.t23 TO t23b");
+    CHECK(bench().entries.size() == before);
+    CHECK(c.good("SHOW CREATE TABLE t23b").cell(0, 1).starts_with("CREATE TEMPORARY"));
+    CHECK(c.run("RENAME TABLE t23 TO t23c, t23b TO t23d").code() == 1235);
+    CHECK(bench().entries.size() == before);
+    c.good("RENAME TABLE t23 TO t23c");
+    CHECK(bench().entries.size() == before + 1);
+    CHECK(c.good("SELECT v FROM t23c").cell() == "1");
+}
+
 TEST_CASE("programs: triggers, functions, procedures, prepared statements, temporary tables") {
     Client c = fresh("t7");
     c.good("CREATE TABLE log7 (id INT AUTO_INCREMENT PRIMARY KEY, v INT)");

@@ -142,6 +142,20 @@ TEST_CASE("empty groups are rolled back and answered") {
     CHECK(f.results[0].second == Kind::nothing);
 }
 
+TEST_CASE("a group that is empty but for statistics of tables takes effect") {
+    Fixture f;
+    f.expect_all();
+    f.report("ddb-a");
+    storage::Captured group;
+    group.epoch = Epoch{3};
+    group.kind = storage::Captured::Kind::xa;
+    group.xid = "ddb-a";
+    group.changes_statistics = true;
+    f.pipeline.on_captured(std::move(group));
+    REQUIRE(f.host.proposals.size() == 1);
+    CHECK(f.host.finished.empty());
+}
+
 TEST_CASE("a sequence's group is an entry of its own, decided before its reader is answered") {
     Fixture f;
     f.expect_all();

@@ -120,6 +120,12 @@ TEST_CASE("statements run on the follower as they ran on the coordinator", "[rep
                             {"SET sql_mode='NO_AUTO_CREATE_USER'"}) != LogIndex{});
     cluster.statement("CREATE TABLE child (a INT PRIMARY KEY, FOREIGN KEY (a) REFERENCES nowhere(a))", "d", "root",
                       {"SET foreign_key_checks=0"});
+    // What the log does not tell of a session.
+    cluster.statement("CREATE TABLE loose (a INT PRIMARY KEY) ROW_FORMAT=COMPRESSED KEY_BLOCK_SIZE=64", "d", "root",
+                      {"SET innodb_strict_mode=0"});
+    cluster.statement("ALTER TABLE t ADD CHECK (a > 2)", "d", "root", {"SET check_constraint_checks=0"});
+    cluster.statement("CREATE TABLE versioned (a INT PRIMARY KEY) WITH SYSTEM VERSIONING");
+    cluster.statement("ALTER TABLE versioned ADD b INT", "d", "root", {"SET system_versioning_alter_history=KEEP"});
     cluster.statement("TRUNCATE TABLE c1");
     cluster.statement("DROP DATABASE `odd ``name`", "odd `name");
     cluster.settle();

@@ -7,7 +7,7 @@ import re
 CLASSES = (
     (r"^trouble", "a node in trouble"),
     (r"SET \S+ is refused|SET GLOBAL TRANSACTION is refused|names \S+, on which replication depends", "refused: settings"),
-    (r"AUTO_INCREMENT column to a table without|ALTER IGNORE|\(\) is refused: existing rows", "refused: ALTER TABLE that numbers rows"),
+    (r"AUTO_INCREMENT column to a table without|ALTER IGNORE|is refused: existing rows", "refused: ALTER TABLE that numbers rows"),
     (r"XA is refused", "refused: XA"),
     (r"HANDLER is refused", "refused: HANDLER"),
     (r"events are refused", "refused: events"),

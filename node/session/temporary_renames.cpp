@@ -1,0 +1,73 @@
+#include "node/session/temporary_renames.hpp"
+
+#include <cstddef>
+
+#include "node/session/classifier_rules.hpp"
+#include "node/session/sql_scan.hpp"
+
+namespace ddb::session {
+namespace {
+
+using rules::token_at;
+using rules::Tokens;
+
+constexpr std::size_t tokens_max = 10'000;
+
+[[nodiscard]] bool is_name(const Token& token) {
+    const bool by_sql_mode = token.kind == Token::Kind::string && token.quote == '"';
+    return token.kind == Token::Kind::word || token.kind == Token::Kind::quoted || by_sql_mode;
+}
+
+[[nodiscard]] std::string as_written(const Token& token) {
+    if (token.kind == Token::Kind::quoted) return '`' + std::string(token.text) + '`';
+    if (token.kind == Token::Kind::string) return '"' + std::string(token.text) + '"';
+    return std::string(token.text);
+}
+
+// One name, or two with a point between them; i goes behind it.
+[[nodiscard]] bool skip_name(Tokens tokens, std::size_t& i) {
+    if (!is_name(token_at(tokens, i))) return false;
+    ++i;
+    if (!token_at(tokens, i).symbol('.')) return true;
+    i += 2;
+    return is_name(token_at(tokens, i - 1));
+}
+
+// Of RENAME TABLE [IF EXISTS]: the index of what stands behind; 0 when it is something else.
+[[nodiscard]] std::size_t behind_head(Tokens tokens) {
+    const Token what = token_at(tokens, 1);
+    if (!token_at(tokens, 0).is("RENAME") || !(what.is("TABLE") || what.is("TABLES"))) return 0;
+    return token_at(tokens, 2).is("IF") && token_at(tokens, 3).is("EXISTS") ? 4 : 2;
+}
+
+}  // namespace
+
+std::vector<std::string> renamed_tables(std::string_view sql) {
+    const std::vector<Token> tokens = scan(sql, tokens_max);
+    std::vector<std::string> names;
+    std::size_t i = behind_head(tokens);
+    if (i == 0) return {};
+    for (;; ++i) {
+        const std::size_t begin = i;
+        if (!skip_name(tokens, i)) return {};
+        std::string name;
+        for (std::size_t at = begin; at < i; ++at) name += as_written(tokens[at]);
+        names.push_back(std::move(name));
+        while (i < tokens.size() && !tokens[i].is("TO")) ++i;  // WAIT n, NOWAIT
+        if (!skip_name(tokens, ++i)) return {};
+        if (!token_at(tokens, i).symbol(',')) return names;
+    }
+}
+
+std::string as_alter_table(std::string_view rename_table) {
+    const std::vector<Token> tokens = scan(rename_table, tokens_max);
+    std::size_t to = behind_head(tokens);
+    (void)skip_name(tokens, to);
+    while (!token_at(tokens, to).is("TO") && to < tokens.size()) ++to;
+    const std::size_t behind_table = tokens[1].offset + tokens[1].text.size();
+    const std::size_t at = token_at(tokens, to).offset;
+    return "ALTER TABLE" + std::string(rename_table.substr(behind_table, at - behind_table)) + "RENAME " +
+           std::string(rename_table.substr(at));
+}
+
+}  // namespace ddb::session
