@@ -9,7 +9,9 @@
 namespace ddb::gateway {
 namespace {
 
-constexpr std::uint16_t of_a_result = status_more_results | status_cursor_exists | status_last_row_sent;
+// A server's connection to us tracks more than a client is told of.
+constexpr std::uint16_t of_an_answer =
+    status_more_results | status_cursor_exists | status_last_row_sent | status_session_state_changed;
 
 Column parameter_column() {
     Column column;
@@ -74,7 +76,7 @@ void Conversation::break_result(const Error& error) {
 void Conversation::on_result_end(ResultEnd end) {
     seen_ = std::max(seen_, end.index);
     // Only the last one knows them.
-    if (!end.more) status_flags_ = static_cast<std::uint16_t>(end.status_flags & ~of_a_result);
+    if (!end.more) status_flags_ = static_cast<std::uint16_t>(end.status_flags & ~of_an_answer);
     credit_owed_ = 0;
     OkAnswer ok;
     // None at all is told as well: the session's own may have been dropped. Of a result with more behind it, and of an

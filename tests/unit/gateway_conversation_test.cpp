@@ -133,6 +133,18 @@ TEST_CASE("several statements run one after the other, and stop at the first err
     CHECK(client.take()[0] == '\0');
 }
 
+TEST_CASE("what a server tells the node of a session's state is not the client's") {
+    Client client;
+    client.log_in();
+    client.command(
+        "\x03"
+        "SET @@sql_mode = ''");
+    ResultEnd end = client.end_of_last();
+    end.status_flags |= status_session_state_changed;
+    client.conversation.on_session(end);
+    CHECK((static_cast<unsigned char>(client.take()[4]) & (status_session_state_changed >> 8U)) == 0);
+}
+
 TEST_CASE("a client hears of the database that was dropped under it, and no later session asks for it") {
     Client client;
     client.log_in();
