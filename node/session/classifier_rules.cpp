@@ -11,10 +11,10 @@ namespace {
 constexpr std::array<std::string_view, 9> not_local_words{
     "@", "_LOCK", "INTO", "SHARE", "LAST_INSERT_ID", "ROW_COUNT", "FOUND_ROWS", "CONNECTION_ID", "LASTVAL"};
 
-// What functions tell of the session or the server, and of no table.
-constexpr std::array<std::string_view, 10> session_functions{
-    "LAST_INSERT_ID", "CONNECTION_ID", "ROW_COUNT",    "FOUND_ROWS",   "DATABASE",
-    "SCHEMA",         "USER",          "CURRENT_USER", "SESSION_USER", "VERSION"};
+// What functions tell of the session or the server, and of no table; CAST stands where a value was put for one.
+constexpr std::array<std::string_view, 11> session_functions{
+    "LAST_INSERT_ID", "CONNECTION_ID", "ROW_COUNT",    "FOUND_ROWS", "DATABASE", "SCHEMA",
+    "USER",           "CURRENT_USER",  "SESSION_USER", "VERSION",    "CAST"};
 // Their statements' traces are with the connection that ran them; so all of the session's run on one.
 constexpr std::array<std::string_view, 3> tracing_variables{"PROFILING", "PROFILING_HISTORY_SIZE", "OPTIMIZER_TRACE"};
 
@@ -84,19 +84,23 @@ struct Assignment {
 }
 
 // One item of the list behind SET: scope, name, sign, value up to the next comma outside parentheses.
-[[nodiscard]] Assignment take_assignment(Tokens tokens, std::size_t& i) {
+// `global` is the scope that the item before had by a word: it holds for the names behind it, too.
+[[nodiscard]] Assignment take_assignment(Tokens tokens, std::size_t& i, bool& global) {
     Assignment out;
     constexpr std::array<std::string_view, 3> global_words{"GLOBAL", "PERSIST", "PERSIST_ONLY"};
     constexpr std::array<std::string_view, 2> session_words{"SESSION", "LOCAL"};
     if (one_of(token_at(tokens, i), global_words)) {
-        out.global = true;
+        global = true;
         ++i;
     } else if (one_of(token_at(tokens, i), session_words)) {
+        global = false;
         ++i;
     }
     const Token name = token_at(tokens, i);
+    const bool signs = name.kind == Token::Kind::system_variable;
     out.user_variable = name.kind == Token::Kind::user_variable;
-    out.name = name.kind == Token::Kind::system_variable ? without_scope(name.text, out.global) : name.text;
+    out.global = global && !signs && !out.user_variable;
+    out.name = signs ? without_scope(name.text, out.global) : name.text;
     ++i;
     while (token_at(tokens, i).symbol('.')) {  // keycache.name
         out.name = token_at(tokens, i + 1).text;
@@ -239,7 +243,7 @@ bool names_no_table(Tokens tokens) {
     if (tokens.size() > longest || !token_at(tokens, 0).is("SELECT")) return false;
     for (std::size_t i = 1; i < tokens.size(); ++i) {
         const Token& token = tokens[i];
-        if (token.is("FROM") || token.is("SELECT") || token.is("INTO")) return false;
+        if (token.is("FROM") || token.is("SELECT") || token.is("INTO") || token.is("TABLE")) return false;
         if (token.symbol(':') || token.symbol('.')) return false;
         if (token.symbol('(') && !one_of(tokens[i - 1], session_functions)) return false;
     }
@@ -274,6 +278,7 @@ Classified classify_set(Tokens tokens) {
     }
     bool own = false;
     bool others = false;
+    bool global = false;
     std::size_t assignments = 0;
     out.repeatable = true;
     for (std::size_t i = 0; i < tokens.size();) {
@@ -281,7 +286,7 @@ Classified classify_set(Tokens tokens) {
             token_at(tokens, i).is("CHARSET") || token_at(tokens, i).is("ROLE")) {
             out.session_state = true;  // no "=": the rest of the item is words
         }
-        const Assignment assignment = take_assignment(tokens, i);
+        const Assignment assignment = take_assignment(tokens, i, global);
         ++assignments;
         const bool of_ddb = !assignment.user_variable && starts_ignoring_case(assignment.name, "DDB_");
         (of_ddb ? own : others) = true;
