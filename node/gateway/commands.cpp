@@ -30,6 +30,7 @@ enum Command : std::uint8_t {
     com_stmt_fetch = 0x1c,
     com_reset_connection = 0x1f,
 };
+constexpr std::uint64_t cursor_read_only = 1;  // of COM_STMT_EXECUTE
 constexpr std::uint64_t last_prepared = 0xFFFFFFFF;
 constexpr std::uint16_t collation_of_mysql = 255;  // utf8mb4_0900_ai_ci
 
@@ -101,8 +102,8 @@ void Conversation::on_command(std::string_view payload) {
             return on_reset_statement(payload);
         case com_set_option:
             return on_set_option(payload);
-        case com_stmt_fetch:  // no cursor was ever opened
-            return put_error(Error{ErrorCode::invalid_argument, "The statement has no open cursor", 1421, "HY000"});
+        case com_stmt_fetch:
+            return on_fetch(payload);
         case com_reset_connection:
             return on_reset_connection();
         default:
@@ -213,6 +214,7 @@ void Conversation::on_prepare(std::string_view sql) {
     }
     const std::uint32_t id = next_statement_++;
     auto statement = std::make_unique<PreparedStatement>();
+    statement->id = id;
     statement->sql = sql;
     statement->placeholders = std::move(*placeholders);
     statement->bytes = bytes_of(*statement);
@@ -220,7 +222,7 @@ void Conversation::on_prepare(std::string_view sql) {
     prepared_[id] = std::move(statement);
     running_.emplace();
     running_->answer = Answer::describe;
-    running_->described = id;
+    running_->statement = id;
     state_ = State::running;
     execute_now(std::string(sql));
 }
@@ -241,8 +243,9 @@ void Conversation::on_execute(std::string_view payload) {
     PreparedStatement* statement = find_statement(fields.integer(4), "mysqld_stmt_execute");
     if (statement == nullptr) return;
     if (const auto spoilt = std::exchange(statement->spoilt, std::nullopt)) return put_error(*spoilt);
-    // Cursors are declined: the rows come at once, which a server may choose as well. The count is always 1.
-    if (!fields.integer(1) || !fields.integer(4)) return put_error(malformed());
+    close_cursor(*statement);
+    const auto flags = fields.integer(1);
+    if (!flags || !fields.integer(4)) return put_error(malformed());  // the count is always 1
     auto parameters =
         decode_parameters(fields.rest(), statement->placeholders.size(), statement->types, statement->long_data);
     prepared_bytes_ -= drop_long_data(*statement);
@@ -250,7 +253,12 @@ void Conversation::on_execute(std::string_view payload) {
     auto sql = gateway::bind(statement->sql, statement->placeholders, *parameters,
                              (status_flags_ & status_no_backslash_escapes) != 0);
     if (!sql) return put_error(sql.error());
-    execute(Answer::binary, std::move(*sql));
+    running_.emplace();
+    running_->answer = Answer::binary;
+    running_->statement = statement->id;
+    running_->holds_rows = (*flags & cursor_read_only) != 0 && !is_call(*sql);
+    state_ = State::running;
+    execute_now(std::move(*sql));
 }
 
 // Has no answer; what is wrong with it shows at the execution.
@@ -295,6 +303,7 @@ void Conversation::on_reset_statement(std::string_view payload) {
     PreparedStatement* statement = find_statement(FieldReader(payload).integer(4), "mysqld_stmt_reset");
     if (statement == nullptr) return;
     prepared_bytes_ -= drop_long_data(*statement);
+    close_cursor(*statement);
     statement->spoilt.reset();
     put_ok();
 }

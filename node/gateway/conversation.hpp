@@ -24,7 +24,7 @@ namespace ddb::gateway {
 struct ConversationLimits {
     std::size_t packet_bytes_max = statement_bytes_max + 1;  // of a command
     std::size_t statements_prepared_max = 16'382;            // as max_prepared_stmt_count of a server
-    std::size_t prepared_bytes_max = 64u << 20;              // texts and long data of one client
+    std::size_t prepared_bytes_max = 64u << 20;              // texts, long data and cursors of one client
     std::size_t output_bytes_high = 4u << 20;                // no credit for more rows above
 };
 
@@ -58,7 +58,8 @@ struct RunningCommand {
     std::vector<Column> columns;         // of the result that comes in
     bool in_result = false;
     bool call = false;            // another result always follows one with rows
-    std::uint32_t described = 0;  // prepared statement
+    std::uint32_t statement = 0;  // prepared: the one described or executed
+    bool holds_rows = false;      // for a cursor of that statement
     bool answered = false;
     FileContent file;                    // of the client, as far as it has come
     std::optional<ResultEnd> early_end;  // came while the client still sent the file
@@ -176,7 +177,17 @@ class Conversation {
     void on_file_wanted(const FileWanted& wanted);
     void on_file_packet(std::string_view payload);
 
+    // cursors.cpp
+    void on_fetch(std::string_view payload);
+    void close_cursor(PreparedStatement& statement);
+    void hold_row(std::string row);
+    void decline_cursor();
+    void open_cursor(std::uint16_t warnings);
+
     // results.cpp
+    void name_columns();
+    void put_columns();
+    void put_end_of_rows(std::uint16_t status_flags, std::uint16_t warnings);
     void on_result_header(ResultHeader header);
     void on_result_rows(const ResultRows& rows);
     void on_result_end(ResultEnd end);

@@ -30,13 +30,37 @@ void Conversation::put_end_of_columns(bool more) {
     put(encode_eof(static_cast<std::uint16_t>(status_flags_ | (more ? status_more_results : 0)), 0));
 }
 
+void Conversation::put_end_of_rows(std::uint16_t status_flags, std::uint16_t warnings) {
+    if ((capabilities_ & capability::deprecate_eof) == 0) return put(encode_eof(status_flags, warnings));
+    OkAnswer ok;
+    ok.status_flags = status_flags;
+    ok.warnings = warnings;
+    put(encode_ok(ok, capabilities_, 0xFE));
+}
+
+// Columns are called by their text, and the client knows it with placeholders.
+void Conversation::name_columns() {
+    const auto found = prepared_.find(running_->statement);
+    if (found == prepared_.end() || found->second->columns != running_->columns.size()) return;
+    for (const auto& [number, name] : found->second->names) running_->columns[number].name = name;
+}
+
+void Conversation::put_columns() {
+    running_->answered = true;
+    put(encode_column_count(running_->columns.size()));
+    for (const Column& column : running_->columns) put(encode_column(column));
+}
+
 void Conversation::on_result_header(ResultHeader header) {
     running_->columns = std::move(header.columns);
     running_->in_result = true;
     if (running_->answer != Answer::text && running_->answer != Answer::binary) return;
-    running_->answered = true;
-    put(encode_column_count(running_->columns.size()));
-    for (const Column& column : running_->columns) put(encode_column(column));
+    if (running_->answer == Answer::binary) name_columns();
+    if (running_->holds_rows) {
+        prepared_.at(running_->statement)->cursor.emplace();
+        return;
+    }
+    put_columns();
     put_end_of_columns(running_->call || !running_->statements.empty());
 }
 
@@ -54,7 +78,11 @@ void Conversation::on_result_rows(const ResultRows& rows) {
             }
             auto binary = binary_row(**row, running_->columns);
             if (!binary) return break_result(binary.error());
-            put(*binary);
+            if (running_->holds_rows) {
+                hold_row(std::move(*binary));
+            } else {
+                put(*binary);
+            }
         }
     }
     if (output_.size() < limits_.output_bytes_high) on_output_drained();
@@ -93,6 +121,10 @@ void Conversation::on_result_end(ResultEnd end) {
         return finish();
     }
     if (running_->answer == Answer::field_list) return end_field_list(end);
+    if (running_->holds_rows && running_->in_result) {
+        if (!end.more) return open_cursor(end.outcome.warnings);
+        decline_cursor();
+    }
     const bool more = end.more || !running_->statements.empty();
     ok.status_flags = static_cast<std::uint16_t>(status_flags_ | (more ? status_more_results : 0));
     ok.warnings = end.outcome.warnings;
@@ -134,14 +166,14 @@ void Conversation::end_login(const ResultEnd& end) {
 }
 
 void Conversation::drop_described() {
-    const auto found = prepared_.find(running_->described);
+    const auto found = prepared_.find(running_->statement);
     prepared_bytes_ -= found->second->bytes;
     prepared_.erase(found);
 }
 
 // COM_STMT_PREPARE_OK: https://mariadb.com/kb/en/com_stmt_prepare/
 void Conversation::answer_describe(const ResultEnd& end) {
-    const std::size_t parameters = prepared_.at(running_->described)->placeholders.size();
+    const std::size_t parameters = prepared_.at(running_->statement)->placeholders.size();
     if (end.error) {
         drop_described();
         put_error(*end.error);
@@ -156,9 +188,15 @@ void Conversation::answer_describe(const ResultEnd& end) {
                         1210, "HY000"});
         return finish();
     }
-    last_prepared_ = running_->described;
+    last_prepared_ = running_->statement;
+    PreparedStatement& statement = *prepared_.at(running_->statement);
+    statement.columns = running_->columns.size();
+    for (std::size_t i = 0; parameters > 0 && i < running_->columns.size(); ++i) {
+        const std::string& name = running_->columns[i].name;
+        if (name.find('?') != std::string::npos) statement.names[i] = name;
+    }
     std::string payload(1, '\0');
-    put_int(payload, running_->described, 4);
+    put_int(payload, running_->statement, 4);
     put_int(payload, running_->columns.size(), 2);
     put_int(payload, parameters, 2);
     put_int(payload, 0, 1);
