@@ -1,5 +1,6 @@
 // Commands of a client that has logged in.
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "node/gateway/conversation.hpp"
@@ -16,11 +17,14 @@ enum Command : std::uint8_t {
     com_init_db = 0x02,
     com_query = 0x03,
     com_field_list = 0x04,
+    com_refresh = 0x07,
     com_statistics = 0x09,
     com_process_info = 0x0a,
     com_process_kill = 0x0c,
     com_ping = 0x0e,
     com_change_user = 0x11,
+    com_binlog_dump = 0x12,
+    com_register_slave = 0x15,
     com_stmt_prepare = 0x16,
     com_stmt_execute = 0x17,
     com_stmt_send_long_data = 0x18,
@@ -28,6 +32,7 @@ enum Command : std::uint8_t {
     com_stmt_reset = 0x1a,
     com_set_option = 0x1b,
     com_stmt_fetch = 0x1c,
+    com_binlog_dump_gtid = 0x1e,
     com_reset_connection = 0x1f,
 };
 constexpr std::uint64_t cursor_read_only = 1;  // of COM_STMT_EXECUTE
@@ -75,6 +80,16 @@ void Conversation::on_command(std::string_view payload) {
             return on_query(payload);
         case com_field_list:
             return on_field_list(payload);
+        case com_refresh:
+            return on_refresh(payload);
+        case com_binlog_dump:
+        case com_binlog_dump_gtid:
+        case com_register_slave:
+            return put_error(
+                Error{ErrorCode::invalid_argument,
+                      "reading the binary log is refused through ddb: it is one server's own, and what a node has read "
+                      "is purged; read the tables, or dump them",
+                      1235, "42000"});
         case com_statistics:
             return put("Uptime: " + std::to_string((now_ms_ - begun_ms_) / 1000) +
                        "  Threads: 1  Questions: " + std::to_string(request_.value) + "  Slow queries: 0");
@@ -141,6 +156,31 @@ void Conversation::on_query(std::string_view sql) {
     std::string first = std::move(statements.front());
     statements.pop_front();
     running_.emplace();
+    running_->statements = std::move(statements);
+    state_ = State::running;
+    execute_now(std::move(first));
+}
+
+// What to flush, by bits. Threads (32) are the server's own affair.
+void Conversation::on_refresh(std::string_view payload) {
+    constexpr std::array<std::pair<std::uint64_t, std::string_view>, 7> parts{{{1, "FLUSH PRIVILEGES"},
+                                                                               {2, "FLUSH LOGS"},
+                                                                               {4, "FLUSH TABLES"},
+                                                                               {8, "FLUSH HOSTS"},
+                                                                               {16, "FLUSH STATUS"},
+                                                                               {64, "RESET SLAVE"},
+                                                                               {128, "RESET MASTER"}}};
+    const auto bits = FieldReader(payload).integer(1);
+    if (!bits) return put_error(malformed());
+    std::deque<std::string> statements;
+    for (const auto& [bit, sql] : parts) {
+        if ((*bits & bit) != 0) statements.emplace_back(sql);
+    }
+    if (statements.empty()) return put_ok();
+    std::string first = std::move(statements.front());
+    statements.pop_front();
+    running_.emplace();
+    running_->answer = Answer::together;
     running_->statements = std::move(statements);
     state_ = State::running;
     execute_now(std::move(first));

@@ -49,9 +49,9 @@ class ConversationHost {
 
 struct PreparedStatement;
 
-// What a command that runs is for, as far as its answers differ. `login`: statements of our own, which only
-// together have an answer.
-enum class CommandAnswer : std::uint8_t { text, binary, ok_only, field_list, describe, login };
+// What a command that runs is for, as far as its answers differ. `together`, `login`: statements of our own, which only
+// together have an answer; one of a login that fails ends the connection.
+enum class CommandAnswer : std::uint8_t { text, binary, ok_only, field_list, describe, together, login };
 struct RunningCommand {
     CommandAnswer answer = CommandAnswer::text;
     std::deque<std::string> statements;  // of a multi-statement command: those behind the one that runs
@@ -159,6 +159,7 @@ class Conversation {
     // commands.cpp
     void on_command(std::string_view payload);
     void on_query(std::string_view sql);
+    void on_refresh(std::string_view payload);
     void on_kill(const KillRequest& request);
     void on_field_list(std::string_view payload);
     void on_change_user(std::string_view payload);
@@ -191,7 +192,7 @@ class Conversation {
     void on_result_header(ResultHeader header);
     void on_result_rows(const ResultRows& rows);
     void on_result_end(ResultEnd end);
-    void end_login(const ResultEnd& end);
+    void end_together(const ResultEnd& end);
     void answer_describe(const ResultEnd& end);
     void drop_described();
     void end_field_list(const ResultEnd& end);

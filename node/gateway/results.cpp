@@ -115,7 +115,7 @@ void Conversation::on_result_end(ResultEnd end) {
         ok.new_database = database_;
     }
     if (running_->answer == Answer::describe) return answer_describe(end);
-    if (running_->answer == Answer::login) return end_login(end);
+    if (running_->answer == Answer::together || running_->answer == Answer::login) return end_together(end);
     if (end.error) {
         put_error(*end.error);
         return finish();
@@ -153,8 +153,12 @@ void Conversation::end_field_list(const ResultEnd& end) {
     finish();
 }
 
-void Conversation::end_login(const ResultEnd& end) {
-    if (end.error) return refuse(*end.error);
+void Conversation::end_together(const ResultEnd& end) {
+    if (end.error && running_->answer == Answer::login) return refuse(*end.error);
+    if (end.error) {
+        put_error(*end.error);
+        return finish();
+    }
     if (end.more) return;
     if (running_->statements.empty()) {
         put_ok();
