@@ -178,15 +178,35 @@ void read_transaction_words(Tokens tokens, Classified& out) {
            "': ddb has ddb_read_consistency, ddb_read_balance and ddb_write_concern";
 }
 
+// Whether a subquery or a function in its value might look into a table. Drivers add to sql_mode by
+// CONCAT(@@sql_mode, …), and every server comes to the same by that; user variables, which change by more than what is
+// SET, are another matter.
+[[nodiscard]] bool may_read_tables(const Assignment& assignment) {
+    constexpr std::array<std::string_view, 14> plain_functions{"CONCAT", "CONCAT_WS", "REPLACE",  "TRIM",   "UPPER",
+                                                               "LOWER",  "IF",        "IFNULL",   "NULLIF", "COALESCE",
+                                                               "CAST",   "SUBSTRING", "GREATEST", "LEAST"};
+    const Tokens value = assignment.value;
+    const auto of_user = [](const Token& token) { return token.kind == Token::Kind::user_variable; };
+    const bool users = assignment.user_variable || std::any_of(value.begin(), value.end(), of_user);
+    for (std::size_t i = 0; i < value.size(); ++i) {
+        if (users && value[i].symbol('(')) return true;
+        if (value[i].is("FROM") || value[i].is("TABLE")) return true;
+        if (!value[i].symbol('(') || i == 0) continue;
+        const Token& before = value[i - 1];
+        const bool named = before.kind == Token::Kind::word || before.kind == Token::Kind::quoted;
+        const bool of_database = i > 1 && value[i - 2].symbol('.');
+        if (named && (of_database || !(one_of(before, plain_functions) || before.is("SELECT")))) return true;
+    }
+    return false;
+}
+
 // Effects of one assignment on the session; a reason when it is refused.
 [[nodiscard]] std::string take_effect(const Assignment& assignment, Classified& out) {
     if (pinned(assignment)) {
         return "SET " + std::string(assignment.name) +
                " is refused: replication depends on this variable; leave it out, the node sets it itself";
     }
-    for (const auto& token : assignment.value) {
-        if (token.symbol('(')) out.reads_tables = true;
-    }
+    if (may_read_tables(assignment)) out.reads_tables = true;
     if (assignment.user_variable || assignment.global) return {};
     if (equals_ignoring_case(assignment.name, "AUTOCOMMIT")) {
         out.autocommit = truth(assignment.value);

@@ -141,6 +141,13 @@ void FrontSession::begin(Execute execute) {
     active_ = Active{};
     if (auto rest = without_tracking(execute.sql)) execute.sql = std::move(*rest);
     active_->statement = classify(execute.sql);
+    // What is so already is left out: in the company of autocommit other settings are not given to those that read.
+    if (active_->statement.autocommit == back_autocommit_ && !in_transaction_ && held_begin_ == Begin::none) {
+        if (auto rest = without_autocommit(execute.sql); rest && !rest->empty()) {
+            execute.sql = std::move(*rest);
+            active_->statement = classify(execute.sql);
+        }
+    }
     active_->deadline_ms =
         parts_.now_ms +
         (execute.timeout_ms == 0 ? timeout_ms_max : std::min<std::uint64_t>(execute.timeout_ms, timeout_ms_max));

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
 #include <vector>
 
 #include "node/session/sql_scan.hpp"
@@ -12,9 +13,10 @@ namespace {
 constexpr std::size_t scanned_bytes_max = 64u << 10;
 constexpr std::size_t scanned_tokens_max = 10'000;
 
-// `tokens` of one assignment; in the global scope it is another thing.
-[[nodiscard]] bool asks_for_tracking(const Token& first, const Token& second) {
-    constexpr std::array<std::string_view, 2> names{"SESSION_TRACK_SCHEMA", "SESSION_TRACK_SYSTEM_VARIABLES"};
+using Names = std::span<const std::string_view>;
+
+// The first tokens of one assignment; in the global scope it is another thing.
+[[nodiscard]] bool sets_one_of(Names names, const Token& first, const Token& second) {
     const bool scoped = first.is("SESSION") || first.is("LOCAL");
     const Token& token = scoped ? second : first;
     std::string_view name = token.text;
@@ -28,14 +30,10 @@ constexpr std::size_t scanned_tokens_max = 10'000;
     return std::any_of(names.begin(), names.end(), [&](auto word) { return equals_ignoring_case(name, word); });
 }
 
-}  // namespace
-
-std::optional<std::string> without_tracking(std::string_view sql) {
-    // Where a string ends depends on sql_mode once a backslash occurs.
-    if (sql.size() > scanned_bytes_max || !contains_ignoring_case(sql, "SESSION_TRACK_S") ||
-        sql.find('\\') != std::string_view::npos) {
-        return std::nullopt;
-    }
+[[nodiscard]] std::optional<std::string> without(Names names, std::string_view sql) {
+    // Where a string ends depends on sql_mode once a backslash occurs; a statement that is only prepared keeps its
+    // placeholders.
+    if (sql.size() > scanned_bytes_max || sql.find_first_of("\\?") != std::string_view::npos) return std::nullopt;
     const std::vector<Token> tokens = scan(sql, scanned_tokens_max);
     const auto token_at = [&](std::size_t i) { return i < tokens.size() ? tokens[i] : Token{}; };
     if (!token_at(0).is("SET") || token_at(1).is("STATEMENT") || tokens.front().versioned) return std::nullopt;
@@ -50,7 +48,7 @@ std::optional<std::string> without_tracking(std::string_view sql) {
             if (tokens[i].symbol('(')) ++depth;
             if (tokens[i].symbol(')')) --depth;
         }
-        if (start < i && !global && asks_for_tracking(tokens[start], token_at(start + 1))) {
+        if (start < i && !global && sets_one_of(names, tokens[start], token_at(start + 1))) {
             found = true;
             continue;
         }
@@ -59,6 +57,19 @@ std::optional<std::string> without_tracking(std::string_view sql) {
         out.append(out.empty() ? "SET " : ", ").append(sql.substr(begin, end - begin));
     }
     return found ? std::optional(out) : std::nullopt;
+}
+
+}  // namespace
+
+std::optional<std::string> without_tracking(std::string_view sql) {
+    constexpr std::array<std::string_view, 2> names{"SESSION_TRACK_SCHEMA", "SESSION_TRACK_SYSTEM_VARIABLES"};
+    if (!contains_ignoring_case(sql, "SESSION_TRACK_S")) return std::nullopt;
+    return without(names, sql);
+}
+
+std::optional<std::string> without_autocommit(std::string_view sql) {
+    constexpr std::array<std::string_view, 1> names{"AUTOCOMMIT"};
+    return without(names, sql);
 }
 
 }  // namespace ddb::session

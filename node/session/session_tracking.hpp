@@ -13,4 +13,7 @@ namespace ddb::session {
 // The statement without these; empty when nothing is left of it. Nothing when it has none.
 [[nodiscard]] std::optional<std::string> without_tracking(std::string_view sql);
 
+// The same of autocommit: MariaDB's driver for Java says it along with others when it connects.
+[[nodiscard]] std::optional<std::string> without_autocommit(std::string_view sql);
+
 }  // namespace ddb::session

@@ -251,6 +251,19 @@ TEST_CASE("with autocommit off a session asks for itself what drivers ask, and b
     }
 }
 
+TEST_CASE("what drivers set when they connect keeps no read away from the client's node") {
+    for (const char* sql :
+         {"set autocommit=1, sql_mode = concat(@@sql_mode,',ANSI_QUOTES')",
+          "SET NAMES utf8mb4, @@SESSION.sql_mode = CONCAT(CONCAT(@@sql_mode, ',ANSI_QUOTES'), ',ANSI')",
+          "SET sql_mode=(SELECT CONCAT(@@sql_mode, ',ANSI_QUOTES')),time_zone='+00:00',NAMES utf8mb4"}) {
+        Client f(bench(), *bench().follower);
+        f.good(sql);
+        const auto before = bench().follower->engine->counters().local_reads;
+        CHECK(f.good("SELECT COUNT(*) AS \"n\" FROM \"ddb_meta\".\"position\"").cell() == "1");
+        CHECK(bench().follower->engine->counters().local_reads == before + 1);
+    }
+}
+
 TEST_CASE("how strings are quoted is told with the answers that the node gives itself, too") {
     constexpr std::uint16_t no_backslash_escapes = 0x200;
     Client f(bench(), *bench().follower, "root", "");

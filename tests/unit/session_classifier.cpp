@@ -326,6 +326,10 @@ TEST_CASE("what a driver wants to be told with answers is no setting of a server
     CHECK(rest("SET session_track_gtids=OWN_GTID") == "as it is");
     CHECK(rest("SET @session_track_schema=1") == "as it is");
     CHECK(rest("SELECT @@session_track_schema") == "as it is");
+    CHECK(*without_autocommit("set autocommit=1, sql_mode = concat(@@sql_mode,',A')") ==
+          "SET sql_mode = concat(@@sql_mode,',A')");
+    CHECK(without_autocommit("SET @@session.autocommit = 1")->empty());
+    CHECK(!without_autocommit("SET @@global.autocommit = 1, a = 2"));
     for (const char* sql : {"SET", "SET session_track_schema", "SET session_track_schema=(,",
                             "SET ,session_track_schema", "SET SESSION", "SET session_track_schema,"}) {
         INFO(sql);
@@ -398,10 +402,22 @@ TEST_CASE("settings that may be made on any server") {
         INFO(sql);
         CHECK(classify(sql).repeatable);
     }
-    for (const char* sql : {"SET @a = 1", "SET sql_mode = '', @a = 1", "SET GLOBAL wait_timeout = 9",
-                            "SET @@global.wait_timeout = 9", "SET sql_mode = (SELECT 1)", "SELECT 1"}) {
+    for (const char* sql :
+         {"SET @a = 1", "SET sql_mode = '', @a = 1", "SET GLOBAL wait_timeout = 9", "SET @@global.wait_timeout = 9",
+          "SET sql_mode = (SELECT m FROM t)", "SELECT 1", "SET sql_mode = f()", "SET sql_mode = d.concat('a')",
+          "SET sql_mode = `concat`('a')", "SET sql_mode = (TABLE t)", "SET sql_mode = CONCAT(f('a'))",
+          "SET sql_mode = CONCAT(@a, 'b')"}) {
         INFO(sql);
         CHECK_FALSE(classify(sql).repeatable);
+    }
+    // Of Rust's sqlx, MariaDB's driver for Java, ActiveRecord.
+    for (const char* sql :
+         {"SET sql_mode=(SELECT CONCAT(@@sql_mode, ',PIPES_AS_CONCAT')),time_zone='+00:00',NAMES utf8mb4",
+          "set autocommit=1, sql_mode = concat(@@sql_mode,',STRICT_TRANS_TABLES')",
+          "SET @@SESSION.sql_mode = CONCAT(CONCAT(@@sql_mode, ',A'), ',B'), wait_timeout = 9",
+          "SET sql_mode = (SELECT REPLACE(@@sql_mode, 'ONLY_FULL_GROUP_BY', ''))"}) {
+        INFO(sql);
+        CHECK_FALSE(classify(sql).reads_tables);
     }
 }
 
