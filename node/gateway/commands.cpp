@@ -290,15 +290,19 @@ void Conversation::on_execute(std::string_view payload) {
         decode_parameters(fields.rest(), statement->placeholders.size(), statement->types, statement->long_data);
     prepared_bytes_ -= drop_long_data(*statement);
     if (!parameters) return put_error(parameters.error());
-    auto sql = gateway::bind(statement->sql, statement->placeholders, *parameters,
-                             (status_flags_ & status_no_backslash_escapes) != 0);
+    const bool call = is_call(statement->sql);
+    Result<std::string> sql = call ? std::string()
+                                   : gateway::bind(statement->sql, statement->placeholders, *parameters,
+                                                   (status_flags_ & status_no_backslash_escapes) != 0);
     if (!sql) return put_error(sql.error());
     running_.emplace();
     running_->answer = Answer::binary;
     running_->statement = statement->id;
-    running_->holds_rows = (*flags & cursor_read_only) != 0 && !is_call(*sql);
+    running_->holds_rows = (*flags & cursor_read_only) != 0 && !call;
     state_ = State::running;
-    execute_now(std::move(*sql));
+    if (!call) return execute_now(std::move(*sql));
+    statement->arguments = std::move(*parameters);
+    run_call(*statement);
 }
 
 // Has no answer; what is wrong with it shows at the execution.

@@ -52,6 +52,8 @@ struct PreparedStatement;
 // What a command that runs is for, as far as its answers differ. `together`, `login`: statements of our own, which only
 // together have an answer; one of a login that fails ends the connection.
 enum class CommandAnswer : std::uint8_t { text, binary, ok_only, field_list, describe, together, login };
+// Of a prepared CALL: gives values to variables, runs, reads them (out_parameters.cpp).
+enum class CallStage : std::uint8_t { none, setting, calling, reading };
 struct RunningCommand {
     CommandAnswer answer = CommandAnswer::text;
     std::deque<std::string> statements;  // of a multi-statement command: those behind the one that runs
@@ -59,7 +61,10 @@ struct RunningCommand {
     bool in_result = false;
     bool call = false;            // another result always follows one with rows
     std::uint32_t statement = 0;  // prepared: the one described or executed
-    bool holds_rows = false;      // for a cursor of that statement
+    CallStage stage = CallStage::none;
+    std::string call_sql;
+    ResultEnd call_end;
+    bool holds_rows = false;  // for a cursor of that statement
     bool answered = false;
     FileContent file;                    // of the client, as far as it has come
     std::optional<ResultEnd> early_end;  // came while the client still sent the file
@@ -152,7 +157,7 @@ class Conversation {
     void put_error(const Error& error);
     void put_unasked(const Error& error);
     void put_eof();
-    void put_end_of_columns(bool more);
+    void put_end_of_columns(bool more, std::uint16_t also = 0);
     void finish();
     void check_deadlines();
 
@@ -184,6 +189,11 @@ class Conversation {
     void hold_row(std::string row);
     void decline_cursor();
     void open_cursor(std::uint16_t warnings);
+
+    // out_parameters.cpp
+    void run_call(PreparedStatement& statement);
+    bool learn_out_parameter(const Error& error);
+    bool go_on_with_call(const ResultEnd& end);
 
     // results.cpp
     void name_columns();

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "node/gateway/statements.hpp"
 #include "schemas/session_messages.hpp"
 
 namespace ddb::gateway {
@@ -22,6 +23,8 @@ struct PreparedStatement {
     std::optional<Error> spoilt;                     // by long data, which has no answer: that of the next execution
     std::map<std::size_t, std::string> names;        // by column: those with a placeholder in them
     std::size_t columns = 0;
+    std::vector<Parameter> arguments;               // of the CALL that runs
+    std::vector<std::size_t> outs;                  // of a CALL: parameters that it gives back, as far as is known
     std::optional<std::deque<std::string>> cursor;  // open: rows that were not fetched yet
     std::size_t cursor_bytes = 0;
     std::size_t bytes = 0;  // of all that

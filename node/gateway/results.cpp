@@ -25,9 +25,9 @@ Column parameter_column() {
 }  // namespace
 
 // A client of prepared statements learns here, and only here, that more results follow.
-void Conversation::put_end_of_columns(bool more) {
+void Conversation::put_end_of_columns(bool more, std::uint16_t also) {
     if ((capabilities_ & capability::deprecate_eof) != 0) return;
-    put(encode_eof(static_cast<std::uint16_t>(status_flags_ | (more ? status_more_results : 0)), 0));
+    put(encode_eof(static_cast<std::uint16_t>(status_flags_ | also | (more ? status_more_results : 0)), 0));
 }
 
 void Conversation::put_end_of_rows(std::uint16_t status_flags, std::uint16_t warnings) {
@@ -61,7 +61,8 @@ void Conversation::on_result_header(ResultHeader header) {
         return;
     }
     put_columns();
-    put_end_of_columns(running_->call || !running_->statements.empty());
+    const bool outs = running_->stage == CallStage::reading;
+    put_end_of_columns(running_->call || outs || !running_->statements.empty(), outs ? status_out_parameters : 0);
 }
 
 void Conversation::on_result_rows(const ResultRows& rows) {
@@ -116,6 +117,7 @@ void Conversation::on_result_end(ResultEnd end) {
     }
     if (running_->answer == Answer::describe) return answer_describe(end);
     if (running_->answer == Answer::together || running_->answer == Answer::login) return end_together(end);
+    if (running_->stage != CallStage::none && go_on_with_call(end)) return;
     if (end.error) {
         put_error(*end.error);
         return finish();

@@ -366,6 +366,10 @@ bool put_limit(std::string& out, const Parameter& parameter) {
 }
 
 bool put_literal(std::string& out, const Parameter& parameter, const Place& place, bool no_backslash) {
+    if (!parameter.variable.empty()) {
+        out += parameter.variable;
+        return true;
+    }
     if (place.limit) return put_limit(out, parameter);
     if (parameter.null) {
         out += "NULL";

@@ -3,6 +3,7 @@
 //   gateway_probe HOST PORT USER PASSWORD
 #include <mysql.h>
 
+#include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -252,6 +253,53 @@ void cursors(MYSQL* mysql) {
     wrong.open();
 }
 
+// The results of a CALL, those that its parameters are given among them. As text: a variable's type is wider.
+void print_call(MYSQL* mysql, MYSQL_STMT* statement) {
+    for (;;) {
+        const unsigned count = mysql_stmt_field_count(statement);
+        std::vector<std::array<char, 100>> values(count);
+        std::vector<MYSQL_BIND> bind(count);
+        for (unsigned i = 0; i < count; ++i) {
+            bind[i].buffer_type = MYSQL_TYPE_STRING;
+            bind[i].buffer = values[i].data();
+            bind[i].buffer_length = values[i].size() - 1;
+            values[i].fill(0);
+        }
+        if (count > 0) mysql_stmt_bind_result(statement, bind.data());
+        std::printf("  columns %u given back %d", count, (mysql->server_status & SERVER_PS_OUT_PARAMS) != 0);
+        while (count > 0 && mysql_stmt_fetch(statement) == 0) {
+            for (const auto& value : values) std::printf(" %s", value.data());
+        }
+        std::printf("\n");
+        if (mysql_stmt_next_result(statement) != 0) return;
+    }
+}
+
+void out_parameters(MYSQL* mysql) {
+    run_text(mysql,
+             "CREATE PROCEDURE back(IN a INT, OUT b INT, INOUT c VARCHAR(20)) BEGIN SELECT a, 'in'; SET b = a * 2, "
+             "c = CONCAT(c, '\xc3\xa9'); END");
+    const std::string sql = "CALL back(?, ?, ?)";
+    const std::unique_ptr<MYSQL_STMT, my_bool (*)(MYSQL_STMT*)> owner(mysql_stmt_init(mysql), mysql_stmt_close);
+    MYSQL_STMT* statement = owner.get();
+    if (mysql_stmt_prepare(statement, sql.data(), sql.size()) != 0) return stmt_error(statement, "prepare");
+    int number = 4;
+    std::string words = "it's";
+    std::array<MYSQL_BIND, 3> bind{};
+    bind[0].buffer_type = bind[1].buffer_type = MYSQL_TYPE_LONG;
+    bind[0].buffer = bind[1].buffer = &number;
+    bind[2].buffer_type = MYSQL_TYPE_STRING;
+    bind[2].buffer = words.data();
+    bind[2].buffer_length = words.size();
+    mysql_stmt_bind_param(statement, bind.data());
+    for (; number < 6; ++number) {
+        if (mysql_stmt_execute(statement) != 0) return stmt_error(statement, "execute");
+        print_call(mysql, statement);
+    }
+    run_prepared(mysql, "CALL back(1, 2, ?)", {text("x")});
+    run_text(mysql, "SELECT 'behind'");
+}
+
 void text_protocol(MYSQL* mysql) {
     for (const char* sql : {
              "DROP DATABASE IF EXISTS probe",
@@ -397,6 +445,7 @@ int main(int argc, char** argv) {
     several_statements(mysql);
     binary_protocol(mysql);
     cursors(mysql);
+    out_parameters(mysql);
     connection_commands(mysql, argv);
     mysql_close(mysql);
     mysql = connect(argv, CLIENT_FOUND_ROWS);

@@ -218,6 +218,48 @@ TEST_CASE("a cursor is declined when its rows would not fit, and gives back what
     CHECK(error_code(client.take()) == 1146);
 }
 
+TEST_CASE("a CALL gives back values in placeholders, once the server said which") {
+    Client client;
+    client.log_in(capability::ps_multi_results);
+    describe(client, "CALL p(?, f(1, 2), ?)", std::uint16_t{2});
+    (void)client.take_all();
+    const std::string values("\0\1\3\0\3\0\7\0\0\0\x8\0\0\0", 14);
+    const auto done = [&client] { client.conversation.on_session(client.end_of_last()); };
+    client.command(execute_packet(1, values));
+    CHECK(client.engine.last<Execute>().sql == "CALL p( 7 , f(1, 2),  8 )");
+    auto refused = client.end_of_last();
+    refused.error = Error{ErrorCode::sql, "OUT or INOUT argument 3 for routine d.p is not a variable", 1414, "42000"};
+    client.conversation.on_session(refused);
+    for (int i = 0; i < 2; ++i) {
+        CHECK(client.engine.last<Execute>().sql == "SET @`ddb parameter 2`= 8 ");
+        done();
+        CHECK(client.engine.last<Execute>().sql == "CALL p( 7 , f(1, 2),  @`ddb parameter 2` )");
+        CHECK(client.take_all().empty());
+        done();
+        CHECK(client.engine.last<Execute>().sql == "SELECT @`ddb parameter 2`");
+        give_rows(client, {"nine"});
+        const auto answers = client.take_all();
+        REQUIRE(answers.size() == 6);  // count, column, end, row, end, OK of the CALL
+        for (const std::size_t end : {2, 4}) {
+            CHECK((status_of_eof(answers[end]) & status_more_results) != 0);
+            CHECK((static_cast<unsigned char>(answers[end][4]) & status_out_parameters >> 8U) != 0);
+        }
+        CHECK(answers[5][0] == '\0');
+        CHECK((static_cast<unsigned char>(answers[5][3]) & status_more_results) == 0);
+        client.command(execute_packet(1, values));
+    }
+    // What is no placeholder cannot be helped, and neither can what was.
+    done();
+    for (const char* argument : {"2", "3", "9", ""}) {
+        refused = client.end_of_last();
+        refused.error = Error{ErrorCode::sql, "argument " + std::string(argument), 1414, "42000"};
+        client.conversation.on_session(refused);
+        CHECK(error_code(client.take()) == 1414);
+        client.command(execute_packet(1, values));
+        done();
+    }
+}
+
 TEST_CASE("columns of an execution are called by the text that was prepared") {
     Client client;
     client.log_in();
