@@ -1,5 +1,6 @@
 // Commands of a client that has logged in.
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "node/gateway/conversation.hpp"
@@ -16,11 +17,14 @@ enum Command : std::uint8_t {
     com_init_db = 0x02,
     com_query = 0x03,
     com_field_list = 0x04,
+    com_refresh = 0x07,
     com_statistics = 0x09,
     com_process_info = 0x0a,
     com_process_kill = 0x0c,
     com_ping = 0x0e,
     com_change_user = 0x11,
+    com_binlog_dump = 0x12,
+    com_register_slave = 0x15,
     com_stmt_prepare = 0x16,
     com_stmt_execute = 0x17,
     com_stmt_send_long_data = 0x18,
@@ -28,8 +32,10 @@ enum Command : std::uint8_t {
     com_stmt_reset = 0x1a,
     com_set_option = 0x1b,
     com_stmt_fetch = 0x1c,
+    com_binlog_dump_gtid = 0x1e,
     com_reset_connection = 0x1f,
 };
+constexpr std::uint64_t cursor_read_only = 1;  // of COM_STMT_EXECUTE
 constexpr std::uint64_t last_prepared = 0xFFFFFFFF;
 constexpr std::uint16_t collation_of_mysql = 255;  // utf8mb4_0900_ai_ci
 constexpr std::uint32_t changes_failed_max = 3;    // as MariaDB
@@ -75,6 +81,16 @@ void Conversation::on_command(std::string_view payload) {
             return on_query(payload);
         case com_field_list:
             return on_field_list(payload);
+        case com_refresh:
+            return on_refresh(payload);
+        case com_binlog_dump:
+        case com_binlog_dump_gtid:
+        case com_register_slave:
+            return put_error(
+                Error{ErrorCode::invalid_argument,
+                      "reading the binary log is refused through ddb: it is one server's own, and what a node has read "
+                      "is purged; read the tables, or dump them",
+                      1235, "42000"});
         case com_statistics:
             return put("Uptime: " + std::to_string((now_ms_ - begun_ms_) / 1000) +
                        "  Threads: 1  Questions: " + std::to_string(request_.value) + "  Slow queries: 0");
@@ -102,8 +118,8 @@ void Conversation::on_command(std::string_view payload) {
             return on_reset_statement(payload);
         case com_set_option:
             return on_set_option(payload);
-        case com_stmt_fetch:  // no cursor was ever opened
-            return put_error(Error{ErrorCode::invalid_argument, "The statement has no open cursor", 1421, "HY000"});
+        case com_stmt_fetch:
+            return on_fetch(payload);
         case com_reset_connection:
             return on_reset_connection();
         default:
@@ -141,6 +157,31 @@ void Conversation::on_query(std::string_view sql) {
     std::string first = std::move(statements.front());
     statements.pop_front();
     running_.emplace();
+    running_->statements = std::move(statements);
+    state_ = State::running;
+    execute_now(std::move(first));
+}
+
+// What to flush, by bits. Threads (32) are the server's own affair.
+void Conversation::on_refresh(std::string_view payload) {
+    constexpr std::array<std::pair<std::uint64_t, std::string_view>, 7> parts{{{1, "FLUSH PRIVILEGES"},
+                                                                               {2, "FLUSH LOGS"},
+                                                                               {4, "FLUSH TABLES"},
+                                                                               {8, "FLUSH HOSTS"},
+                                                                               {16, "FLUSH STATUS"},
+                                                                               {64, "RESET SLAVE"},
+                                                                               {128, "RESET MASTER"}}};
+    const auto bits = FieldReader(payload).integer(1);
+    if (!bits) return put_error(malformed());
+    std::deque<std::string> statements;
+    for (const auto& [bit, sql] : parts) {
+        if ((*bits & bit) != 0) statements.emplace_back(sql);
+    }
+    if (statements.empty()) return put_ok();
+    std::string first = std::move(statements.front());
+    statements.pop_front();
+    running_.emplace();
+    running_->answer = Answer::together;
     running_->statements = std::move(statements);
     state_ = State::running;
     execute_now(std::move(first));
@@ -219,6 +260,7 @@ void Conversation::on_prepare(std::string_view sql) {
     }
     const std::uint32_t id = next_statement_++;
     auto statement = std::make_unique<PreparedStatement>();
+    statement->id = id;
     statement->sql = sql;
     statement->placeholders = std::move(*placeholders);
     statement->bytes = bytes_of(*statement);
@@ -226,7 +268,7 @@ void Conversation::on_prepare(std::string_view sql) {
     prepared_[id] = std::move(statement);
     running_.emplace();
     running_->answer = Answer::describe;
-    running_->described = id;
+    running_->statement = id;
     state_ = State::running;
     execute_now(std::string(sql));
 }
@@ -247,16 +289,26 @@ void Conversation::on_execute(std::string_view payload) {
     PreparedStatement* statement = find_statement(fields.integer(4), "mysqld_stmt_execute");
     if (statement == nullptr) return;
     if (const auto spoilt = std::exchange(statement->spoilt, std::nullopt)) return put_error(*spoilt);
-    // Cursors are declined: the rows come at once, which a server may choose as well. The count is always 1.
-    if (!fields.integer(1) || !fields.integer(4)) return put_error(malformed());
+    close_cursor(*statement);
+    const auto flags = fields.integer(1);
+    if (!flags || !fields.integer(4)) return put_error(malformed());  // the count is always 1
     auto parameters =
         decode_parameters(fields.rest(), statement->placeholders.size(), statement->types, statement->long_data);
     prepared_bytes_ -= drop_long_data(*statement);
     if (!parameters) return put_error(parameters.error());
-    auto sql = gateway::bind(statement->sql, statement->placeholders, *parameters,
-                             (status_flags_ & status_no_backslash_escapes) != 0);
+    const bool call = is_call(statement->sql);
+    Result<std::string> sql = call ? std::string()
+                                   : gateway::bind(statement->sql, statement->placeholders, *parameters,
+                                                   (status_flags_ & status_no_backslash_escapes) != 0);
     if (!sql) return put_error(sql.error());
-    execute(Answer::binary, std::move(*sql));
+    running_.emplace();
+    running_->answer = Answer::binary;
+    running_->statement = statement->id;
+    running_->holds_rows = (*flags & cursor_read_only) != 0 && !call;
+    state_ = State::running;
+    if (!call) return execute_now(std::move(*sql));
+    statement->arguments = std::move(*parameters);
+    run_call(*statement);
 }
 
 // Has no answer; what is wrong with it shows at the execution.
@@ -301,6 +353,7 @@ void Conversation::on_reset_statement(std::string_view payload) {
     PreparedStatement* statement = find_statement(FieldReader(payload).integer(4), "mysqld_stmt_reset");
     if (statement == nullptr) return;
     prepared_bytes_ -= drop_long_data(*statement);
+    close_cursor(*statement);
     statement->spoilt.reset();
     put_ok();
 }

@@ -376,6 +376,8 @@ void Conversation::put_unasked(const Error& error) {
 
 // The command is answered; what the client sent meanwhile comes next, by the owner's next call.
 void Conversation::finish() {
+    if (running_ && running_->holds_rows) close_cursor(*prepared_.at(running_->statement));
+    if (running_ && running_->stage != CallStage::none) prepared_.at(running_->statement)->arguments.clear();
     running_.reset();
     heard_ms_ = now_ms_;
     state_ = State::idle;

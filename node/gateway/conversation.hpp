@@ -24,7 +24,7 @@ namespace ddb::gateway {
 struct ConversationLimits {
     std::size_t packet_bytes_max = statement_bytes_max + 1;  // of a command
     std::size_t statements_prepared_max = 16'382;            // as max_prepared_stmt_count of a server
-    std::size_t prepared_bytes_max = 64u << 20;              // texts and long data of one client
+    std::size_t prepared_bytes_max = 64u << 20;              // texts, long data and cursors of one client
     std::size_t output_bytes_high = 4u << 20;                // no credit for more rows above
 };
 
@@ -49,16 +49,22 @@ class ConversationHost {
 
 struct PreparedStatement;
 
-// What a command that runs is for, as far as its answers differ. `login`: statements of our own, which only
-// together have an answer.
-enum class CommandAnswer : std::uint8_t { text, binary, ok_only, field_list, describe, login };
+// What a command that runs is for, as far as its answers differ. `together`, `login`: statements of our own, which only
+// together have an answer; one of a login that fails ends the connection.
+enum class CommandAnswer : std::uint8_t { text, binary, ok_only, field_list, describe, together, login };
+// Of a prepared CALL: gives values to variables, runs, reads them (out_parameters.cpp).
+enum class CallStage : std::uint8_t { none, setting, calling, reading };
 struct RunningCommand {
     CommandAnswer answer = CommandAnswer::text;
     std::deque<std::string> statements;  // of a multi-statement command: those behind the one that runs
     std::vector<Column> columns;         // of the result that comes in
     bool in_result = false;
     bool call = false;            // another result always follows one with rows
-    std::uint32_t described = 0;  // prepared statement
+    std::uint32_t statement = 0;  // prepared: the one described or executed
+    CallStage stage = CallStage::none;
+    std::string call_sql;
+    ResultEnd call_end;
+    bool holds_rows = false;  // for a cursor of that statement
     bool answered = false;
     FileContent file;                    // of the client, as far as it has come
     std::optional<ResultEnd> early_end;  // came while the client still sent the file
@@ -153,13 +159,14 @@ class Conversation {
     void put_error(const Error& error);
     void put_unasked(const Error& error);
     void put_eof();
-    void put_end_of_columns(bool more);
+    void put_end_of_columns(bool more, std::uint16_t also = 0);
     void finish();
     void check_deadlines();
 
     // commands.cpp
     void on_command(std::string_view payload);
     void on_query(std::string_view sql);
+    void on_refresh(std::string_view payload);
     void on_kill(const KillRequest& request);
     void on_field_list(std::string_view payload);
     void on_change_user(std::string_view payload);
@@ -178,11 +185,26 @@ class Conversation {
     void on_file_wanted(const FileWanted& wanted);
     void on_file_packet(std::string_view payload);
 
+    // cursors.cpp
+    void on_fetch(std::string_view payload);
+    void close_cursor(PreparedStatement& statement);
+    void hold_row(std::string row);
+    void decline_cursor();
+    void open_cursor(std::uint16_t warnings);
+
+    // out_parameters.cpp
+    void run_call(PreparedStatement& statement);
+    bool learn_out_parameter(const Error& error);
+    bool go_on_with_call(const ResultEnd& end);
+
     // results.cpp
+    void name_columns();
+    void put_columns();
+    void put_end_of_rows(std::uint16_t status_flags, std::uint16_t warnings);
     void on_result_header(ResultHeader header);
     void on_result_rows(const ResultRows& rows);
     void on_result_end(ResultEnd end);
-    void end_login(const ResultEnd& end);
+    void end_together(const ResultEnd& end);
     void answer_describe(const ResultEnd& end);
     void drop_described();
     void end_field_list(const ResultEnd& end);

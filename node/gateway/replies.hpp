@@ -16,6 +16,8 @@
 
 namespace ddb::gateway {
 
+inline constexpr std::uint16_t status_out_parameters = 0x1000;  // SERVER_PS_OUT_PARAMS
+
 struct OkAnswer {
     std::uint64_t affected_rows = 0;
     std::uint64_t last_insert_id = 0;

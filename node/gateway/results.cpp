@@ -9,7 +9,9 @@
 namespace ddb::gateway {
 namespace {
 
-constexpr std::uint16_t of_a_result = status_more_results | status_cursor_exists | status_last_row_sent;
+// A server's connection to us tracks more than a client is told of.
+constexpr std::uint16_t of_an_answer =
+    status_more_results | status_cursor_exists | status_last_row_sent | status_session_state_changed;
 
 Column parameter_column() {
     Column column;
@@ -23,19 +25,44 @@ Column parameter_column() {
 }  // namespace
 
 // A client of prepared statements learns here, and only here, that more results follow.
-void Conversation::put_end_of_columns(bool more) {
+void Conversation::put_end_of_columns(bool more, std::uint16_t also) {
     if ((capabilities_ & capability::deprecate_eof) != 0) return;
-    put(encode_eof(static_cast<std::uint16_t>(status_flags_ | (more ? status_more_results : 0)), 0));
+    put(encode_eof(static_cast<std::uint16_t>(status_flags_ | also | (more ? status_more_results : 0)), 0));
+}
+
+void Conversation::put_end_of_rows(std::uint16_t status_flags, std::uint16_t warnings) {
+    if ((capabilities_ & capability::deprecate_eof) == 0) return put(encode_eof(status_flags, warnings));
+    OkAnswer ok;
+    ok.status_flags = status_flags;
+    ok.warnings = warnings;
+    put(encode_ok(ok, capabilities_, 0xFE));
+}
+
+// Columns are called by their text, and the client knows it with placeholders.
+void Conversation::name_columns() {
+    const auto found = prepared_.find(running_->statement);
+    if (found == prepared_.end() || found->second->columns != running_->columns.size()) return;
+    for (const auto& [number, name] : found->second->names) running_->columns[number].name = name;
+}
+
+void Conversation::put_columns() {
+    running_->answered = true;
+    put(encode_column_count(running_->columns.size()));
+    for (const Column& column : running_->columns) put(encode_column(column));
 }
 
 void Conversation::on_result_header(ResultHeader header) {
     running_->columns = std::move(header.columns);
     running_->in_result = true;
     if (running_->answer != Answer::text && running_->answer != Answer::binary) return;
-    running_->answered = true;
-    put(encode_column_count(running_->columns.size()));
-    for (const Column& column : running_->columns) put(encode_column(column));
-    put_end_of_columns(running_->call || !running_->statements.empty());
+    if (running_->answer == Answer::binary) name_columns();
+    if (running_->holds_rows) {
+        prepared_.at(running_->statement)->cursor.emplace();
+        return;
+    }
+    put_columns();
+    const bool outs = running_->stage == CallStage::reading;
+    put_end_of_columns(running_->call || outs || !running_->statements.empty(), outs ? status_out_parameters : 0);
 }
 
 void Conversation::on_result_rows(const ResultRows& rows) {
@@ -52,7 +79,11 @@ void Conversation::on_result_rows(const ResultRows& rows) {
             }
             auto binary = binary_row(**row, running_->columns);
             if (!binary) return break_result(binary.error());
-            put(*binary);
+            if (running_->holds_rows) {
+                hold_row(std::move(*binary));
+            } else {
+                put(*binary);
+            }
         }
     }
     if (output_.size() < limits_.output_bytes_high) on_output_drained();
@@ -74,7 +105,7 @@ void Conversation::break_result(const Error& error) {
 void Conversation::on_result_end(ResultEnd end) {
     seen_ = std::max(seen_, end.index);
     // Only the last one knows them.
-    if (!end.more) status_flags_ = static_cast<std::uint16_t>(end.status_flags & ~of_a_result);
+    if (!end.more) status_flags_ = static_cast<std::uint16_t>(end.status_flags & ~of_an_answer);
     credit_owed_ = 0;
     OkAnswer ok;
     // None at all is told as well: the session's own may have been dropped. Of a result with more behind it, and of an
@@ -85,12 +116,17 @@ void Conversation::on_result_end(ResultEnd end) {
         ok.new_database = database_;
     }
     if (running_->answer == Answer::describe) return answer_describe(end);
-    if (running_->answer == Answer::login) return end_login(end);
+    if (running_->answer == Answer::together || running_->answer == Answer::login) return end_together(end);
+    if (running_->stage != CallStage::none && go_on_with_call(end)) return;
     if (end.error) {
         put_error(*end.error);
         return finish();
     }
     if (running_->answer == Answer::field_list) return end_field_list(end);
+    if (running_->holds_rows && running_->in_result) {
+        if (!end.more) return open_cursor(end.outcome.warnings);
+        decline_cursor();
+    }
     const bool more = end.more || !running_->statements.empty();
     ok.status_flags = static_cast<std::uint16_t>(status_flags_ | (more ? status_more_results : 0));
     ok.warnings = end.outcome.warnings;
@@ -119,8 +155,12 @@ void Conversation::end_field_list(const ResultEnd& end) {
     finish();
 }
 
-void Conversation::end_login(const ResultEnd& end) {
-    if (end.error) return refuse(*end.error);
+void Conversation::end_together(const ResultEnd& end) {
+    if (end.error && running_->answer == Answer::login) return refuse(*end.error);
+    if (end.error) {
+        put_error(*end.error);
+        return finish();
+    }
     if (end.more) return;
     if (running_->statements.empty()) return logged_in_now();
     std::string next = std::move(running_->statements.front());
@@ -129,14 +169,14 @@ void Conversation::end_login(const ResultEnd& end) {
 }
 
 void Conversation::drop_described() {
-    const auto found = prepared_.find(running_->described);
+    const auto found = prepared_.find(running_->statement);
     prepared_bytes_ -= found->second->bytes;
     prepared_.erase(found);
 }
 
 // COM_STMT_PREPARE_OK: https://mariadb.com/kb/en/com_stmt_prepare/
 void Conversation::answer_describe(const ResultEnd& end) {
-    const std::size_t parameters = prepared_.at(running_->described)->placeholders.size();
+    const std::size_t parameters = prepared_.at(running_->statement)->placeholders.size();
     if (end.error) {
         drop_described();
         put_error(*end.error);
@@ -151,9 +191,15 @@ void Conversation::answer_describe(const ResultEnd& end) {
                         1210, "HY000"});
         return finish();
     }
-    last_prepared_ = running_->described;
+    last_prepared_ = running_->statement;
+    PreparedStatement& statement = *prepared_.at(running_->statement);
+    statement.columns = running_->columns.size();
+    for (std::size_t i = 0; parameters > 0 && i < running_->columns.size(); ++i) {
+        const std::string& name = running_->columns[i].name;
+        if (name.find('?') != std::string::npos) statement.names[i] = name;
+    }
     std::string payload(1, '\0');
-    put_int(payload, running_->described, 4);
+    put_int(payload, running_->statement, 4);
     put_int(payload, running_->columns.size(), 2);
     put_int(payload, parameters, 2);
     put_int(payload, 0, 1);

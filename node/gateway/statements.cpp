@@ -283,15 +283,28 @@ bool is_decimal(std::uint8_t type) {
     return type == field_type::decimal || type == field_type::new_decimal;
 }
 
+// Places where a backslash follows a byte above 127.
+std::size_t count_joints(std::string_view text) {
+    std::size_t joints = 0;
+    for (std::size_t at = text.find('\\'); at != std::string_view::npos; at = text.find('\\', at + 1)) {
+        if (at > 0 && (static_cast<unsigned char>(text[at - 1]) & 0x80U) != 0) ++joints;
+    }
+    return joints;
+}
+
 // Right in every character set that a client may choose, without knowing it. In gbk, sjis and others a backslash can be
 // the second half of a character, a quote never: so quotes are doubled, and between a byte above 127 and a backslash
-// the literal ends and another begins, which the server joins. Behind an introducer it would convert the second one;
-// there the bytes above 127 get a backslash each, which makes them stand alone. (Elsewhere that must not be: MariaDB
-// takes the literal for pure ASCII then.) Control characters may stand as they are; the less is escaped, the less
-// depends on sql_mode.
+// the literal ends and another begins, which the server joins. It copies all that it has at each such joint, so many
+// of them, as in a picture that is bound as text, are left to CONCAT. Behind an introducer it would convert the second
+// one; there the bytes above 127 get a backslash each, which makes them stand alone. (Elsewhere that must not be:
+// MariaDB takes the literal for pure ASCII then.) Control characters may stand as they are; the less is escaped, the
+// less depends on sql_mode.
 void put_string(std::string& out, std::string_view text, bool binary, bool no_backslash) {
+    constexpr std::size_t joints_max = 16;
+    const bool concat = !binary && !no_backslash && count_joints(text) > joints_max;
     std::size_t copied = 0;
     std::size_t high = 0;  // so many bytes in front of this one are above 127
+    if (concat) out += "CONCAT(";
     out += binary ? "_binary'" : "'";
     for (std::size_t i = 0; i < text.size(); ++i) {
         const char c = text[i];
@@ -302,7 +315,7 @@ void put_string(std::string& out, std::string_view text, bool binary, bool no_ba
                 out += '\\';
                 out += byte;
             }
-            if (high > run) out += "' '";
+            if (high > run) out += concat ? "','" : "' '";
             out += '\\';
             copied = i;
         } else if (c == '\'') {
@@ -313,7 +326,7 @@ void put_string(std::string& out, std::string_view text, bool binary, bool no_ba
         high = (static_cast<unsigned char>(c) & 0x80U) != 0 ? high + 1 : 0;
     }
     out += text.substr(copied);
-    out += '\'';
+    out += concat ? "')" : "'";
 }
 
 // --- numbers of rows -------------------------------------------------------------------------------------------------
@@ -353,6 +366,10 @@ bool put_limit(std::string& out, const Parameter& parameter) {
 }
 
 bool put_literal(std::string& out, const Parameter& parameter, const Place& place, bool no_backslash) {
+    if (!parameter.variable.empty()) {
+        out += parameter.variable;
+        return true;
+    }
     if (place.limit) return put_limit(out, parameter);
     if (parameter.null) {
         out += "NULL";

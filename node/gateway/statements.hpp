@@ -31,6 +31,7 @@ struct Parameter {
     bool long_data = false;  // came by COM_STMT_SEND_LONG_DATA: `value` is all of it
     // Raw: little-endian numbers and times as on the wire without their lengths; strings as they are.
     std::string value;
+    std::string variable{};  // a user variable that stands in its place
 };
 
 // What COM_STMT_EXECUTE carries behind statement id, flags and iteration count. `types` are kept from one execution to

@@ -243,6 +243,8 @@ void BackSession::with_barrier(std::function<void()> go) {
 }
 
 void BackSession::dispatch_data() {
+    // Begins no transaction on a server either, and drivers ask whether they are in one.
+    if (active_->statement.tableless && !txn_.open && !autocommit_ && !next_is_set_) return run_outside();
     if (!txn_.open && !autocommit_) open_transaction(false);
     const bool read = active_->statement.kind == StatementKind::read;
     const bool read_only = next_read_only_.value_or(read_only_default_);

@@ -162,8 +162,8 @@ constexpr std::string_view per_node =
     if (asks_for_counts(tokens)) return of(StatementKind::diagnostics);
     Classified out = of(StatementKind::read);
     out.local = rules::may_read_locally(sql);
+    out.tableless = rules::names_no_table(tokens);
     if (!out.local) {
-        out.tableless = rules::names_no_table(tokens);
         out.takes_user_lock = contains_ignoring_case(sql, "GET_LOCK");
         out.releases_user_locks = contains_ignoring_case(sql, "RELEASE_ALL_LOCKS");
     }

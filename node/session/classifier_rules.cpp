@@ -11,10 +11,10 @@ namespace {
 constexpr std::array<std::string_view, 9> not_local_words{
     "@", "_LOCK", "INTO", "SHARE", "LAST_INSERT_ID", "ROW_COUNT", "FOUND_ROWS", "CONNECTION_ID", "LASTVAL"};
 
-// What functions tell of the session or the server, and of no table.
-constexpr std::array<std::string_view, 10> session_functions{
-    "LAST_INSERT_ID", "CONNECTION_ID", "ROW_COUNT",    "FOUND_ROWS",   "DATABASE",
-    "SCHEMA",         "USER",          "CURRENT_USER", "SESSION_USER", "VERSION"};
+// What functions tell of the session or the server, and of no table; CAST stands where a value was put for one.
+constexpr std::array<std::string_view, 11> session_functions{
+    "LAST_INSERT_ID", "CONNECTION_ID", "ROW_COUNT",    "FOUND_ROWS", "DATABASE", "SCHEMA",
+    "USER",           "CURRENT_USER",  "SESSION_USER", "VERSION",    "CAST"};
 // Their statements' traces are with the connection that ran them; so all of the session's run on one.
 constexpr std::array<std::string_view, 3> tracing_variables{"PROFILING", "PROFILING_HISTORY_SIZE", "OPTIMIZER_TRACE"};
 
@@ -88,19 +88,23 @@ struct Assignment {
 }
 
 // One item of the list behind SET: scope, name, sign, value up to the next comma outside parentheses.
-[[nodiscard]] Assignment take_assignment(Tokens tokens, std::size_t& i) {
+// `global` is the scope that the item before had by a word: it holds for the names behind it, too.
+[[nodiscard]] Assignment take_assignment(Tokens tokens, std::size_t& i, bool& global) {
     Assignment out;
     constexpr std::array<std::string_view, 3> global_words{"GLOBAL", "PERSIST", "PERSIST_ONLY"};
     constexpr std::array<std::string_view, 2> session_words{"SESSION", "LOCAL"};
     if (one_of(token_at(tokens, i), global_words)) {
-        out.global = true;
+        global = true;
         ++i;
     } else if (one_of(token_at(tokens, i), session_words)) {
+        global = false;
         ++i;
     }
     const Token name = token_at(tokens, i);
+    const bool signs = name.kind == Token::Kind::system_variable;
     out.user_variable = name.kind == Token::Kind::user_variable;
-    out.name = name.kind == Token::Kind::system_variable ? without_scope(name.text, out.global) : name.text;
+    out.global = global && !signs && !out.user_variable;
+    out.name = signs ? without_scope(name.text, out.global) : name.text;
     ++i;
     while (token_at(tokens, i).symbol('.')) {  // keycache.name
         out.name = token_at(tokens, i + 1).text;
@@ -194,15 +198,35 @@ void read_transaction_words(Tokens tokens, Classified& out) {
     return one_of(token, accounts) || (one_of(token, functions) && behind.symbol('('));
 }
 
+// Whether a subquery or a function in its value might look into a table. Drivers add to sql_mode by
+// CONCAT(@@sql_mode, …), and every server comes to the same by that; user variables, which change by more than what is
+// SET, are another matter.
+[[nodiscard]] bool may_read_tables(const Assignment& assignment) {
+    constexpr std::array<std::string_view, 14> plain_functions{"CONCAT", "CONCAT_WS", "REPLACE",  "TRIM",   "UPPER",
+                                                               "LOWER",  "IF",        "IFNULL",   "NULLIF", "COALESCE",
+                                                               "CAST",   "SUBSTRING", "GREATEST", "LEAST"};
+    const Tokens value = assignment.value;
+    const auto of_user = [](const Token& token) { return token.kind == Token::Kind::user_variable; };
+    const bool users = assignment.user_variable || std::any_of(value.begin(), value.end(), of_user);
+    for (std::size_t i = 0; i < value.size(); ++i) {
+        if (users && value[i].symbol('(')) return true;
+        if (value[i].is("FROM") || value[i].is("TABLE")) return true;
+        if (!value[i].symbol('(') || i == 0) continue;
+        const Token& before = value[i - 1];
+        const bool named = before.kind == Token::Kind::word || before.kind == Token::Kind::quoted;
+        const bool of_database = i > 1 && value[i - 2].symbol('.');
+        if (named && (of_database || !(one_of(before, plain_functions) || before.is("SELECT")))) return true;
+    }
+    return false;
+}
+
 // Effects of one assignment on the session; a reason when it is refused.
 [[nodiscard]] std::string take_effect(const Assignment& assignment, Classified& out) {
     if (pinned(assignment)) {
         return "SET " + std::string(assignment.name) +
                " is refused: replication depends on this variable; leave it out, the node sets it itself";
     }
-    for (const auto& token : assignment.value) {
-        if (token.symbol('(')) out.reads_tables = true;
-    }
+    if (may_read_tables(assignment)) out.reads_tables = true;
     if (assignment.user_variable || assignment.global) return {};
     if (equals_ignoring_case(assignment.name, "AUTOCOMMIT")) {
         out.autocommit = truth(assignment.value);
@@ -267,7 +291,7 @@ bool names_no_table(Tokens tokens) {
     if (tokens.size() > longest || !token_at(tokens, 0).is("SELECT")) return false;
     for (std::size_t i = 1; i < tokens.size(); ++i) {
         const Token& token = tokens[i];
-        if (token.is("FROM") || token.is("SELECT") || token.is("INTO")) return false;
+        if (token.is("FROM") || token.is("SELECT") || token.is("INTO") || token.is("TABLE")) return false;
         if (token.symbol(':') || token.symbol('.')) return false;
         if (token.symbol('(') && !one_of(tokens[i - 1], session_functions)) return false;
     }
@@ -302,6 +326,7 @@ Classified classify_set(Tokens tokens) {
     }
     bool own = false;
     bool others = false;
+    bool global = false;
     std::size_t assignments = 0;
     out.repeatable = true;
     for (std::size_t i = 0; i < tokens.size();) {
@@ -309,7 +334,7 @@ Classified classify_set(Tokens tokens) {
             token_at(tokens, i).is("CHARSET") || token_at(tokens, i).is("ROLE")) {
             out.session_state = true;  // no "=": the rest of the item is words
         }
-        const Assignment assignment = take_assignment(tokens, i);
+        const Assignment assignment = take_assignment(tokens, i, global);
         ++assignments;
         const bool of_ddb = !assignment.user_variable && starts_ignoring_case(assignment.name, "DDB_");
         (of_ddb ? own : others) = true;

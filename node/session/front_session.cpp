@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "node/session/session_tracking.hpp"
 #include "node/session/status_rows.hpp"
 
 namespace ddb::session {
@@ -138,7 +139,15 @@ void FrontSession::advance() {
 
 void FrontSession::begin(Execute execute) {
     active_ = Active{};
+    if (auto rest = without_tracking(execute.sql)) execute.sql = std::move(*rest);
     active_->statement = classify(execute.sql);
+    // What is so already is left out: in the company of autocommit other settings are not given to those that read.
+    if (active_->statement.autocommit == back_autocommit_ && !in_transaction_ && held_begin_ == Begin::none) {
+        if (auto rest = without_autocommit(execute.sql); rest && !rest->empty()) {
+            execute.sql = std::move(*rest);
+            active_->statement = classify(execute.sql);
+        }
+    }
     active_->deadline_ms =
         parts_.now_ms +
         (execute.timeout_ms == 0 ? timeout_ms_max : std::min<std::uint64_t>(execute.timeout_ms, timeout_ms_max));
@@ -151,7 +160,7 @@ void FrontSession::begin(Execute execute) {
     // What lists them to dump them all could not bring the node's own back.
     if (active_->statement.lists_schemas) active_->execute.sql = schemas_of_users;
     if (!active_->execute.describe) {
-        if (auto known = with_last_statement(active_->execute.sql, active_->statement.kind, last_))
+        if (auto known = with_last_statement(active_->execute.sql, active_->statement.kind, last_, back_autocommit_))
             active_->execute.sql = std::move(*known);
     }
     if (answer_of_ddb() || answer_without_work() || run_read_only_here() || ask_for_file() || read_elsewhere()) return;

@@ -13,6 +13,7 @@ constexpr std::size_t scanned_bytes_max = 64u << 10;
 constexpr std::size_t scanned_tokens_max = 10'000;
 constexpr std::string_view row_count = "ROW_COUNT";
 constexpr std::string_view found_rows = "FOUND_ROWS";
+constexpr std::string_view autocommit_word = "AUTOCOMMIT";
 
 // Elsewhere the words may stand for what runs later, as in a procedure's body.
 [[nodiscard]] bool runs_at_once(StatementKind kind) {
@@ -59,13 +60,28 @@ class ColumnList {
            "' AS SIGNED)";
 }
 
+// Behind the token, which is not in quotes.
+[[nodiscard]] std::size_t end_of(const Token& token) {
+    const std::size_t signs = token.kind == Token::Kind::system_variable ? 2 : 0;
+    return token.offset + signs + token.text.size();
+}
+
 // A column that is an expression is called by its text, unless it is given a name: then it ends with that, and not
 // like these.
 [[nodiscard]] std::string_view name_of_column(std::string_view sql, std::size_t begin, const Token& last) {
     constexpr std::size_t name_bytes_max = 64;
-    if (!last.symbol(')') && last.kind != Token::Kind::number) return {};
-    const std::string_view text = sql.substr(begin, last.offset + last.text.size() - begin);
+    const bool variable = last.kind == Token::Kind::system_variable;
+    if (!last.symbol(')') && last.kind != Token::Kind::number && !variable) return {};
+    const std::string_view text = sql.substr(begin, end_of(last) - begin);
     return text.size() > name_bytes_max || text.find('`') != std::string_view::npos ? std::string_view() : text;
+}
+
+// The session's own, where it is read.
+[[nodiscard]] bool is_autocommit(const Token& token, const Token& behind, StatementKind kind) {
+    constexpr std::array<std::string_view, 3> names{"AUTOCOMMIT", "SESSION.AUTOCOMMIT", "LOCAL.AUTOCOMMIT"};
+    if (token.kind != Token::Kind::system_variable) return false;
+    if (kind == StatementKind::set && (behind.symbol('=') || behind.symbol(':'))) return false;
+    return std::any_of(names.begin(), names.end(), [&](auto name) { return equals_ignoring_case(token.text, name); });
 }
 
 }  // namespace
@@ -95,12 +111,14 @@ std::optional<std::uint64_t> found_rows_of(std::string_view sql, const ResultEnd
     return found || end.rows ? found : before.found_rows;
 }
 
-std::optional<std::string> with_last_statement(std::string_view sql, StatementKind kind, const LastStatement& last) {
+std::optional<std::string> with_last_statement(std::string_view sql, StatementKind kind, const LastStatement& last,
+                                               bool autocommit) {
     // Where a string ends depends on sql_mode once a backslash occurs.
     if (!runs_at_once(kind) || sql.size() > scanned_bytes_max || sql.find('\\') != std::string_view::npos)
         return std::nullopt;
     const bool asks_found = last.found_rows && contains_ignoring_case(sql, found_rows);
-    if (!asks_found && !contains_ignoring_case(sql, row_count)) return std::nullopt;
+    const bool asks_autocommit = !autocommit && contains_ignoring_case(sql, autocommit_word);
+    if (!asks_found && !asks_autocommit && !contains_ignoring_case(sql, row_count)) return std::nullopt;
     const std::vector<Token> tokens = scan(sql, scanned_tokens_max);
     const auto token_at = [&](std::size_t i) { return i < tokens.size() ? tokens[i] : Token{}; };
     ColumnList columns;
@@ -108,12 +126,16 @@ std::optional<std::string> with_last_statement(std::string_view sql, StatementKi
     std::size_t copied = 0;
     std::size_t column_begin = 0;
     bool changed = false;  // in this column
+    const auto put = [&](const Token& token, std::int64_t value, std::size_t end) {
+        out.append(sql.substr(copied, token.offset - copied)).append(as_bigint(value));
+        copied = end;
+        changed = columns.inside();
+    };
     for (std::size_t i = 0; i <= tokens.size(); ++i) {
         const Token token = token_at(i);
         if (changed && columns.closes(token)) {
-            const Token& last_token = tokens[i - 1];
-            const std::size_t end = last_token.offset + last_token.text.size();
-            if (const auto name = name_of_column(sql, column_begin, last_token); !name.empty()) {
+            const std::size_t end = end_of(tokens[i - 1]);
+            if (const auto name = name_of_column(sql, column_begin, tokens[i - 1]); !name.empty()) {
                 out.append(sql.substr(copied, end - copied)).append(" AS `").append(name).append("`");
                 copied = end;
             }
@@ -121,14 +143,12 @@ std::optional<std::string> with_last_statement(std::string_view sql, StatementKi
         }
         columns.next(token);
         if (columns.begins()) column_begin = token_at(i + 1).offset;
+        if (asks_autocommit && is_autocommit(token, token_at(i + 1), kind)) put(token, 0, end_of(token));
         const bool counts = token.is(row_count);
         if (!counts && !(asks_found && token.is(found_rows))) continue;
         if (!token_at(i + 1).symbol('(') || !token_at(i + 2).symbol(')')) continue;
         if (i > 0 && tokens[i - 1].symbol('.')) continue;  // a function of the same name in some database
-        const std::int64_t value = counts ? last.row_count : static_cast<std::int64_t>(*last.found_rows);
-        out.append(sql.substr(copied, token.offset - copied)).append(as_bigint(value));
-        copied = tokens[i + 2].offset + 1;
-        changed = columns.inside();
+        put(token, counts ? last.row_count : static_cast<std::int64_t>(*last.found_rows), tokens[i + 2].offset + 1);
     }
     if (copied == 0) return std::nullopt;
     return out.append(sql.substr(copied));

@@ -1,6 +1,6 @@
 // What a statement may ask about the one before it: ROW_COUNT() and FOUND_ROWS(). The server that is asked may not
 // know: XA END and XA PREPARE ran on its connection since, or the statement before was a read on another node. So the
-// values are put in the functions' places. Pure; any thread.
+// values are put in the functions' places. So is @@autocommit: no server is told that it is off. Pure; any thread.
 #pragma once
 
 #include <cstdint>
@@ -25,6 +25,6 @@ struct LastStatement {
 
 // The statement with the values in it; nothing when it asks for none, or may mean something else by these words.
 [[nodiscard]] std::optional<std::string> with_last_statement(std::string_view sql, StatementKind kind,
-                                                             const LastStatement& last);
+                                                             const LastStatement& last, bool autocommit = true);
 
 }  // namespace ddb::session

@@ -23,7 +23,7 @@ Status CreditStream::take(SessionMessage message, std::size_t bytes) {
         const auto needed = static_cast<std::int64_t>(std::min<std::size_t>(bytes, initial_credit_));
         const bool in_time = changed_.wait_for(lock, std::chrono::milliseconds(slow_reader_ms_max),
                                                [&] { return cancelled_ || credit_ >= needed; });
-        // Not `sql`: what is left of the result is not read, and the connection cannot go on.
+        // Not `sql`: of what is left of the result nothing was read.
         if (cancelled_)
             return Error{ErrorCode::shutting_down, "Query execution was interrupted", error_interrupted, "70100"};
         if (!in_time) return fail(ErrorCode::overloaded, "the client did not read its result for 60 seconds");
@@ -107,6 +107,18 @@ namespace {
     }
 }
 
+// What becomes of a result that nobody takes any more. When its statement was cancelled, and so is being killed, the
+// server's last words on it are read, and the connection can go on: a transaction, temporary tables and user variables
+// outlive their statements.
+[[nodiscard]] Error leave_result(storage::Connection& connection, const Error& cause) {
+    if (cause.code != ErrorCode::shutting_down) return cause;
+    for (;;) {
+        const auto more = connection.next_result();
+        if (!more && more.error().code != ErrorCode::sql) return more.error();
+        if (!more || !*more) return Error{ErrorCode::sql, cause.message, error_interrupted, "70100"};
+    }
+}
+
 }  // namespace
 
 std::deque<SessionMessage> KeptWarnings::as_answer_to(RequestNumber request) const {
@@ -149,7 +161,7 @@ StatementEnd run_statement(storage::Connection& connection, const StatementText&
         end.rows = 0;
         if (!connection.columns().empty()) {
             if (auto read = read_rows(connection, session, request, sink, end); !read) {
-                end.error = read.error();
+                end.error = leave_result(connection, read.error());
                 return end;
             }
         }
@@ -168,7 +180,7 @@ StatementEnd run_statement(storage::Connection& connection, const StatementText&
         part.more = true;
         tell_end(end, part);
         if (auto taken = sink.take(std::move(part), 0); !taken) {
-            end.error = taken.error();
+            end.error = leave_result(connection, taken.error());
             return end;
         }
     }

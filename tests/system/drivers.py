@@ -23,6 +23,7 @@ PROGRAMS = {
     "MySQLdb": [PYTHON, "with_pymysql.py", "MySQLdb"],
     "sqlalchemy": [PYTHON, "with_sqlalchemy.py"],
     "django": [PYTHON, "with_django.py"],
+    "odbc": [PYTHON, "with_odbc.py"],
     "dbi0": ["perl", "with_dbi.pl", "0"],
     "dbi1": ["perl", "with_dbi.pl", "1"],
     "php": ["php", "with_php.php"],

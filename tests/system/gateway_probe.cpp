@@ -3,6 +3,7 @@
 //   gateway_probe HOST PORT USER PASSWORD
 #include <mysql.h>
 
+#include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -195,6 +196,110 @@ void run_prepared(MYSQL* mysql, const std::string& sql, std::vector<Bound> value
     }
 }
 
+// A statement whose rows are fetched as they are wanted.
+class CursorReader {
+  public:
+    CursorReader(MYSQL* mysql, const std::string& sql, unsigned long prefetched)
+        : mysql_(mysql), owner_(mysql_stmt_init(mysql), mysql_stmt_close) {
+        const unsigned long type = CURSOR_TYPE_READ_ONLY;
+        mysql_stmt_attr_set(owner_.get(), STMT_ATTR_CURSOR_TYPE, &type);
+        mysql_stmt_attr_set(owner_.get(), STMT_ATTR_PREFETCH_ROWS, &prefetched);
+        if (mysql_stmt_prepare(owner_.get(), sql.data(), sql.size()) != 0) stmt_error(owner_.get(), "prepare");
+    }
+    void open() {
+        bind_.buffer_type = MYSQL_TYPE_LONG;
+        bind_.buffer = &value_;
+        if (mysql_stmt_execute(owner_.get()) != 0) return stmt_error(owner_.get(), "execute");
+        mysql_stmt_bind_result(owner_.get(), &bind_);
+        std::printf("  opened, status %u\n", mysql_->server_status & 0x00C3u);
+    }
+    void fetch() {
+        const int rc = mysql_stmt_fetch(owner_.get());
+        if (rc == 1) return stmt_error(owner_.get(), "fetch");
+        std::printf("  fetch %d value %d status %u\n", rc, rc == 0 ? value_ : 0, mysql_->server_status & 0x00C3u);
+    }
+    void reset() { std::printf("  reset %d\n", mysql_stmt_reset(owner_.get())); }
+
+  private:
+    MYSQL* mysql_;
+    std::unique_ptr<MYSQL_STMT, my_bool (*)(MYSQL_STMT*)> owner_;
+    MYSQL_BIND bind_{};
+    int value_ = 0;
+};
+
+void cursors(MYSQL* mysql) {
+    const std::string numbers = "SELECT 1 AS n UNION SELECT 2 UNION SELECT 3 UNION SELECT 4";
+    CursorReader one(mysql, numbers, 2);
+    CursorReader other(mysql, "SELECT n + 10 FROM (" + numbers + ") x", 1);
+    one.open();
+    other.open();
+    for (int i = 0; i < 2; ++i) {
+        one.fetch();
+        other.fetch();
+        run_text(mysql, "SELECT 'in between'");
+    }
+    other.reset();
+    for (int i = 0; i < 4; ++i) one.fetch();
+    other.open();
+    other.fetch();
+    one.open();
+    one.fetch();
+    CursorReader none(mysql, "SELECT 1 FROM (" + numbers + ") x WHERE n > 9", 5);
+    none.open();
+    none.fetch();
+    CursorReader writes(mysql, "DO 1", 5);
+    writes.open();
+    CursorReader wrong(mysql, "SELECT (SELECT n FROM (" + numbers + ") x) FROM (" + numbers + ") y", 5);
+    wrong.open();
+}
+
+// The results of a CALL, those that its parameters are given among them. As text: a variable's type is wider.
+void print_call(MYSQL* mysql, MYSQL_STMT* statement) {
+    for (;;) {
+        const unsigned count = mysql_stmt_field_count(statement);
+        std::vector<std::array<char, 100>> values(count);
+        std::vector<MYSQL_BIND> bind(count);
+        for (unsigned i = 0; i < count; ++i) {
+            bind[i].buffer_type = MYSQL_TYPE_STRING;
+            bind[i].buffer = values[i].data();
+            bind[i].buffer_length = values[i].size() - 1;
+            values[i].fill(0);
+        }
+        if (count > 0) mysql_stmt_bind_result(statement, bind.data());
+        std::printf("  columns %u given back %d", count, (mysql->server_status & SERVER_PS_OUT_PARAMS) != 0);
+        while (count > 0 && mysql_stmt_fetch(statement) == 0) {
+            for (const auto& value : values) std::printf(" %s", value.data());
+        }
+        std::printf("\n");
+        if (mysql_stmt_next_result(statement) != 0) return;
+    }
+}
+
+void out_parameters(MYSQL* mysql) {
+    run_text(mysql,
+             "CREATE PROCEDURE back(IN a INT, OUT b INT, INOUT c VARCHAR(20)) BEGIN SELECT a, 'in'; SET b = a * 2, "
+             "c = CONCAT(c, '\xc3\xa9'); END");
+    const std::string sql = "CALL back(?, ?, ?)";
+    const std::unique_ptr<MYSQL_STMT, my_bool (*)(MYSQL_STMT*)> owner(mysql_stmt_init(mysql), mysql_stmt_close);
+    MYSQL_STMT* statement = owner.get();
+    if (mysql_stmt_prepare(statement, sql.data(), sql.size()) != 0) return stmt_error(statement, "prepare");
+    int number = 4;
+    std::string words = "it's";
+    std::array<MYSQL_BIND, 3> bind{};
+    bind[0].buffer_type = bind[1].buffer_type = MYSQL_TYPE_LONG;
+    bind[0].buffer = bind[1].buffer = &number;
+    bind[2].buffer_type = MYSQL_TYPE_STRING;
+    bind[2].buffer = words.data();
+    bind[2].buffer_length = words.size();
+    mysql_stmt_bind_param(statement, bind.data());
+    for (; number < 6; ++number) {
+        if (mysql_stmt_execute(statement) != 0) return stmt_error(statement, "execute");
+        print_call(mysql, statement);
+    }
+    run_prepared(mysql, "CALL back(1, 2, ?)", {text("x")});
+    run_text(mysql, "SELECT 'behind'");
+}
+
 void text_protocol(MYSQL* mysql) {
     for (const char* sql : {
              "DROP DATABASE IF EXISTS probe",
@@ -342,6 +447,8 @@ int main(int argc, char** argv) {
     text_protocol(mysql);
     several_statements(mysql);
     binary_protocol(mysql);
+    cursors(mysql);
+    out_parameters(mysql);
     connection_commands(mysql, argv);
     mysql_close(mysql);
     mysql = connect(argv, CLIENT_FOUND_ROWS);

@@ -169,6 +169,18 @@ TEST_CASE("several statements run one after the other, and stop at the first err
     CHECK(client.take()[0] == '\0');
 }
 
+TEST_CASE("what a server tells the node of a session's state is not the client's") {
+    Client client;
+    client.log_in();
+    client.command(
+        "\x03"
+        "SET @@sql_mode = ''");
+    ResultEnd end = client.end_of_last();
+    end.status_flags |= status_session_state_changed;
+    client.conversation.on_session(end);
+    CHECK((static_cast<unsigned char>(client.take()[4]) & (status_session_state_changed >> 8U)) == 0);
+}
+
 TEST_CASE("a client hears of the database that was dropped under it, and no later session asks for it") {
     Client client;
     client.log_in();
@@ -258,6 +270,28 @@ TEST_CASE("commands that are not known, not there or too early") {
     CHECK(client.engine.last<Execute>().sql == "DO 2");
 }
 
+TEST_CASE("what mysqladmin refresh asks for is flushed, and answered once") {
+    Client client;
+    client.log_in();
+    for (const bool fails : {false, true}) {
+        client.command("\x07\x26");  // threads, tables, logs
+        CHECK(client.engine.last<Execute>().sql == "FLUSH LOGS");
+        client.conversation.on_session(client.end_of_last());
+        CHECK(client.take_all().empty());
+        CHECK(client.engine.last<Execute>().sql == "FLUSH TABLES");
+        auto end = client.end_of_last();
+        if (fails) end.error = Error{ErrorCode::sql, "no", 1227, "42000"};
+        client.conversation.on_session(end);
+        CHECK(client.take()[0] == (fails ? '\xff' : '\0'));
+    }
+    client.command("\x07\x20");
+    CHECK(client.take()[0] == '\0');
+    client.command("\x07");
+    CHECK(error_code(client.take()) == 1835);
+    client.command("\x12\4");  // COM_BINLOG_DUMP
+    CHECK(error_code(client.take()) == 1235);
+}
+
 TEST_CASE("whatever bytes arrive, a conversation answers or ends") {
     std::mt19937_64 random(7);
     for (int round = 0; round < 3000; ++round) {
@@ -266,7 +300,7 @@ TEST_CASE("whatever bytes arrive, a conversation answers or ends") {
         for (int i = 0; i < 20 && !client.conversation.closing(); ++i) {
             std::string payload(random() % 40, '\0');
             for (char& c : payload) c = static_cast<char>(random());
-            constexpr std::string_view commands("\x02\x03\x04\x0e\x11\x16\x17\x18\x19\x1a\x1b\x1f", 12);
+            constexpr std::string_view commands("\x02\x03\x04\x07\x0e\x11\x16\x17\x18\x19\x1a\x1b\x1c\x1f", 14);
             if (!payload.empty() && random() % 4 != 0) payload[0] = commands[random() % commands.size()];
             client.command(payload);
             if (!client.engine.sent.empty() && std::holds_alternative<Execute>(client.engine.sent.back())) {

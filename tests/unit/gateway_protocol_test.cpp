@@ -110,6 +110,175 @@ TEST_CASE("what is kept of a statement's parameters counts as well") {
     CHECK(client.engine.last<Execute>().describe);
 }
 
+namespace {
+
+std::string cursor_packet(std::uint32_t id) {
+    std::string out = execute_packet(id);
+    out[5] = 1;  // CURSOR_TYPE_READ_ONLY
+    return out;
+}
+
+std::string fetch_packet(std::uint32_t id, std::uint32_t rows) {
+    std::string out = "\x1c";
+    put_int(out, id, 4);
+    put_int(out, rows, 4);
+    return out;
+}
+
+Column text_column(const std::string& name) {
+    Column column;
+    column.name = name;
+    column.type = 253;
+    return column;
+}
+
+// The engine's answer to the execution: rows of one column each.
+void give_rows(Client& client, const std::vector<std::string>& rows) {
+    const auto execute = client.engine.last<Execute>();
+    client.conversation.on_session(ResultHeader{execute.session, execute.request, {text_column("7 ")}});
+    std::string bytes;
+    for (const auto& row : rows) put_lenenc_string(bytes, row);
+    client.conversation.on_session(
+        ResultRows{execute.session, execute.request, static_cast<std::uint32_t>(rows.size()), bytes});
+    ResultEnd end;
+    end.session = execute.session;
+    end.request = execute.request;
+    end.status_flags = 2;
+    end.database = "db";
+    client.conversation.on_session(end);
+}
+
+int status_of_eof(const std::string& payload) {
+    REQUIRE(payload.size() == 5);
+    REQUIRE(payload[0] == '\xfe');
+    return static_cast<unsigned char>(payload[3]);
+}
+
+}  // namespace
+
+TEST_CASE("rows of a cursor come as they are fetched, and other commands in between") {
+    Client client;
+    client.log_in();
+    describe(client, "SELECT 'a' FROM t", std::uint16_t{0});
+    (void)client.take_all();
+    client.command(cursor_packet(1));
+    give_rows(client, {"one", "two", "three"});
+    auto answers = client.take_all();
+    REQUIRE(answers.size() == 3);  // count, column, end
+    CHECK(status_of_eof(answers[2]) == (status_autocommit | status_cursor_exists));
+    client.command(fetch_packet(1, 2));
+    answers = client.take_all();
+    REQUIRE(answers.size() == 3);
+    CHECK(answers[1].ends_with("two"));
+    CHECK(status_of_eof(answers[2]) == (status_autocommit | status_cursor_exists));
+    client.command("\x0e");
+    CHECK(client.take()[0] == '\0');
+    client.command(fetch_packet(1, 2));
+    answers = client.take_all();
+    REQUIRE(answers.size() == 2);
+    CHECK(answers[0].ends_with("three"));
+    CHECK(status_of_eof(answers[1]) == (status_autocommit | status_last_row_sent));
+    client.command(fetch_packet(1, 1));
+    CHECK(error_code(client.take()) == 1421);
+    client.command(fetch_packet(9, 1));
+    CHECK(error_code(client.take()) == 1243);
+    client.command(cursor_packet(1));
+    give_rows(client, {"one"});
+    CHECK(client.take_all().size() == 3);
+    client.command(std::string("\x1a\1\0\0\0", 5));  // COM_STMT_RESET
+    CHECK(client.take()[0] == '\0');
+    client.command(fetch_packet(1, 1));
+    CHECK(error_code(client.take()) == 1421);
+}
+
+TEST_CASE("a cursor is declined when its rows would not fit, and gives back what it took") {
+    ConversationLimits limits;
+    limits.prepared_bytes_max = 2000;
+    Client client(limits);
+    client.log_in();
+    describe(client, "SELECT 'a' FROM t", std::uint16_t{0});
+    (void)client.take_all();
+    for (int i = 0; i < 3; ++i) {
+        client.command(cursor_packet(1));
+        give_rows(client, {std::string(200, 'x'), std::string(200, 'y')});
+        CHECK(client.take_all().size() == 3);
+        client.command(cursor_packet(1));
+        give_rows(client, std::vector<std::string>(20, std::string(200, 'x')));
+        const auto answers = client.take_all();
+        REQUIRE(answers.size() == 24);
+        CHECK(status_of_eof(answers[2]) == status_autocommit);
+        CHECK(status_of_eof(answers[23]) == status_autocommit);
+        client.command(fetch_packet(1, 1));
+        CHECK(error_code(client.take()) == 1421);
+    }
+    client.command(cursor_packet(1));
+    auto end = client.end_of_last();
+    end.error = Error{ErrorCode::sql, "no", 1146, "42S02"};
+    client.conversation.on_session(end);
+    CHECK(error_code(client.take()) == 1146);
+}
+
+TEST_CASE("a CALL gives back values in placeholders, once the server said which") {
+    Client client;
+    client.log_in(capability::ps_multi_results);
+    describe(client, "CALL p(?, f(1, 2), ?)", std::uint16_t{2});
+    (void)client.take_all();
+    const std::string values("\0\1\3\0\3\0\7\0\0\0\x8\0\0\0", 14);
+    const auto done = [&client] { client.conversation.on_session(client.end_of_last()); };
+    client.command(execute_packet(1, values));
+    CHECK(client.engine.last<Execute>().sql == "CALL p( 7 , f(1, 2),  8 )");
+    auto refused = client.end_of_last();
+    refused.error = Error{ErrorCode::sql, "OUT or INOUT argument 3 for routine d.p is not a variable", 1414, "42000"};
+    client.conversation.on_session(refused);
+    for (int i = 0; i < 2; ++i) {
+        CHECK(client.engine.last<Execute>().sql == "SET @`ddb parameter 2`= 8 ");
+        done();
+        CHECK(client.engine.last<Execute>().sql == "CALL p( 7 , f(1, 2),  @`ddb parameter 2` )");
+        CHECK(client.take_all().empty());
+        done();
+        CHECK(client.engine.last<Execute>().sql == "SELECT @`ddb parameter 2`");
+        give_rows(client, {"nine"});
+        const auto answers = client.take_all();
+        REQUIRE(answers.size() == 6);  // count, column, end, row, end, OK of the CALL
+        for (const std::size_t end : {2, 4}) {
+            CHECK((status_of_eof(answers[end]) & status_more_results) != 0);
+            CHECK((static_cast<unsigned char>(answers[end][4]) & status_out_parameters >> 8U) != 0);
+        }
+        CHECK(answers[5][0] == '\0');
+        CHECK((static_cast<unsigned char>(answers[5][3]) & status_more_results) == 0);
+        client.command(execute_packet(1, values));
+    }
+    // What is no placeholder cannot be helped, and neither can what was.
+    done();
+    for (const char* argument : {"2", "3", "9", ""}) {
+        refused = client.end_of_last();
+        refused.error = Error{ErrorCode::sql, "argument " + std::string(argument), 1414, "42000"};
+        client.conversation.on_session(refused);
+        CHECK(error_code(client.take()) == 1414);
+        client.command(execute_packet(1, values));
+        done();
+    }
+}
+
+TEST_CASE("columns of an execution are called by the text that was prepared") {
+    Client client;
+    client.log_in();
+    client.command("\x16SELECT ?");
+    const auto execute = client.engine.last<Execute>();
+    client.conversation.on_session(ResultHeader{execute.session, execute.request, {text_column("?")}});
+    auto end = client.end_of_last();
+    end.parameters = std::uint16_t{1};
+    client.conversation.on_session(end);
+    (void)client.take_all();
+    client.command(execute_packet(1, std::string("\0\1\3\0\7\0\0\0", 8)));
+    CHECK(client.engine.last<Execute>().sql == "SELECT  7 ");
+    give_rows(client, {"7"});
+    const auto answers = client.take_all();
+    REQUIRE(answers.size() == 5);
+    CHECK(answers[1].find("\1?") != std::string::npos);
+    CHECK(answers[1].find("7 ") == std::string::npos);
+}
+
 TEST_CASE("who does not read its answers is not read either") {
     ConversationLimits limits;
     limits.output_bytes_high = 1000;
@@ -206,7 +375,7 @@ TEST_CASE("commands that need no state of ours") {
     Client client;
     client.log_in();
     client.command(std::string("\x1c\1\0\0\0\1\0\0\0", 9));
-    CHECK(error_code(client.take()) == 1421);
+    CHECK(error_code(client.take()) == 1243);
     client.command("\x0a");
     CHECK(client.engine.last<Execute>().sql == "SHOW PROCESSLIST");
 }

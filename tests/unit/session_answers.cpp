@@ -247,6 +247,37 @@ TEST_CASE("what is no COMMIT or is already so commits nothing") {
     CHECK(c.good("SELECT COUNT(*) FROM a6").cell() == "0");
 }
 
+TEST_CASE("with autocommit off a session asks for itself what drivers ask, and begins no transaction by it") {
+    constexpr std::uint16_t status_in_transaction = 1;
+    for (TestNode* node : {bench().node.get(), bench().follower.get()}) {
+        Client c(bench(), *node);
+        c.good("SET session_track_schema=1, autocommit=0, session_track_system_variables='autocommit'");
+        for (const char* sql : {"SELECT @@autocommit", "SELECT @@session.autocommit, DATABASE()"}) {
+            const Answer answer = c.good(sql);
+            CHECK(answer.cell() == "0");
+            CHECK((answer.end.status_flags & status_in_transaction) == 0);
+        }
+        CHECK((c.good("SELECT COUNT(*) FROM ddb_meta.position").end.status_flags & status_in_transaction) != 0);
+        CHECK((c.good("SELECT 1").end.status_flags & status_in_transaction) != 0);
+        CHECK(c.good("SELECT @@autocommit").cell() == "0");
+        c.good("SET autocommit=1");
+        CHECK(c.good("SELECT @@autocommit").cell() == "1");
+    }
+}
+
+TEST_CASE("what drivers set when they connect keeps no read away from the client's node") {
+    for (const char* sql :
+         {"set autocommit=1, sql_mode = concat(@@sql_mode,',ANSI_QUOTES')",
+          "SET NAMES utf8mb4, @@SESSION.sql_mode = CONCAT(CONCAT(@@sql_mode, ',ANSI_QUOTES'), ',ANSI')",
+          "SET sql_mode=(SELECT CONCAT(@@sql_mode, ',ANSI_QUOTES')),time_zone='+00:00',NAMES utf8mb4"}) {
+        Client f(bench(), *bench().follower);
+        f.good(sql);
+        const auto before = bench().follower->engine->counters().local_reads;
+        CHECK(f.good("SELECT COUNT(*) AS \"n\" FROM \"ddb_meta\".\"position\"").cell() == "1");
+        CHECK(bench().follower->engine->counters().local_reads == before + 1);
+    }
+}
+
 TEST_CASE("how strings are quoted is told with the answers that the node gives itself, too") {
     constexpr std::uint16_t no_backslash_escapes = 0x200;
     Client f(bench(), *bench().follower, "root", "");

@@ -4,6 +4,7 @@
 
 #include "node/session/classifier.hpp"
 #include "node/session/client_file.hpp"
+#include "node/session/session_tracking.hpp"
 #include "node/session/sql_scan.hpp"
 #include "node/session/versioned_comments.hpp"
 
@@ -268,6 +269,8 @@ TEST_CASE("refused in words") {
                             "SET GLOBAL binlog_format=STATEMENT",
                             "SET SESSION session_track_system_variables=''",
                             "SET GLOBAL read_only=1",
+                            "SET GLOBAL sort_buffer_size=1, sync_binlog=1",
+                            "SET GLOBAL a=1, @x=1, b=2, sync_binlog=1",
                             "SET @@global.event_scheduler=ON",
                             "SET PERSIST server_id=4",
                             "SET STATEMENT gtid_seq_no=4 FOR INSERT INTO t VALUES(1)",
@@ -323,6 +326,32 @@ TEST_CASE("refused in words") {
     CHECK(!refused("SET GLOBAL max_connections=10"));
     CHECK(!refused("SET sql_select_limit = 10"));
     CHECK(!refused("SET tx_read_only = 1"));
+    CHECK(!refused("SET GLOBAL max_connections=10, SESSION max_allowed_packet=1, autocommit=0"));
+    CHECK(classify("SET GLOBAL max_connections=10, SESSION sql_mode='', autocommit=0").autocommit == false);
+}
+
+TEST_CASE("what a driver wants to be told with answers is no setting of a server's") {
+    const auto rest = [](const char* sql) { return without_tracking(sql).value_or("as it is"); };
+    CHECK(rest("SET session_track_schema= ON").empty());
+    CHECK(rest("set @@session.session_track_schema=1, SESSION session_track_system_variables='a,b';").empty());
+    CHECK(rest("set autocommit=1, session_track_schema=1, sql_mode = concat(@@sql_mode,',STRICT_TRANS_TABLES')") ==
+          "SET autocommit=1, sql_mode = concat(@@sql_mode,',STRICT_TRANS_TABLES')");
+    CHECK(rest("SET session_track_system_variables=CONCAT(@@session_track_system_variables, ',a'), NAMES utf8;") ==
+          "SET NAMES utf8;");
+    CHECK(rest("SET GLOBAL session_track_schema=1") == "as it is");
+    CHECK(rest("SET GLOBAL a=1, session_track_schema=1") == "as it is");
+    CHECK(rest("SET session_track_gtids=OWN_GTID") == "as it is");
+    CHECK(rest("SET @session_track_schema=1") == "as it is");
+    CHECK(rest("SELECT @@session_track_schema") == "as it is");
+    CHECK(*without_autocommit("set autocommit=1, sql_mode = concat(@@sql_mode,',A')") ==
+          "SET sql_mode = concat(@@sql_mode,',A')");
+    CHECK(without_autocommit("SET @@session.autocommit = 1")->empty());
+    CHECK(!without_autocommit("SET @@global.autocommit = 1, a = 2"));
+    for (const char* sql : {"SET", "SET session_track_schema", "SET session_track_schema=(,",
+                            "SET ,session_track_schema", "SET SESSION", "SET session_track_schema,"}) {
+        INFO(sql);
+        (void)without_tracking(sql);
+    }
 }
 
 TEST_CASE("settings that end too early stay within their text") {
@@ -390,10 +419,22 @@ TEST_CASE("settings that may be made on any server") {
         INFO(sql);
         CHECK(classify(sql).repeatable);
     }
-    for (const char* sql : {"SET @a = 1", "SET sql_mode = '', @a = 1", "SET GLOBAL wait_timeout = 9",
-                            "SET @@global.wait_timeout = 9", "SET sql_mode = (SELECT 1)", "SELECT 1"}) {
+    for (const char* sql :
+         {"SET @a = 1", "SET sql_mode = '', @a = 1", "SET GLOBAL wait_timeout = 9", "SET @@global.wait_timeout = 9",
+          "SET sql_mode = (SELECT m FROM t)", "SELECT 1", "SET sql_mode = f()", "SET sql_mode = d.concat('a')",
+          "SET sql_mode = `concat`('a')", "SET sql_mode = (TABLE t)", "SET sql_mode = CONCAT(f('a'))",
+          "SET sql_mode = CONCAT(@a, 'b')"}) {
         INFO(sql);
         CHECK_FALSE(classify(sql).repeatable);
+    }
+    // Of Rust's sqlx, MariaDB's driver for Java, ActiveRecord.
+    for (const char* sql :
+         {"SET sql_mode=(SELECT CONCAT(@@sql_mode, ',PIPES_AS_CONCAT')),time_zone='+00:00',NAMES utf8mb4",
+          "set autocommit=1, sql_mode = concat(@@sql_mode,',STRICT_TRANS_TABLES')",
+          "SET @@SESSION.sql_mode = CONCAT(CONCAT(@@sql_mode, ',A'), ',B'), wait_timeout = 9",
+          "SET sql_mode = (SELECT REPLACE(@@sql_mode, 'ONLY_FULL_GROUP_BY', ''))"}) {
+        INFO(sql);
+        CHECK_FALSE(classify(sql).reads_tables);
     }
 }
 

@@ -405,6 +405,25 @@ TEST_CASE("a big result obeys its credit") {
     CHECK(c.good("SELECT 1").cell() == "1");
 }
 
+TEST_CASE("what a session has set up outlives a statement that is cancelled, as on a server") {
+    Client c = fresh("t10a");
+    c.good("CREATE TEMPORARY TABLE mine (id INT PRIMARY KEY)");
+    c.good("SELECT @a := 5");
+    c.good("BEGIN");
+    c.good("INSERT INTO t10a VALUES (1,1)");
+    for (const char* sql : {"SELECT SLEEP(20), @a", "SELECT seq, REPEAT('x', 1000) FROM seq_1_to_2000000",
+                            "SELECT a.seq FROM seq_1_to_100000 a, seq_1_to_100000 b WHERE a.seq + b.seq < 0"}) {
+        const auto request = c.start(sql);
+        bench().run_for(200);
+        c.cancel(request);
+        CHECK(c.finish(request).code() == 1317);
+    }
+    CHECK(c.good("SELECT v FROM t10a").cell() == "1");
+    CHECK(c.good("SELECT COUNT(*), @a FROM mine").cell(0, 1) == "5");
+    c.good("COMMIT");
+    CHECK(c.good("SELECT v FROM t10a").cell() == "1");
+}
+
 TEST_CASE("deadlines and cancellation") {
     Client a = fresh("t10");
     Client b(bench(), *bench().node, "root", "d");

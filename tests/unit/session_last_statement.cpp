@@ -89,3 +89,18 @@ TEST_CASE("what a server finds no rows for keeps the count of the statement befo
     none.error = Error{ErrorCode::sql, "", 1050, "42S01"};
     CHECK(found_rows_of("CREATE TABLE t AS SELECT 1", none, false, before) == 7);
 }
+
+TEST_CASE("autocommit is off where a session asks, though no server was told") {
+    const auto off = [](const std::string& sql) {
+        return with_last_statement(sql, classify(sql).kind, {}, false).value_or("as it is");
+    };
+    const std::string zero = "CAST('000000000000000000000' AS SIGNED)";
+    CHECK(off("SELECT @@autocommit") == "SELECT " + zero + " AS `@@autocommit`");
+    CHECK(off("select @@session.autocommit, @@local.Autocommit + 1;") ==
+          "select " + zero + " AS `@@session.autocommit`, " + zero + " + 1 AS `@@local.Autocommit + 1`;");
+    CHECK(off("SELECT 1, @@autocommit AS a FROM t") == "SELECT 1, " + zero + " AS a FROM t");
+    CHECK(off("SET @old = @@autocommit, sql_mode = ''") == "SET @old = " + zero + ", sql_mode = ''");
+    CHECK(off("SET @@autocommit = 0") == "as it is");
+    CHECK(off("SELECT @@global.autocommit, autocommit, '@@autocommit', @autocommit") == "as it is");
+    CHECK(told("SELECT @@autocommit", {}) == "as it is");
+}
