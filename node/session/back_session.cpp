@@ -38,10 +38,12 @@ void BackSession::open() {
         if (connection) {
             report.connection = std::move(*connection);
             const std::string seconds = std::to_string(std::max<std::uint32_t>(parts->limits.lock_wait_ms / 1000, 1));
-            // What SET GLOBAL said holds where it is less.
-            auto set = report.connection->execute(
-                "SET SESSION lock_wait_timeout=LEAST(@@GLOBAL.lock_wait_timeout, " + seconds +
-                "), innodb_lock_wait_timeout=LEAST(@@GLOBAL.innodb_lock_wait_timeout, " + seconds + ")");
+            // What SET GLOBAL said holds where it is less. MySQL's LEAST of a signed and an unsigned number is neither.
+            const auto at_most = [&](const std::string& name) {
+                return name + "=CAST(LEAST(@@GLOBAL." + name + ", " + seconds + ") AS UNSIGNED)";
+            };
+            auto set = report.connection->execute("SET SESSION " + at_most("lock_wait_timeout") + ", " +
+                                                  at_most("innodb_lock_wait_timeout"));
             if (!set) error = set.error();
         } else {
             error = connection.error();
