@@ -137,6 +137,13 @@ class BackSession {
     void users_met(JobReport report);
     void locks_too_late();
 
+    // back_definition.cpp
+    void run_as_definition();
+    void definition_parsed(JobReport report);
+    void definition_done(JobReport report);
+    void propose_definition(const JobReport& report);
+    void definition_decided(WriteResult result);
+
     // back_transaction.cpp: jobs and their ends
     [[nodiscard]] StatementJob make_job();
     void start_job(Work work, StatementJob job, Done done);
@@ -147,21 +154,16 @@ class BackSession {
     void run_alone(bool try_read_only, bool read_only = false);
     void run_inside();
     void run_outside();
-    void run_as_definition();
     void alone_done(JobReport report);
     void inside_done(JobReport report);
     void outside_done(JobReport report);
     void described(JobReport report);
-    void definition_parsed(JobReport report);
-    void definition_done(JobReport report);
     void commit_then(std::function<void()> after, bool clients_request);
     void commit_prepared(JobReport report);
     void commit_decided(WriteResult result);
     void rollback_done(JobReport report);
     void propose_prepared(JobReport& report, bool clients_request, void (BackSession::*decided)(WriteResult));
     void alone_decided(WriteResult result);
-    void definition_decided(WriteResult result);
-    void propose_definition(const JobReport& report);
     void write_decided(const WriteResult& result, std::uint16_t error_code);
     void transaction_gone();
     void note_success();

@@ -17,6 +17,9 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
+// Not 2013: client libraries take an answer with a number of their own for damaged, and its text is lost.
+constexpr std::uint16_t error_connection_killed = 1927;
+
 // How long the server may take to end a statement whose connection was killed.
 constexpr milliseconds ending_ms_max{10'000};
 constexpr milliseconds look_again_ms{50};
@@ -156,6 +159,19 @@ void look_after_loss(JobReport& report, const StatementJob& job, std::uint64_t c
 }
 
 }  // namespace
+
+Error lost_connection(const Error& cause, bool in_transaction) {
+    if (cause.mysql_code == error_interrupted) {
+        const std::string rolled_back =
+            in_transaction ? " in the middle of its result, the transaction was rolled back" : "";
+        return Error{ErrorCode::sql, cause.message + rolled_back, error_interrupted, "70100"};
+    }
+    const std::string text = "the connection to the database server was lost, the " +
+                             std::string(in_transaction ? "transaction" : "statement") +
+                             " was rolled back: " + cause.message;
+    if (in_transaction) return Error{ErrorCode::sql, text, 1213, "40001"};
+    return Error{ErrorCode::sql, text, error_connection_killed, "70100"};
+}
 
 Error cannot_commit(const Classified& statement, Error error) {
     error.message =

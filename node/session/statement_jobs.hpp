@@ -102,6 +102,8 @@ inline constexpr std::uint16_t error_server_read_only = 1290;  // of followers' 
 [[nodiscard]] inline bool runs_several(const Classified& statement) {
     return statement.kind == StatementKind::call || statement.block;
 }
+// As a client is told, of a statement or of the transaction that it ran in.
+[[nodiscard]] Error lost_connection(const Error& cause, bool in_transaction);
 [[nodiscard]] Error cannot_commit(const Classified& statement, Error error);
 
 }  // namespace ddb::session
