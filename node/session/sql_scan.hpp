@@ -32,6 +32,10 @@ struct Token {
 
     // Case-insensitive comparison with an upper-case keyword; false for anything quoted.
     [[nodiscard]] bool is(std::string_view keyword) const;
+    // An identifier, or what ANSI_QUOTES makes one of.
+    [[nodiscard]] bool may_name() const {
+        return kind == Kind::word || kind == Kind::quoted || (kind == Kind::string && quote == '"');
+    }
     [[nodiscard]] bool symbol(char c) const { return kind == Kind::symbol && text[0] == c; }
 };
 

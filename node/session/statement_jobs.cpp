@@ -107,8 +107,7 @@ void learn_generated_id(JobReport& report, const StatementJob& job) {
 // The text to run in place of a definition's own: another one where a temporary table gets another name.
 [[nodiscard]] Result<std::string> unlogged_rename(storage::Connection& connection, const std::string& sql) {
     const std::vector<std::string> names = renamed_tables(sql);
-    // MySQL renames no temporary tables.
-    if (names.empty() || connection.server_version().find("MariaDB") == std::string::npos) return sql;
+    if (names.empty() || !connection.logs_temporary_renames()) return sql;
     const bool temporary = std::any_of(names.begin(), names.end(), [&](const std::string& name) {
         const auto shown = connection.rows("SHOW CREATE TABLE " + name);
         if (!shown || shown->empty() || shown->front().size() < 2) return false;

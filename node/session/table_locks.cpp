@@ -31,10 +31,9 @@ std::string upper(std::string_view text) {
     return out;
 }
 
-// ANSI_QUOTES may make a name of "text"; a name may begin with a digit.
+// One may begin with a digit.
 bool names(const Token& token) {
-    return token.kind == Token::Kind::word || token.kind == Token::Kind::quoted || token.kind == Token::Kind::number ||
-           (token.kind == Token::Kind::string && token.quote == '"');
+    return token.may_name() || token.kind == Token::Kind::number;
 }
 
 class Reader {

@@ -13,11 +13,6 @@ using rules::Tokens;
 
 constexpr std::size_t tokens_max = 10'000;
 
-[[nodiscard]] bool is_name(const Token& token) {
-    const bool by_sql_mode = token.kind == Token::Kind::string && token.quote == '"';
-    return token.kind == Token::Kind::word || token.kind == Token::Kind::quoted || by_sql_mode;
-}
-
 [[nodiscard]] std::string as_written(const Token& token) {
     if (token.kind == Token::Kind::quoted) return '`' + std::string(token.text) + '`';
     if (token.kind == Token::Kind::string) return '"' + std::string(token.text) + '"';
@@ -26,11 +21,11 @@ constexpr std::size_t tokens_max = 10'000;
 
 // One name, or two with a point between them; i goes behind it.
 [[nodiscard]] bool skip_name(Tokens tokens, std::size_t& i) {
-    if (!is_name(token_at(tokens, i))) return false;
+    if (!token_at(tokens, i).may_name()) return false;
     ++i;
     if (!token_at(tokens, i).symbol('.')) return true;
     i += 2;
-    return is_name(token_at(tokens, i - 1));
+    return token_at(tokens, i - 1).may_name();
 }
 
 // Of RENAME TABLE [IF EXISTS]: the index of what stands behind; 0 when it is something else.

@@ -119,7 +119,8 @@ class Connection {
     [[nodiscard]] std::uint64_t id() const;  // server's connection id
     [[nodiscard]] std::string server_version() const;
     [[nodiscard]] const ServerDialect& dialect() const;
-    [[nodiscard]] bool forgets_warnings() const;  // as ServerDialect has it
+    [[nodiscard]] bool forgets_warnings() const;  // as ServerDialect has it, like the next
+    [[nodiscard]] bool logs_temporary_renames() const;
     [[nodiscard]] std::string escape(std::string_view text) const;
     [[nodiscard]] bool broken() const;  // lost: nothing more can be done with it
     [[nodiscard]] void* native();       // MYSQL*, for the binary-log reader

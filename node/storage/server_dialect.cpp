@@ -21,6 +21,10 @@ const ServerDialect& ServerDialect::of(std::string_view version) {
     return mysql;
 }
 
+bool Connection::logs_temporary_renames() const {
+    return dialect().logs_temporary_renames();
+}
+
 bool Connection::forgets_warnings() const {
     return dialect().forgets_warnings();
 }

@@ -44,6 +44,8 @@ class ServerDialect {
         const char* flushed;
     };
     [[nodiscard]] virtual RedoLogCounters redo_log_counters() const = 0;
+    // RENAME TABLE takes temporary tables, and is logged for them too.
+    [[nodiscard]] virtual bool logs_temporary_renames() const = 0;
     // Whatever runs behind a statement, XA END and XA ROLLBACK too, takes away what SHOW WARNINGS tells of it.
     [[nodiscard]] virtual bool forgets_warnings() const = 0;
     // Global settings that only a running server takes, or only once its own tables are complete.

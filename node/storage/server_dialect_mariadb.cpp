@@ -66,6 +66,10 @@ ServerDialect::RedoLogCounters MariaDbDialect::redo_log_counters() const {
     return {"Innodb_lsn_current", "Innodb_lsn_flushed"};
 }
 
+bool MariaDbDialect::logs_temporary_renames() const {
+    return true;
+}
+
 bool MariaDbDialect::forgets_warnings() const {
     return false;
 }

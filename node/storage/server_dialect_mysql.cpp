@@ -102,6 +102,10 @@ ServerDialect::RedoLogCounters MySqlDialect::redo_log_counters() const {
     return {"Innodb_redo_log_current_lsn", "Innodb_redo_log_flushed_to_disk_lsn"};
 }
 
+bool MySqlDialect::logs_temporary_renames() const {
+    return false;
+}
+
 bool MySqlDialect::forgets_warnings() const {
     return true;
 }

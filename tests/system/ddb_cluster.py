@@ -128,6 +128,18 @@ class Answer:
         return f"exit {self.code}, {self.error.get('message') or self.errors.strip()[-400:] or self.text[-400:]}"
 
 
+def good(client, sql):
+    """Rows that a wire client is given for it, without an error."""
+    answer = client.query(sql)
+    check(all(word[0] != "error" for word in answer), f"{sql}: {answer}")
+    return [word[1] for word in answer if word[0] == "row"]
+
+
+def code(client, sql):
+    """The error's number, or 0."""
+    return next((word[1] for word in client.query(sql) if word[0] == "error"), 0)
+
+
 class Background:
     """Does step() again and again in a thread of its own while the block lasts. The thread begins with the block."""
 

@@ -6,7 +6,7 @@ that was acknowledged before them, outlive the coordinator, and are told when a 
 import threading
 import time
 
-from ddb_cluster import SLOW, STEADY, Background, Cluster, check, equal, main, note, wait_until
+from ddb_cluster import SLOW, STEADY, Background, Cluster, check, code, equal, good, main, note, wait_until
 from wire_client import Client
 
 USER, PASSWORD = "app", "secret"
@@ -24,16 +24,6 @@ def prepare(cluster):
 
 def connect(cluster, node):
     return Client(cluster.nodes[node]["address"], cluster.port + 2, USER, PASSWORD, "b", deadline_s=30 * SLOW)
-
-
-def good(client, sql):
-    answer = client.query(sql)
-    check(all(word[0] != "error" for word in answer), f"{sql}: {answer}")
-    return [word[1] for word in answer if word[0] == "row"]
-
-
-def code(client, sql):
-    return next((word[1] for word in client.query(sql) if word[0] == "error"), 0)
 
 
 def local_reads(cluster, node):
