@@ -211,6 +211,10 @@ const std::vector<KeyReader>& key_table() {
              return read_text_or_empty(v, r.settings.debug.failpoint, "the name of a failpoint");
          }},
         {"gateway.port", [](Raw& r, const Json& v) -> Expected { return read_optional_port(v, r.gateway_port); }},
+        {"gateway.socket",
+         [](Raw& r, const Json& v) -> Expected {
+             return read_text_or_empty(v, r.settings.gateway_socket, "the path of a socket");
+         }},
         {"gateway.tls_cert",
          [](Raw& r, const Json& v) -> Expected {
              return read_text_or_empty(v, r.settings.gateway_tls.cert, "the path of a PEM file with a certificate");

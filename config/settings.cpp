@@ -191,7 +191,7 @@ void resolve(const std::filesystem::path& base, std::string& path) {
     if (s.cluster.key_dir.empty()) s.cluster.key_dir = "keys";
     if (s.node.data_dir.empty()) s.node.data_dir = "data/node-" + to_string(s.node.id);
     for (std::string* path : {&s.cluster.key_dir, &s.node.data_dir, &s.mysql.socket, &s.log.file, &raw.password_file,
-                              &s.gateway_tls.cert, &s.gateway_tls.key}) {
+                              &s.gateway_socket, &s.gateway_tls.cert, &s.gateway_tls.key}) {
         resolve(base, *path);
     }
     // A program name without a slash is looked up in the path, as a shell does.
@@ -296,6 +296,7 @@ std::string effective_json(const Settings& s) {
         {"debug", {{"failpoint", s.debug.failpoint}}},
         {"gateway",
          {{"port", s.gateway_port},
+          {"socket", s.gateway_socket},
           {"tls_cert", s.gateway_tls.cert},
           {"tls_key", s.gateway_tls.key},
           {"tls_required", s.gateway_tls.required}}},

@@ -76,6 +76,7 @@ struct Settings {
         bool required = false;
     } gateway_tls;
     std::uint16_t gateway_port = 0;  // after defaults: node.port + 2
+    std::string gateway_socket;      // a path for MySQL clients on this host; empty = none
     std::uint16_t http_port = 0;     // node.port + 3
     struct Log {
         std::string level = "info";

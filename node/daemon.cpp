@@ -296,7 +296,7 @@ class Daemon {
         driver_ = std::make_unique<Driver>(
             Driver::Parts{settings_, *links_, *publisher_, *journal_, *database_, mailbox_, *dialler_},
             std::move(config), std::move(recovered), address);
-        if (settings_.gateway_port != 0) {
+        if (settings_.gateway_port != 0 || !settings_.gateway_socket.empty()) {
             const std::string bind_address = settings_.node.address == "auto" ? "0.0.0.0" : host_;
             if (auto status = driver_->open_gateway(bind_address); !status) return status;
         }

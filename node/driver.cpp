@@ -90,6 +90,7 @@ Status Driver::open_gateway(const std::string& bind_address) {
     options.node = config_.id;
     options.address = bind_address;
     options.port = parts_.settings.gateway_port;
+    options.socket = parts_.settings.gateway_socket;
     options.tls_cert = parts_.settings.gateway_tls.cert;
     options.tls_key = parts_.settings.gateway_tls.key;
     options.tls_required = parts_.settings.gateway_tls.required;

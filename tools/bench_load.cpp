@@ -25,8 +25,8 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 struct Options {
-    std::string target = "mysql";    // or "ddb"
-    std::vector<std::string> nodes;  // sockets of servers, or host:port
+    std::string target = "mysql";    // a server; or "gateway", "ddb"
+    std::vector<std::string> nodes;  // host:port, or paths of sockets
     std::string client_key;
     std::string operation = "update";
     std::string consistency = "strong";
@@ -52,21 +52,20 @@ class Link {
 
 class MysqlLink final : public Link {
   public:
-    // `node` is a server's socket, or host:port of a ddb node's listener.
+    // `consistency` is a ddb node's; empty for a server.
     MysqlLink(std::string node, std::string consistency)
         : node_(std::move(node)), consistency_(std::move(consistency)), handle_(mysql_init(nullptr)) {}
     ~MysqlLink() override { mysql_close(handle_); }
 
     ddb::Status open() override {
         const std::size_t colon = node_.rfind(':');
-        const bool listener = !node_.starts_with('/') && colon != std::string::npos;
-        const std::string host = listener ? node_.substr(0, colon) : "localhost";
-        const unsigned port = listener ? static_cast<unsigned>(std::stoul(node_.substr(colon + 1))) : 0;
-        const char* const account = listener ? "bench" : "root";
+        const bool network = !node_.starts_with('/') && colon != std::string::npos;
+        const std::string host = network ? node_.substr(0, colon) : "localhost";
+        const unsigned port = network ? static_cast<unsigned>(std::stoul(node_.substr(colon + 1))) : 0;
         const std::string set = "SET ddb_read_consistency = " + consistency_;
-        if (mysql_real_connect(handle_, host.c_str(), account, listener ? "bench" : "", "bench", port,
-                               listener ? nullptr : node_.c_str(), 0) == nullptr ||
-            (listener && mysql_query(handle_, set.c_str()) != 0)) {
+        if (mysql_real_connect(handle_, host.c_str(), "bench", "bench", "bench", port,
+                               network ? nullptr : node_.c_str(), 0) == nullptr ||
+            (!consistency_.empty() && mysql_query(handle_, set.c_str()) != 0)) {
             return ddb::fail(ddb::ErrorCode::io, mysql_error(handle_));
         }
         return ddb::ok();
@@ -270,7 +269,8 @@ int run(const Options& options) {
         if (keys) {
             links.push_back(std::make_unique<DdbLink>(options, *keys, node, context.get()));
         } else {
-            links.push_back(std::make_unique<MysqlLink>(node, options.consistency));
+            const bool server = options.target == "mysql";
+            links.push_back(std::make_unique<MysqlLink>(node, server ? std::string() : options.consistency));
         }
     }
     std::vector<Tally> tallies(options.clients);
@@ -304,8 +304,8 @@ int run(const Options& options) {
 int main(int argc, char** argv) {
     Options options;
     CLI::App app("closed-loop load for tools/bench");
-    app.add_option("--target", options.target)->check(CLI::IsMember({"mysql", "ddb"}));
-    app.add_option("--node", options.nodes, "socket path, or host:port of ddb; repeatable, clients take turns")
+    app.add_option("--target", options.target)->check(CLI::IsMember({"mysql", "gateway", "ddb"}));
+    app.add_option("--node", options.nodes, "host:port, or the path of a socket; repeatable, clients take turns")
         ->required();
     app.add_option("--client-key", options.client_key, "client.key of the cluster");
     app.add_option("--operation", options.operation)->check(CLI::IsMember({"update", "insert", "read", "transaction"}));

@@ -1,8 +1,5 @@
 #include "node/gateway/gateway.hpp"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sodium.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -11,10 +8,12 @@
 #include <cerrno>
 #include <cstring>
 #include <deque>
+#include <limits>
 #include <utility>
 #include <vector>
 
 #include "node/gateway/channel.hpp"
+#include "node/gateway/listener.hpp"
 
 namespace ddb::gateway {
 namespace {
@@ -25,11 +24,10 @@ constexpr std::size_t read_bytes = 64u << 10;     // at once, of one client
 constexpr std::uint64_t closing_ms_max = 5000;    // for the last answer to leave, and once more for the client to close
 constexpr std::uint64_t unread_ms_max = 300'000;  // a client that reads nothing of what waits for it
 constexpr std::uint64_t remarks_ms = 1000;        // between two lines for the log
-constexpr int keepalive_idle_s = 60, keepalive_interval_s = 10;
-constexpr std::uint64_t listener_token = 0;
 
-void set_option(int fd, int level, int option, int value) {
-    (void)::setsockopt(fd, level, option, &value, sizeof value);
+// No client's number.
+constexpr std::uint64_t listener_token(std::size_t index) {
+    return std::numeric_limits<std::uint64_t>::max() - index;
 }
 
 // Other nodes' numbers are others: one that is taken to the wrong node ends nobody there. Told again after 16 million.
@@ -87,14 +85,14 @@ class Gateway::Impl {
 
     Status open();
     void on_ready();
-    void accept_all();
-    void accept_one(Descriptor socket, const sockaddr_storage& address);
+    void accept_all(const Listener& listener);
+    void accept_one(Listener::Accepted accepted, bool local);
     void read_from(Client& client);
     void take(Client& client, const Channel::Received& received);
     void leave(Client& client);
     void remark(const std::string& line);
     void shut_down();
-    void watch_listener(bool on);
+    void watch_listeners(bool on);
     void write_to(Client& client);
     void settle(Client& client);
     void mark(Client& client);
@@ -108,7 +106,7 @@ class Gateway::Impl {
     std::shared_ptr<const TlsContext> tls_;  // null: not offered
     std::optional<LoginKey> login_key_;
     Descriptor epoll_;
-    Descriptor listener_;
+    std::array<Listener, 2> listeners_;  // of the network, of this host
     std::map<std::uint64_t, std::unique_ptr<Client>> clients_;
     std::deque<std::pair<std::string, SessionMessage>> outgoing_;
     std::vector<std::uint64_t> dirty_;  // clients with new output
@@ -117,28 +115,21 @@ class Gateway::Impl {
     std::string block_;
     std::uint64_t remark_again_ms_ = 0;
     std::uint64_t remarks_left_out_ = 0;
-    bool listener_watched_ = true;
+    bool listeners_watched_ = true;
     bool any_gone_ = false;
 };
 
 Status Gateway::Impl::open() {
-    const auto failed = [&](const std::string& what) {
-        return fail(ErrorCode::io, "gateway.port: " + what + " " + options_.address + ":" +
-                                       std::to_string(options_.port) + ": " + std::strerror(errno) +
-                                       "; choose another gateway.port, or 0 for none");
+    const auto opened = [&](std::size_t index, Result<Listener> made) -> Status {
+        if (!made) return made.error();
+        listeners_[index] = std::move(*made);
+        return ok();
     };
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(options_.port);
-    const std::string host = options_.address == "*" ? "0.0.0.0" : options_.address;
-    errno = EINVAL;
-    if (::inet_pton(AF_INET, host.c_str(), &address.sin_addr) != 1) return failed("no IPv4 address:");
-    listener_ = Descriptor(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-    if (listener_.get() < 0) return failed("no socket for");
-    set_option(listener_.get(), SOL_SOCKET, SO_REUSEADDR, 1);
-    if (::bind(listener_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
-        ::listen(listener_.get(), SOMAXCONN) != 0) {
-        return failed("cannot listen on");
+    if (options_.port != 0) {
+        if (auto status = opened(0, Listener::on_network(options_.address, options_.port)); !status) return status;
+    }
+    if (!options_.socket.empty()) {
+        if (auto status = opened(1, Listener::on_path(options_.socket)); !status) return status;
     }
     if (!options_.tls_cert.empty()) {
         auto tls = TlsContext::load(options_.tls_cert, options_.tls_key);
@@ -151,11 +142,15 @@ Status Gateway::Impl::open() {
         login_key_ = std::move(*key);
     }
     epoll_ = Descriptor(::epoll_create1(EPOLL_CLOEXEC));
-    if (epoll_.get() < 0) return failed("no epoll for");
-    epoll_event event{};
-    event.events = EPOLLIN;
-    event.data.u64 = listener_token;
-    if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, listener_.get(), &event) != 0) return failed("cannot watch");
+    if (epoll_.get() < 0) return fail(ErrorCode::io, std::string("gateway: no epoll: ") + std::strerror(errno));
+    for (std::size_t i = 0; i < listeners_.size(); ++i) {
+        epoll_event event{};
+        event.events = EPOLLIN;
+        event.data.u64 = listener_token(i);
+        if (listeners_[i].fd() < 0) continue;
+        if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, listeners_[i].fd(), &event) != 0)
+            return fail(ErrorCode::io, std::string("gateway: cannot watch a socket: ") + std::strerror(errno));
+    }
     block_.resize(read_bytes);
     return ok();
 }
@@ -165,8 +160,8 @@ void Gateway::Impl::on_ready() {
     const int count = ::epoll_wait(epoll_.get(), events.data(), events_max, 0);
     for (int i = 0; i < count; ++i) {
         const epoll_event& event = events[static_cast<std::size_t>(i)];
-        if (event.data.u64 == listener_token) {
-            accept_all();
+        if (event.data.u64 > listener_token(listeners_.size())) {
+            accept_all(listeners_[std::numeric_limits<std::uint64_t>::max() - event.data.u64]);
             continue;
         }
         const auto found = clients_.find(event.data.u64);
@@ -220,29 +215,22 @@ void Gateway::Impl::flush() {
     }
 }
 
-void Gateway::Impl::accept_all() {
+void Gateway::Impl::accept_all(const Listener& listener) {
     for (int i = 0; i < accepts_max; ++i) {
-        sockaddr_storage address{};
-        socklen_t length = sizeof address;
-        Descriptor socket(
-            ::accept4(listener_.get(), reinterpret_cast<sockaddr*>(&address), &length, SOCK_NONBLOCK | SOCK_CLOEXEC));
-        if (socket.get() < 0) {
+        Listener::Accepted accepted = listener.accept();
+        if (accepted.socket.get() < 0) {
             if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
                 // They wait in the backlog. Until the next tick: the listener stays readable, and the loop would spin.
                 remark("a MySQL client waits to be accepted: " + std::string(std::strerror(errno)));
-                watch_listener(false);
+                watch_listeners(false);
             }
             return;
         }
-        accept_one(std::move(socket), address);
+        accept_one(std::move(accepted), listener.local());
     }
 }
 
-void Gateway::Impl::accept_one(Descriptor socket, const sockaddr_storage& address) {
-    set_option(socket.get(), IPPROTO_TCP, TCP_NODELAY, 1);
-    set_option(socket.get(), SOL_SOCKET, SO_KEEPALIVE, 1);
-    set_option(socket.get(), IPPROTO_TCP, TCP_KEEPIDLE, keepalive_idle_s);
-    set_option(socket.get(), IPPROTO_TCP, TCP_KEEPINTVL, keepalive_interval_s);
+void Gateway::Impl::accept_one(Listener::Accepted accepted, bool local) {
     const std::string version = host_.server_version();
     Error refusal;
     if (clients_.size() >= options_.connections_max) {
@@ -254,14 +242,14 @@ void Gateway::Impl::accept_one(Descriptor socket, const sockaddr_storage& addres
     if (!refusal.message.empty()) {
         std::string out;
         PacketWriter().append(out, encode_error(refusal));
-        (void)::send(socket.get(), out.data(), out.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+        (void)::send(accepted.socket.get(), out.data(), out.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
         return;
     }
-    char text[INET_ADDRSTRLEN] = {};
-    (void)::inet_ntop(AF_INET, &reinterpret_cast<const sockaddr_in&>(address).sin_addr, text, sizeof text);
     const std::uint64_t id = next_id_++;
-    auto client = std::make_unique<Client>(*this, id, std::move(socket), text);
-    const TlsOffer tls = !tls_ ? TlsOffer::none : options_.tls_required ? TlsOffer::required : TlsOffer::offered;
+    auto client = std::make_unique<Client>(*this, id, std::move(accepted.socket), std::move(accepted.peer));
+    // What goes through a path does not leave the host: it needs no TLS, as with a server's require_secure_transport.
+    const bool tls_required = options_.tls_required && !local;
+    const TlsOffer tls = !tls_ ? TlsOffer::none : tls_required ? TlsOffer::required : TlsOffer::offered;
     client->conversation_ =
         std::make_unique<Conversation>(*client, options_.limits, connection_id_of(options_.node, id), version, tls);
     client->progress_ms_ = now_ms_;
@@ -365,7 +353,7 @@ void Gateway::Impl::remove_gone() {
 
 void Gateway::Impl::tick(std::uint64_t now_ms) {
     now_ms_ = now_ms;
-    watch_listener(true);
+    watch_listeners(true);
     for (auto& [id, client] : clients_) {
         client->conversation_->tick(now_ms);
         write_to(*client);
@@ -388,12 +376,14 @@ void Gateway::Impl::remark(const std::string& line) {
     host_.remark(more == 0 ? line : line + " (" + std::to_string(more) + " such lines before are left out)");
 }
 
-void Gateway::Impl::watch_listener(bool on) {
-    if (std::exchange(listener_watched_, on) == on) return;
-    epoll_event event{};
-    event.events = on ? EPOLLIN : 0u;
-    event.data.u64 = listener_token;
-    (void)::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, listener_.get(), &event);
+void Gateway::Impl::watch_listeners(bool on) {
+    if (std::exchange(listeners_watched_, on) == on) return;
+    for (std::size_t i = 0; i < listeners_.size(); ++i) {
+        epoll_event event{};
+        event.events = on ? EPOLLIN : 0u;
+        event.data.u64 = listener_token(i);
+        if (listeners_[i].fd() >= 0) (void)::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, listeners_[i].fd(), &event);
+    }
 }
 
 // Says goodbye as far as the sockets take it at once.

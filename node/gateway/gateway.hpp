@@ -30,7 +30,8 @@ class GatewayHost {
 struct GatewayOptions {
     NodeId node;  // our own
     std::string address;
-    std::uint16_t port = 0;
+    std::uint16_t port = 0;  // 0: not on the network
+    std::string socket;      // a path for clients on this host; empty: none
     std::size_t connections_max = 500;
     std::string tls_cert;  // PEM files; empty: TLS is not offered
     std::string tls_key;
@@ -40,7 +41,7 @@ struct GatewayOptions {
 
 class Gateway {
   public:
-    // Errors: io, naming the address and the setting to change; invalid_argument: certificate or key.
+    // Errors: io, naming the address or path and the setting to change; invalid_argument: certificate or key.
     [[nodiscard]] static Result<std::unique_ptr<Gateway>> listen(GatewayHost& host, const GatewayOptions& options);
     ~Gateway();  // tells the clients
 

@@ -58,9 +58,10 @@ class PlainServer:
         self.server.stop()
 
 
-def mariadb(cluster, node, *statements, user=USER, password=PASSWORD, text=None, database=None):
-    """The command-line client on that node's listener: (exit code, output, errors)."""
-    words = [need("mariadb"), "--no-defaults", "-h", cluster.nodes[node]["address"], "-P", str(cluster.port + 2), "-u", user, "-NB"]
+def mariadb(cluster, node, *statements, user=USER, password=PASSWORD, text=None, database=None, path=None):
+    """The command-line client on that node's listener, or its path: (exit code, output, errors)."""
+    where = ["-S", path] if path else ["-h", cluster.nodes[node]["address"], "-P", str(cluster.port + 2)]
+    words = [need("mariadb"), "--no-defaults", *where, "-u", user, "-NB"]
     for statement in statements:
         words += ["-e", statement]
     result = subprocess.run(words + ([database] if database else []), input=text or "", capture_output=True, text=True,
@@ -116,6 +117,35 @@ def logins():
         equal(good(cluster, other, "SELECT 2", password="another"), "2", "a changed password on another node")
         for node in cluster.nodes:
             check("another" not in cluster.log(node) and "secret" not in cluster.log(node), f"no password in the log of node {node}")
+
+
+def local_clients():
+    """Through a path of the host, as clients take "localhost"; one that a killed node leaves behind is taken over."""
+    def path(node):
+        return os.path.join(cluster.directory, f"node-{node}", "mysql.sock")
+
+    def served(node):
+        return mariadb(cluster, node, "SELECT COUNT(*) FROM d.t", path=path(node))
+
+    with Cluster(settings=STEADY + ["gateway.socket=mysql.sock"]) as cluster:
+        for statement in account() + ["CREATE DATABASE d", "CREATE TABLE d.t (id INT PRIMARY KEY)"]:
+            cluster.sql(1, statement)
+        for node in cluster.nodes:
+            good(cluster, node, f"INSERT INTO d.t VALUES ({node})", path=path(node))
+            equal(good(cluster, node, "SELECT COUNT(*) FROM d.t", path=path(node)), str(node), f"what node {node} has written")
+        code, _, errors = mariadb(cluster, 1, "SELECT 1", password="wrong", path=path(1))
+        check(code == 1 and "1045" in errors and f"'{USER}'@'localhost'" in errors, f"a wrong password: {errors}")
+        victim = cluster.others(cluster.coordinator())[0]
+        cluster.kill(victim)
+        check(os.path.exists(path(victim)), "a killed node leaves its path behind")
+        cluster.start(victim)
+        wait_until(lambda: served(victim)[:2] == (0, "3"), 30, "served through the path again")
+        cluster.tool("stop", victim)
+        check(not os.path.exists(path(victim)), "a node that stops takes its path along")
+        cluster.start(victim, settings=[f"gateway.socket={path(victim)}", "gateway.port=0"])
+        wait_until(lambda: served(victim)[:2] == (0, "3"), 30, "served through the path alone")
+        code, _, errors = mariadb(cluster, victim, "SELECT 1")
+        check(code == 1 and "2002" in errors, f"nobody listens on the network: {errors}")
 
 
 def dump_and_return():
@@ -412,5 +442,5 @@ def coordinator_killed():
 
 
 if __name__ == "__main__":
-    main(same_as_a_plain_server, logins, dump_and_return, nonsense, ddb_statements, kills, killed_behind_first_replies, client_files,
+    main(same_as_a_plain_server, logins, local_clients, dump_and_return, nonsense, ddb_statements, kills, killed_behind_first_replies, client_files,
          read_only_transactions, databases, coordinator_killed)

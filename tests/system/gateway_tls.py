@@ -122,10 +122,13 @@ def accounts(cluster, cert):
 
 def required(cluster, cert):
     cluster.tool("stop", 1)
-    cluster.start(1, settings=["gateway.tls_required=true"])
+    path = os.path.join(cluster.directory, "node-1", "mysql.sock")
+    cluster.start(1, settings=["gateway.tls_required=true", f"gateway.socket={path}"])
     wait_until(lambda: mariadb(cluster, 1, "--ssl", f"--ssl-ca={cert}")[1] == "1", 30, "a client with TLS is served")
     code, _, errors = mariadb(cluster, 1, "--skip-ssl")
     check(code != 0 and "gateway.tls_required" in errors, f"a client without TLS: {errors}")
+    # What goes through a path does not leave the host.
+    equal(mariadb(cluster, 1, "--skip-ssl", "-h", "localhost", "-S", path)[:2], (0, "1"), "a client of the host")
 
 
 def tls():

@@ -2,6 +2,7 @@ add_executable(gateway_test
   ${CMAKE_CURRENT_LIST_DIR}/gateway_binary_rows_test.cpp
   ${CMAKE_CURRENT_LIST_DIR}/gateway_conversation_test.cpp
   ${CMAKE_CURRENT_LIST_DIR}/gateway_listener_test.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/gateway_paths_test.cpp
   ${CMAKE_CURRENT_LIST_DIR}/gateway_login_test.cpp
   ${CMAKE_CURRENT_LIST_DIR}/gateway_packets_test.cpp
   ${CMAKE_CURRENT_LIST_DIR}/gateway_protocol_test.cpp

@@ -134,7 +134,8 @@ class Plain:
     """One server, no replication."""
 
     def __init__(self, directory, flush):
-        self.server = Server(os.path.join(directory, "plain"), flush)
+        self.port, = free_ports(1)
+        self.server = Server(os.path.join(directory, "plain"), dict(flush, **{"bind-address": "127.0.0.1", "port": self.port}))
 
     def start(self):
         self.server.install()
@@ -144,11 +145,11 @@ class Plain:
     def load(self, text):
         self.server.sql(text)
 
-    def load_arguments(self):
-        return ["--target", "mysql", "--node", self.server.socket]
+    def sockets(self):
+        return [self.server.socket]
 
-    def sysbench_arguments(self):
-        return ["--mysql-user=root", "--mysql-socket=" + self.server.socket]
+    def addresses(self):
+        return [f"127.0.0.1:{self.port}"]
 
     def pids(self):
         return {}
@@ -169,6 +170,7 @@ class Galera:
         addresses = [f"127.0.0.{i}" for i in (1, 2, 3)]
         peers = ",".join(f"{address}:{group}" for address in addresses)
         self.servers = []
+        self.port = mysql
         for i, address in enumerate(addresses, start=1):
             options = dict(flush, **{
                 "log-bin": False,  # Galera needs none and is faster without
@@ -192,11 +194,11 @@ class Galera:
     def load(self, text):
         self.servers[0].sql(text)
 
-    def load_arguments(self):
-        return ["--target", "mysql"] + [word for server in self.servers for word in ("--node", server.socket)]
+    def sockets(self):
+        return [server.socket for server in self.servers]
 
-    def sysbench_arguments(self):
-        return ["--mysql-user=root", "--mysql-socket=" + ",".join(server.socket for server in self.servers)]
+    def addresses(self):
+        return [f"{server.options['bind-address']}:{self.port}" for server in self.servers]
 
     def pids(self):
         return {}
