@@ -13,6 +13,9 @@
 
 namespace ddb {
 
+// Largest change of one row: an UPDATE's event has it twice, and one statement may write 64 MiB.
+inline constexpr std::size_t row_event_bytes_max = 144u << 20;
+
 // Largest payload of one log entry. The rows of a larger transaction travel in `rows_part` entries.
 inline constexpr std::size_t entry_payload_bytes_max = 64u << 20;
 
@@ -86,7 +89,7 @@ struct Entry {
 // Kept as raw concatenated events; each event carries its own length in its header.
 
 // Where the parts of a transaction lie in the log: the `rows_part` entries with its id from `first` on, `count` of
-// them.
+// them. Their payloads, one behind the other, are such events; each may begin and end in the middle of one.
 struct PartsRange {
     LogIndex first;
     std::uint32_t count = 0;

@@ -8,14 +8,14 @@ namespace ddb::gateway {
 
 std::optional<KillRequest> parse_kill(std::string_view sql) {
     constexpr std::size_t words_max = 6;
+    if (!session::SqlScanner(sql).next().is("KILL")) return std::nullopt;
     const auto tokens = session::scan(sql, words_max);
-    std::size_t at = 0;
+    std::size_t at = 1;
     const auto takes = [&](std::string_view word) {
         const bool there = at < tokens.size() && tokens[at].is(word);
         at += there ? 1 : 0;
         return there;
     };
-    if (!takes("KILL")) return std::nullopt;
     if (!takes("HARD")) (void)takes("SOFT");
     KillRequest out;
     out.query_only = takes("QUERY");

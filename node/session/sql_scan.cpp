@@ -1,5 +1,6 @@
 #include "node/session/sql_scan.hpp"
 
+#include <algorithm>
 #include <cstring>
 
 #include "node/session/versioned_comments.hpp"
@@ -7,6 +8,9 @@
 namespace ddb::session {
 namespace {
 
+constexpr char lower(char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
 constexpr char upper(char c) {
     return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
 }
@@ -38,11 +42,18 @@ bool starts_ignoring_case(std::string_view text, std::string_view upper_text) {
 
 bool contains_ignoring_case(std::string_view text, std::string_view upper_text) {
     if (upper_text.empty()) return true;
+    // Statements may have many megabytes, and the loop waits: where the first letter is, memchr finds out.
     const char first = upper_text[0];
-    for (std::size_t i = 0; i + upper_text.size() <= text.size(); ++i) {
-        if (upper(text[i]) == first && starts_ignoring_case(text.substr(i), upper_text)) return true;
+    const char small = lower(first);
+    std::size_t next_first = text.find(first);
+    std::size_t next_small = small == first ? std::string_view::npos : text.find(small);
+    for (;;) {
+        const std::size_t at = std::min(next_first, next_small);
+        if (at >= text.size() || text.size() - at < upper_text.size()) return false;
+        if (starts_ignoring_case(text.substr(at), upper_text)) return true;
+        std::size_t& passed = at == next_first ? next_first : next_small;
+        passed = text.find(at == next_first ? first : small, at + 1);
     }
-    return false;
 }
 
 bool Token::is(std::string_view keyword) const {
@@ -111,16 +122,18 @@ void SqlScanner::skip_space_and_comments() {
 
 Token SqlScanner::quoted_token(char quote) {
     const std::size_t start = position_++;
+    std::size_t next_quote = 0;  // at or behind position_, once looked for: each byte is passed once
     while (position_ < sql_.size()) {
-        const char c = sql_[position_];
-        if (c == '\\' && quote != '`') {
-            position_ += 2;
-        } else if (c == quote) {
-            if (at(position_ + 1) != quote) break;
-            position_ += 2;
-        } else {
-            ++position_;
+        if (next_quote < position_) next_quote = std::min(sql_.find(quote, position_), sql_.size());
+        const std::size_t escape =
+            quote == '`' ? std::string_view::npos : sql_.substr(position_, next_quote - position_).find('\\');
+        if (escape != std::string_view::npos) {
+            position_ += escape + 2;
+            continue;
         }
+        position_ = next_quote;
+        if (at(position_ + 1) != quote) break;
+        position_ += 2;
     }
     const std::size_t end = position_ < sql_.size() ? position_ : sql_.size();
     if (position_ < sql_.size()) ++position_;

@@ -233,9 +233,9 @@ Entry WritePipeline::entry_of(const Write& slot, std::uint64_t rows) {
 
 void WritePipeline::feed(const Write& slot, storage::Captured& group) {
     const std::string& xid = slot.write.xid;
-    if (group.place->largest_event_bytes > entry_payload_bytes_max) {
+    if (group.place->largest_event_bytes > row_event_bytes_max) {
         return fail_write(xid, fail(ErrorCode::invalid_argument, "the change of one row is larger than " +
-                                                                     std::to_string(entry_payload_bytes_max >> 20) +
+                                                                     std::to_string(row_event_bytes_max >> 20) +
                                                                      " MiB and was rolled back"));
     }
     feeder_.add({slot.write.txn, std::move(*group.place), true,
@@ -280,7 +280,7 @@ bool WritePipeline::take_statement(storage::Captured& group) {
     }
     Statement& slot = it->second;
     if (!slot.ready) return false;
-    if (group.place && group.place->largest_event_bytes > entry_payload_bytes_max) {
+    if (group.place && group.place->largest_event_bytes > row_event_bytes_max) {
         // It has taken effect here and cannot reach the log: this server is rebuilt by the path of its intent.
         end_statement(group.sequence, ended(WriteResult::Kind::unknown,
                                             unknown_error(slot.finished.txn, "the change of one row is too large")));

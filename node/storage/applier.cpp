@@ -345,7 +345,7 @@ Status Applier::add_parts(BinlogPacker& packer, const Entry& end, const PartsRan
         if (entries->empty()) break;
         for (const Entry& entry : *entries) {
             if (entry.kind != EntryKind::rows_part || entry.txn != end.txn) continue;
-            if (auto status = packer.add(entry.payload.view()); !status.ok()) return status;
+            if (auto status = packer.add_piece(entry.payload.view()); !status.ok()) return status;
             ++found;
         }
         from = next(entries->back().id.index);

@@ -79,6 +79,17 @@ std::optional<EventView> parse_event(std::string_view raw) {
     return event;
 }
 
+std::size_t whole_events_bytes(std::string_view events) {
+    std::size_t whole = 0;
+    while (events.size() - whole >= event_header_bytes) {
+        const auto length = static_cast<std::size_t>(ByteCursor(events.substr(whole + 9, 4)).number(4));
+        if (length < event_header_bytes) return events.size();
+        if (length > events.size() - whole) break;
+        whole += length;
+    }
+    return whole;
+}
+
 std::optional<EventView> EventReader::next() {
     if (rest_.empty() || malformed_) return std::nullopt;
     malformed_ = true;

@@ -71,6 +71,10 @@ struct EventView {
 // One event that fills `raw` exactly. Checksums are switched off on every server of ddb.
 [[nodiscard]] std::optional<EventView> parse_event(std::string_view raw);
 
+// How many of the first bytes are whole events, going by the lengths in their headers; all of them when a length makes
+// no sense, which EventReader then says.
+[[nodiscard]] std::size_t whole_events_bytes(std::string_view events);
+
 // Walks concatenated events (the payload of a log entry).
 class EventReader {
   public:

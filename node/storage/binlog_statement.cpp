@@ -1,6 +1,7 @@
 #include "node/storage/binlog_statement.hpp"
 
 #include "node/storage/binlog_event.hpp"
+#include "schemas/entry.hpp"
 
 namespace ddb::storage {
 
@@ -56,7 +57,21 @@ Status BinlogPacker::add(std::string_view group) {
     return ok();
 }
 
+Status BinlogPacker::add_piece(std::string_view piece) {
+    const std::string_view before = cut_.empty() ? piece : std::string_view(cut_.append(piece));
+    const std::size_t whole = whole_events_bytes(before);
+    if (before.size() - whole > row_event_bytes_max) return fail(ErrorCode::corrupt, "rows entries without an end");
+    Status status = whole > 0 ? add(before.substr(0, whole)) : ok();
+    if (cut_.empty()) {
+        cut_ = piece.substr(whole);
+    } else {
+        cut_.erase(0, whole);
+    }
+    return status;
+}
+
 Status BinlogPacker::flush() {
+    if (!cut_.empty()) return fail(ErrorCode::corrupt, "rows entries that end in the middle of an event");
     Status status = ok();
     if (has_rows_) status = sink_(binlog_statement(piece_));
     piece_.clear();

@@ -24,13 +24,17 @@ class BinlogPacker {
     using Sink = std::function<Status(std::string sql)>;
     explicit BinlogPacker(Sink sink) : sink_(std::move(sink)) {}
 
-    // The pieces of one group one after another, or whole groups. Errors: corrupt (not whole Table_map and rows
-    // events), or what the sink returned.
+    // Whole events of one group, or whole groups. Errors: corrupt (not whole Table_map and rows events), or what the
+    // sink returned.
     Status add(std::string_view group);
-    Status flush();
+    // The pieces of one group one after another, wherever it was cut. Errors: as above; an event beyond
+    // row_event_bytes_max is corrupt.
+    Status add_piece(std::string_view piece);
+    Status flush();  // corrupt too: the pieces end in the middle of an event
 
   private:
     Sink sink_;
+    std::string cut_;  // the beginning of an event
     std::string piece_;
     std::vector<std::string> maps_;  // of the statement under way
     bool has_rows_ = false;

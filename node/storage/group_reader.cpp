@@ -92,6 +92,15 @@ Status GroupReader::read(const std::stop_token& stop) {
 
 // False: stopped.
 bool GroupReader::deliver(const std::stop_token& stop, bool last) {
+    const std::string part = std::exchange(part_, {});
+    std::size_t begin = 0;
+    for (; part.size() - begin > part_bytes; begin += part_bytes) {
+        if (!deliver_piece(stop, part.substr(begin, part_bytes), false)) return false;
+    }
+    return deliver_piece(stop, part.substr(begin), last);
+}
+
+bool GroupReader::deliver_piece(const std::stop_token& stop, std::string events, bool last) {
     {
         std::unique_lock lock(mutex_);
         if (!changed_.wait(lock, stop, [&] { return wanted_ > 0; })) return false;
@@ -99,7 +108,7 @@ bool GroupReader::deliver(const std::stop_token& stop, bool last) {
     }
     CapturedPart part;
     part.epoch = epoch_;
-    part.events = std::exchange(part_, {});
+    part.events = std::move(events);
     part.last = last;
     on_part_(std::move(part));
     return true;

@@ -15,8 +15,9 @@
 
 namespace ddb::storage {
 
-// Row events of about this many bytes make one part. A larger event goes alone; one beyond entry_payload_bytes_max is
-// for the caller to refuse (GroupPlace::largest_event_bytes).
+// Row events of about this many bytes make one part; a larger event is cut, so that no message between nodes keeps
+// heartbeats waiting behind it. One beyond row_event_bytes_max is for the caller to refuse
+// (GroupPlace::largest_event_bytes).
 inline constexpr std::size_t part_bytes = 1u << 20;
 
 // The rows and their table maps among the events of one group; pure.
@@ -53,6 +54,7 @@ class GroupReader {
     void run(const std::stop_token& stop);
     Status read(const std::stop_token& stop);
     [[nodiscard]] bool deliver(const std::stop_token& stop, bool last);
+    [[nodiscard]] bool deliver_piece(const std::stop_token& stop, std::string events, bool last);
 
     const ConnectOptions service_;
     const Epoch epoch_;

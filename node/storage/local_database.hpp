@@ -99,7 +99,8 @@ struct Captured {
     bool ddl = false;                 // of kind other
     bool unchecked_keys = false;      // some rows were written under foreign_key_checks=0
 };
-// The next piece of the group that read_group() named: whole events, payload for a `rows_part` entry.
+// The next piece of the group that read_group() named, payload for a `rows_part` entry: all pieces together are whole
+// events.
 struct CapturedPart {
     Epoch epoch;
     std::string events;

@@ -81,8 +81,8 @@ TEST_CASE("a path that nobody listens on is taken over, any other is left alone"
         REQUIRE(first.ok());
         const auto second = Listener::on_path(path);
         REQUIRE_FALSE(second.ok());
-        CHECK(second.error().message ==
-              "gateway.socket: cannot listen on " + path + ": another process listens there; choose another path, or none");
+        CHECK(second.error().message == "gateway.socket: cannot listen on " + path +
+                                            ": another process listens there; choose another path, or none");
         CHECK(connect_to(path).get() >= 0);
     }
     std::ofstream(path) << "mine";

@@ -467,3 +467,30 @@ TEST_CASE("tables have no place of their own on a host") {
     CHECK(kind_of("CREATE TABLE t (id INT PRIMARY KEY) COMMENT 'DATA DIRECTORY=1'") == Kind::ddl);
     CHECK(kind_of("CREATE TEMPORARY TABLE t (id INT) DATA DIRECTORY='/tmp/x'") == Kind::temporary_table);
 }
+
+TEST_CASE("strings end, and words are found, as a look at each byte would have it") {
+    const auto naive_end = [](const std::string& sql) {  // behind the string that begins at 0
+        std::size_t i = 1;
+        for (; i < sql.size(); ++i) {
+            if (sql[i] == '\\') {
+                ++i;
+            } else if (sql[i] == '\'') {
+                if (i + 1 >= sql.size() || sql[i + 1] != '\'') return i;
+                ++i;
+            }
+        }
+        return sql.size();
+    };
+    const std::string letters = "'\\aA";
+    for (std::size_t number = 0; number < 4096; ++number) {
+        std::string sql = "'";
+        for (std::size_t left = number, i = 0; i < 6; left /= 4, ++i) sql += letters[left % 4];
+        const auto tokens = scan(sql, 1);
+        REQUIRE(tokens.size() == 1);
+        CHECK(tokens[0].text == sql.substr(1, naive_end(sql) - 1));
+        std::string upper = sql;
+        for (char& c : upper) c = c == 'a' ? 'A' : c;
+        for (const std::string word : {"A", "AA", "A'A", "''", "\\AA"})
+            CHECK(contains_ignoring_case(sql, word) == (upper.find(word) != std::string::npos));
+    }
+}

@@ -360,10 +360,10 @@ TEST_CASE("pieces of a large group are asked for as long as little is on the way
     CHECK(f.pipeline.between_large_groups());
 }
 
-TEST_CASE("a row too large for an entry is refused before anything is proposed") {
+TEST_CASE("a change of one row that is too large is refused before anything is proposed") {
     Fixture f;
     f.pipeline.expect("ddb-a");
-    f.capture_large("ddb-a", "binlog.1", entry_payload_bytes_max + 1);
+    f.capture_large("ddb-a", "binlog.1", row_event_bytes_max + 1);
     f.report("ddb-a");
     CHECK(f.host.proposals.empty());
     CHECK(f.host.finished == std::vector<std::string>{"ddb-a"});

@@ -75,6 +75,33 @@ TEST_CASE("a split group repeats its table maps", "[events]") {
     CHECK_FALSE(packer.add(event(EventType::query, "x")).ok());
 }
 
+TEST_CASE("pieces of a group are put together, wherever they were cut", "[events]") {
+    std::string group = table_map(9);
+    for (int i = 0; i < 3; ++i) group += write_rows(9, i == 2, 700);
+    const auto packed = [](std::string_view all, std::size_t bytes) -> Result<std::vector<std::string>> {
+        std::vector<std::string> statements;
+        BinlogPacker packer([&](std::string sql) -> Status {
+            statements.push_back(std::move(sql));
+            return ok();
+        });
+        for (std::size_t begin = 0; begin < all.size(); begin += bytes) {
+            if (auto status = packer.add_piece(all.substr(begin, bytes)); !status.ok()) return status.error();
+        }
+        if (auto status = packer.flush(); !status.ok()) return status.error();
+        return statements;
+    };
+    const auto whole = packed(group, group.size());
+    REQUIRE(whole.ok());
+    REQUIRE(whole->size() == 1);
+    for (std::size_t bytes = 1; bytes < group.size(); ++bytes) {
+        const auto pieces = packed(group, bytes);
+        REQUIRE(pieces.ok());
+        REQUIRE(*pieces == *whole);
+    }
+    CHECK_FALSE(packed(std::string_view(group).substr(0, group.size() - 1), 100).ok());
+    CHECK_FALSE(packed(std::string(40, '\0'), 7).ok());  // no event is that short
+}
+
 TEST_CASE("base64", "[events]") {
     CHECK(base64("") == "");
     CHECK(base64("f") == "Zg==");

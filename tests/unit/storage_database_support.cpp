@@ -8,6 +8,7 @@
 #include <regex>
 #include <thread>
 
+#include "node/storage/group_reader.hpp"
 #include "node/storage/metadata.hpp"
 #include "schemas/codec.hpp"
 #include "schemas/digest.hpp"
@@ -283,6 +284,7 @@ PartsRange Cluster::append_parts(TxnId txn, const Captured& group) {
         node.database().want_part();
         CapturedPart part = node.next_part();
         last = part.last;
+        CHECK(part.events.size() <= part_bytes);
         Entry entry;
         entry.kind = EntryKind::rows_part;
         entry.txn = txn;
