@@ -40,7 +40,7 @@ Status BinlogPacker::add(std::string_view group) {
             return fail(ErrorCode::corrupt, "rows entry with an event that holds no rows");
         // Maps belong to the rows behind them, so a piece ends only in front of rows, or between statements.
         if (has_rows_ && piece_.size() + event->raw.size() > binlog_statement_bytes_max) {
-            if (auto status = flush(); !status.ok()) return status;
+            if (auto status = send(); !status.ok()) return status;
             for (const std::string& map : maps_) piece_.append(map);
         }
         piece_.append(event->raw);
@@ -72,6 +72,10 @@ Status BinlogPacker::add_piece(std::string_view piece) {
 
 Status BinlogPacker::flush() {
     if (!cut_.empty()) return fail(ErrorCode::corrupt, "rows entries that end in the middle of an event");
+    return send();
+}
+
+Status BinlogPacker::send() {
     Status status = ok();
     if (has_rows_) status = sink_(binlog_statement(piece_));
     piece_.clear();

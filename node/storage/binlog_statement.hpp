@@ -33,6 +33,8 @@ class BinlogPacker {
     Status flush();  // corrupt too: the pieces end in the middle of an event
 
   private:
+    Status send();
+
     Sink sink_;
     std::string cut_;  // the beginning of an event
     std::string piece_;
