@@ -92,7 +92,7 @@ TEST_CASE("pieces of a group are put together, wherever they were cut", "[events
     };
     const auto whole = packed(group, group.size());
     REQUIRE(whole.ok());
-    REQUIRE(whole->size() == 2);
+    REQUIRE(whole->size() == 3);
     for (const std::size_t bytes : {100u, 701u, 4096u, 100'000u, 1'000'000u}) {
         const auto pieces = packed(group, bytes);
         REQUIRE(pieces.ok());
