@@ -67,7 +67,7 @@ Driver::Driver(const Parts& parts, core::CoreConfig config, core::RecoveredState
     report_.durable_applied = initial.applied;
     report_.server_up = !database_void_;
     report_.format_description = initial.format_description;
-    server_version_ = initial.version;
+    server_ = {initial.version, initial.extended_metadata};
     cluster_recorded_ = !parts_.database.metadata_cluster().empty();
     view_.self = config_.id;
     sessions_.on_applied(initial.applied);
@@ -83,7 +83,7 @@ Status Driver::open_gateway(const std::string& bind_address) {
         on_session_message(session::Origin{{}, route}, std::move(message));
     };
     parts.client_gone = [this](const std::string& route) { sessions_.on_client_gone(session::Origin{{}, route}); };
-    parts.server_version = [this] { return report_.server_up ? server_version_ : std::string(); };
+    parts.server = [this] { return report_.server_up ? server_ : gateway::ServerIdentity{}; };
     parts.service = [this] { return parts_.database.service(); };
     parts.post = [this](AccountHashes answer) { parts_.mailbox.post_always(LoopEvent{std::move(answer)}); };
     gateway::GatewayOptions options;
@@ -177,7 +177,7 @@ void Driver::on_database(storage::DatabaseEvent event) {
     std::visit(
         Overloaded{[&](storage::ServerUp& up) {
                        if (database_void_) return;
-                       server_version_ = up.version;
+                       server_ = {up.version, up.extended_metadata};
                        spdlog::info("database server {} is up, applied index {}", up.version, up.applied.value);
                        report_.server_up = true;
                        report_.applied = up.applied;

@@ -109,7 +109,7 @@ class Driver final : public session::SessionHost {
     bool report_dirty_ = true;
     std::atomic<bool> wake_posted_{false};  // before sessions_: its executors wake us to the very end
     std::unique_ptr<MysqlFront> front_;     // and so does what it answers its clients
-    std::string server_version_;
+    gateway::ServerIdentity server_;
     session::SessionEngine sessions_;
     std::atomic<bool> transfer_posted_{false};
     Transfer transfer_;  // behind what it calls

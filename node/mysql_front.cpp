@@ -32,8 +32,8 @@ void MysqlFront::ask_account(std::uint64_t token, const std::string& user) {
     accounts_.ask(token, user, parts_.service());
 }
 
-std::string MysqlFront::server_version() const {
-    return parts_.server_version();
+gateway::ServerIdentity MysqlFront::server() const {
+    return parts_.server();
 }
 
 void MysqlFront::remark(const std::string& line) {

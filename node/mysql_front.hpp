@@ -24,7 +24,7 @@ class MysqlFront final : public gateway::GatewayHost {
     struct Parts {
         std::function<void(const std::string& route, SessionMessage)> to_sessions;
         std::function<void(const std::string& route)> client_gone;
-        std::function<std::string()> server_version;       // empty: the server is down
+        std::function<gateway::ServerIdentity()> server;
         std::function<storage::ConnectOptions()> service;  // the node's own account
         std::function<void(AccountHashes)> post;           // any thread; comes back as on_account()
     };
@@ -47,7 +47,7 @@ class MysqlFront final : public gateway::GatewayHost {
     void on_client_message(const std::string& route, SessionMessage message) override;
     void on_client_gone(const std::string& route) override;
     void ask_account(std::uint64_t token, const std::string& user) override;
-    [[nodiscard]] std::string server_version() const override;
+    [[nodiscard]] gateway::ServerIdentity server() const override;
     void remark(const std::string& line) override;
 
   private:

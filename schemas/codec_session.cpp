@@ -39,7 +39,8 @@ void fields(A& a, typename A::template Ref<Column> m) {
     a.record("column", field("name", m.name), field("table", m.table), field("database", m.database),
              field("type", m.type), field("charset", m.charset), field("flags", m.flags), field("length", m.length),
              field("decimals", m.decimals), field("original_name", m.original_name),
-             field("original_table", m.original_table));
+             field("original_table", m.original_table), field("type_name", m.type_name, type_name_bytes_max),
+             field("format_name", m.format_name, type_name_bytes_max));
 }
 template <class A>
 void fields(A& a, typename A::template Ref<ResultHeader> m) {

@@ -102,6 +102,8 @@ struct FileContent {
                  1153, "08S01"};
 }
 
+inline constexpr std::size_t type_name_bytes_max = 127;  // MariaDB's client library reads no longer ones
+
 struct Column {
     std::string name;
     std::string table;
@@ -113,6 +115,9 @@ struct Column {
     std::uint8_t decimals = 0;
     std::string original_name;  // without aliases; empty: an expression
     std::string original_table;
+    // MariaDB's extended metadata; empty for most columns.
+    std::string type_name;    // what `type` cannot say: inet6, uuid, point
+    std::string format_name;  // of the values: json
 };
 
 struct ResultHeader {

@@ -16,13 +16,19 @@ constexpr std::uint64_t account_again_ms = 300;
 constexpr std::uint64_t login_ms_max = 10'000;
 constexpr std::uint64_t half_packet_ms_max = 30'000;  // net_read_timeout of a server
 
-constexpr std::uint32_t offered_capabilities =
+constexpr std::uint64_t offered_capabilities =
     capability::found_rows | capability::long_flag | capability::connect_with_db | capability::odbc |
     capability::local_files | capability::ignore_space | capability::protocol_41 | capability::interactive |
     capability::ignore_sigpipe | capability::transactions | capability::reserved | capability::secure_connection |
     capability::multi_statements | capability::multi_results | capability::ps_multi_results | capability::plugin_auth |
-    capability::connect_attrs | capability::plugin_auth_lenenc | capability::session_track | capability::deprecate_eof |
-    capability::long_password;
+    capability::connect_attrs | capability::plugin_auth_lenenc | capability::session_track | capability::deprecate_eof;
+
+// Of what is MariaDB's own nothing else is served: without the flag for cached metadata every execution of a prepared
+// statement describes its columns.
+std::uint64_t offered_beside(const ServerIdentity& server, TlsOffer tls) {
+    return offered_capabilities | (tls == TlsOffer::none ? 0 : capability::ssl) |
+           (server.extended_metadata ? capability::extended_metadata : capability::long_password);
+}
 
 }  // namespace
 
@@ -60,19 +66,18 @@ Error mysql_error_of(Error error) {
 }
 
 Conversation::Conversation(ConversationHost& host, ConversationLimits limits, std::uint32_t connection_id,
-                           const std::string& server_version, TlsOffer tls)
+                           const ServerIdentity& server, TlsOffer tls)
     : host_(host),
       limits_(limits),
       connection_id_(connection_id),
       reader_(login_packet_bytes_max),
-      offered_(offered_capabilities | (tls == TlsOffer::none ? 0 : capability::ssl)),
+      offered_(offered_beside(server, tls)),
       tls_(tls) {
     challenge_ = host_.new_challenge();
     ServerGreeting greeting;
     // Clients know MariaDB by this prefix, and by it alone that dates and types are MariaDB's.
-    greeting.version = server_version.find("MariaDB") != std::string::npos && !server_version.starts_with("5.5.5-")
-                           ? "5.5.5-" + server_version
-                           : server_version;
+    const bool mariadb = server.version.find("MariaDB") != std::string::npos;
+    greeting.version = mariadb && !server.version.starts_with("5.5.5-") ? "5.5.5-" + server.version : server.version;
     greeting.connection_id = connection_id;
     greeting.scramble = challenge_;
     greeting.capabilities = offered_;

@@ -28,6 +28,12 @@ struct ConversationLimits {
     std::size_t output_bytes_high = 4u << 20;                // no credit for more rows above
 };
 
+// What the node's server says of itself, and so the greeting.
+struct ServerIdentity {
+    std::string version;             // empty: it is down
+    bool extended_metadata = false;  // it tells the names of columns' types and formats (MariaDB 10.5)
+};
+
 // Whether the client may, or must, speak TLS behind the greeting.
 enum class TlsOffer : std::uint8_t { none, offered, required };
 
@@ -73,7 +79,7 @@ struct RunningCommand {
 class Conversation {
   public:
     Conversation(ConversationHost& host, ConversationLimits limits, std::uint32_t connection_id,
-                 const std::string& server_version, TlsOffer tls = TlsOffer::none);
+                 const ServerIdentity& server, TlsOffer tls = TlsOffer::none);
     ~Conversation();
     Conversation(const Conversation&) = delete;
     Conversation& operator=(const Conversation&) = delete;
@@ -217,8 +223,8 @@ class Conversation {
     PacketWriter writer_;
     std::string output_;
     State state_ = State::greeting;
-    std::uint32_t offered_ = 0;
-    std::uint32_t capabilities_ = 0;
+    std::uint64_t offered_ = 0;
+    std::uint64_t capabilities_ = 0;
     std::string challenge_;
     std::string token_;  // the client's answer to it
     Credentials credentials_;

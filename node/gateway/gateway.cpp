@@ -136,7 +136,7 @@ Status Gateway::Impl::open() {
         if (!tls) return tls.error();
         tls_ = std::move(*tls);
     }
-    if (host_.server_version().find("MariaDB") == std::string::npos) {
+    if (host_.server().version.find("MariaDB") == std::string::npos) {
         auto key = LoginKey::make();
         if (!key) return key.error();
         login_key_ = std::move(*key);
@@ -231,11 +231,11 @@ void Gateway::Impl::accept_all(const Listener& listener) {
 }
 
 void Gateway::Impl::accept_one(Listener::Accepted accepted, bool local) {
-    const std::string version = host_.server_version();
+    const ServerIdentity server = host_.server();
     Error refusal;
     if (clients_.size() >= options_.connections_max) {
         refusal = Error{ErrorCode::overloaded, "Too many connections", 1040, "08004"};
-    } else if (version.empty()) {
+    } else if (server.version.empty()) {
         refusal =
             Error{ErrorCode::no_quorum, "this node's database server is not running; use another node", 1047, "08S01"};
     }
@@ -251,7 +251,7 @@ void Gateway::Impl::accept_one(Listener::Accepted accepted, bool local) {
     const bool tls_required = options_.tls_required && !local;
     const TlsOffer tls = !tls_ ? TlsOffer::none : tls_required ? TlsOffer::required : TlsOffer::offered;
     client->conversation_ =
-        std::make_unique<Conversation>(*client, options_.limits, connection_id_of(options_.node, id), version, tls);
+        std::make_unique<Conversation>(*client, options_.limits, connection_id_of(options_.node, id), server, tls);
     client->progress_ms_ = now_ms_;
     client->conversation_->tick(now_ms_);
     Client& made = *client;

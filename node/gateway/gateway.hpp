@@ -23,8 +23,8 @@ class GatewayHost {
     virtual void on_client_gone(const std::string& route) = 0;
     // Answered by on_account() with the same token.
     virtual void ask_account(std::uint64_t token, const std::string& user) = 0;
-    [[nodiscard]] virtual std::string server_version() const = 0;  // of the node's server; empty: it is down
-    virtual void remark(const std::string& line) = 0;  // for the log: a client's trouble, at most once a second
+    [[nodiscard]] virtual ServerIdentity server() const = 0;  // the node's
+    virtual void remark(const std::string& line) = 0;         // for the log: a client's trouble, at most once a second
 };
 
 struct GatewayOptions {

@@ -33,7 +33,7 @@ std::string text_of(FieldReader& fields) {
     return std::string(fields.bytes(fields.rest().size()).value_or(""));
 }
 
-std::optional<std::string_view> auth_of(FieldReader& fields, std::uint32_t capabilities) {
+std::optional<std::string_view> auth_of(FieldReader& fields, std::uint64_t capabilities) {
     if ((capabilities & capability::plugin_auth_lenenc) != 0) return fields.lenenc_string();
     if ((capabilities & capability::secure_connection) == 0) return fields.zero_terminated();
     const auto length = fields.integer(1);
@@ -56,7 +56,8 @@ std::string encode_greeting(const ServerGreeting& greeting) {
     put_int(out, greeting.status_flags, 2);
     put_int(out, greeting.capabilities >> 16, 2);
     put_int(out, scramble_bytes + 1, 1);
-    out.append(10, '\0');  // the last four: MariaDB's extended capabilities, none
+    out.append(6, '\0');
+    put_int(out, greeting.capabilities >> 32, 4);
     out += greeting.scramble.substr(first_part_bytes);
     out.push_back('\0');
     out += greeting.plugin;
@@ -64,15 +65,18 @@ std::string encode_greeting(const ServerGreeting& greeting) {
     return out;
 }
 
-Result<ClientHello> decode_hello(std::string_view payload, std::uint32_t offered) {
+Result<ClientHello> decode_hello(std::string_view payload, std::uint64_t offered) {
     ClientHello hello;
     FieldReader fields(payload);
     const auto capabilities = fields.integer(4);
     const auto packet_max = fields.integer(4);
     const auto charset = fields.integer(1);
-    constexpr std::size_t filler_bytes = 23;
-    if (!capabilities || !packet_max || !charset || !fields.bytes(filler_bytes)) return bad_handshake();
-    hello.capabilities = static_cast<std::uint32_t>(*capabilities);
+    constexpr std::size_t filler_bytes = 19;
+    const auto filler = fields.bytes(filler_bytes);
+    const auto of_mariadb = fields.integer(4);
+    if (!capabilities || !packet_max || !charset || !filler || !of_mariadb) return bad_handshake();
+    hello.capabilities = *capabilities;
+    if ((hello.capabilities & capability::long_password) == 0) hello.capabilities |= *of_mariadb << 32;
     hello.packet_bytes_max = static_cast<std::uint32_t>(*packet_max);
     hello.charset = static_cast<std::uint8_t>(*charset);
     if ((hello.capabilities & capability::protocol_41) == 0) return bad_handshake();
@@ -80,7 +84,7 @@ Result<ClientHello> decode_hello(std::string_view payload, std::uint32_t offered
         hello.ssl_request = true;
         return hello;
     }
-    const std::uint32_t agreed = hello.capabilities & offered;
+    const std::uint64_t agreed = hello.capabilities & offered;
     const auto user = fields.zero_terminated();
     const auto auth = user ? auth_of(fields, agreed) : std::nullopt;
     if (!auth) return bad_handshake();
@@ -103,13 +107,13 @@ std::string encode_auth_switch(std::string_view plugin, std::string_view scrambl
     return out;
 }
 
-Result<ChangeUser> decode_change_user(std::string_view payload, std::uint32_t capabilities) {
+Result<ChangeUser> decode_change_user(std::string_view payload, std::uint64_t capabilities) {
     ChangeUser change;
     FieldReader fields(payload);
     const auto user = fields.zero_terminated();
     // Its length is one byte here in any case.
-    const auto auth =
-        user ? auth_of(fields, capabilities & ~capability::plugin_auth_lenenc) : std::optional<std::string_view>();
+    const auto auth = user ? auth_of(fields, capabilities & ~std::uint64_t{capability::plugin_auth_lenenc})
+                           : std::optional<std::string_view>();
     const auto database = auth ? fields.zero_terminated() : std::optional<std::string_view>();
     if (!database) return bad_handshake();
     change.user = *user;

@@ -13,9 +13,9 @@
 
 namespace ddb::gateway {
 
-// Capability flags, the lower 32 bits as MySQL names them. MariaDB's extended ones (bits 32 and up) are never offered.
+// Capability flags, the lower 32 bits as MySQL names them; from bit 32 on MariaDB's own.
 namespace capability {
-inline constexpr std::uint32_t long_password = 1u << 0;  // unset: a MariaDB server, whose extended flags follow
+inline constexpr std::uint32_t long_password = 1u << 0;  // unset: MariaDB's own flags follow
 inline constexpr std::uint32_t found_rows = 1u << 1;
 inline constexpr std::uint32_t long_flag = 1u << 2;
 inline constexpr std::uint32_t connect_with_db = 1u << 3;
@@ -40,6 +40,8 @@ inline constexpr std::uint32_t plugin_auth_lenenc = 1u << 21;
 inline constexpr std::uint32_t expired_passwords = 1u << 22;
 inline constexpr std::uint32_t session_track = 1u << 23;
 inline constexpr std::uint32_t deprecate_eof = 1u << 24;
+// Columns tell a type's or format's name that their type has no number for: JSON, INET6, POINT.
+inline constexpr std::uint64_t extended_metadata = 1ull << 35;
 }  // namespace capability
 
 inline constexpr std::size_t scramble_bytes = 20;
@@ -49,7 +51,7 @@ struct ServerGreeting {
     std::string version;  // as sent; clients of MariaDB take "5.5.5-" off the front
     std::uint32_t connection_id = 0;
     std::string scramble;  // scramble_bytes bytes, none of them 0
-    std::uint32_t capabilities = 0;
+    std::uint64_t capabilities = 0;
     std::uint8_t charset = 45;  // utf8mb4_general_ci
     std::uint16_t status_flags = 2;
     std::string plugin{native_plugin};
@@ -59,7 +61,7 @@ struct ServerGreeting {
 
 struct ClientHello {
     bool ssl_request = false;  // asks for TLS; nothing behind `charset` is set, the rest comes encrypted
-    std::uint32_t capabilities = 0;
+    std::uint64_t capabilities = 0;
     std::uint32_t packet_bytes_max = 0;
     std::uint8_t charset = 0;
     std::string user;
@@ -70,7 +72,7 @@ struct ClientHello {
 };
 // Protocol::HandshakeResponse41 or SSLRequest, read with the client's own flags within `offered`. Errors:
 // invalid_argument (1043 / 08S01 "Bad handshake"), also for clients older than protocol 4.1.
-[[nodiscard]] Result<ClientHello> decode_hello(std::string_view payload, std::uint32_t offered);
+[[nodiscard]] Result<ClientHello> decode_hello(std::string_view payload, std::uint64_t offered);
 
 // AuthSwitchRequest: start again with this plugin and challenge.
 [[nodiscard]] std::string encode_auth_switch(std::string_view plugin, std::string_view scramble);
@@ -84,6 +86,6 @@ struct ChangeUser {
     std::string plugin;
     std::map<std::string, std::string> attributes;
 };
-[[nodiscard]] Result<ChangeUser> decode_change_user(std::string_view payload, std::uint32_t capabilities);
+[[nodiscard]] Result<ChangeUser> decode_change_user(std::string_view payload, std::uint64_t capabilities);
 
 }  // namespace ddb::gateway

@@ -19,9 +19,25 @@ std::string_view cut_message(std::string_view text) {
     return text.substr(0, end);
 }
 
+// A string of pieces, each its kind and its text; none at all is an empty string.
+void put_extended_metadata(std::string& out, const Column& column) {
+    constexpr char kind_type = 0;
+    constexpr char kind_format = 1;
+    std::string pieces;
+    if (!column.type_name.empty()) {
+        pieces.push_back(kind_type);
+        put_lenenc_string(pieces, column.type_name);
+    }
+    if (!column.format_name.empty()) {
+        pieces.push_back(kind_format);
+        put_lenenc_string(pieces, column.format_name);
+    }
+    put_lenenc_string(out, pieces);
+}
+
 }  // namespace
 
-std::string encode_ok(const OkAnswer& answer, std::uint32_t capabilities, std::uint8_t header) {
+std::string encode_ok(const OkAnswer& answer, std::uint64_t capabilities, std::uint8_t header) {
     const bool tracked = (capabilities & capability::session_track) != 0 && answer.new_database.has_value();
     std::string out(1, static_cast<char>(header));
     put_lenenc(out, answer.affected_rows);
@@ -61,7 +77,7 @@ std::string encode_column_count(std::size_t columns) {
     return out;
 }
 
-std::string encode_column(const Column& column, bool with_default) {
+std::string encode_column(const Column& column, std::uint64_t capabilities, bool with_default) {
     std::string out;
     put_lenenc_string(out, "def");
     put_lenenc_string(out, column.database);
@@ -69,6 +85,7 @@ std::string encode_column(const Column& column, bool with_default) {
     put_lenenc_string(out, column.original_table);
     put_lenenc_string(out, column.name);
     put_lenenc_string(out, column.original_name);
+    if ((capabilities & capability::extended_metadata) != 0) put_extended_metadata(out, column);
     constexpr std::uint8_t fixed_bytes = 12;
     put_int(out, fixed_bytes, 1);
     put_int(out, column.charset, 2);

@@ -29,13 +29,13 @@ struct OkAnswer {
 // `header`: 0x00 for an OK, 0xFE for the end of a result under deprecate_eof. With session_track: info is a
 // length-encoded string, and a changed database sets status_session_state_changed and the tracker; without, info is the
 // rest of the packet.
-[[nodiscard]] std::string encode_ok(const OkAnswer& answer, std::uint32_t capabilities, std::uint8_t header = 0x00);
+[[nodiscard]] std::string encode_ok(const OkAnswer& answer, std::uint64_t capabilities, std::uint8_t header = 0x00);
 // Code 1105 / HY000 where the error has none of its own.
 [[nodiscard]] std::string encode_error(const Error& error);
 [[nodiscard]] std::string encode_eof(std::uint16_t status_flags, std::uint16_t warnings);
 [[nodiscard]] std::string encode_column_count(std::size_t columns);
 // Column definition 41. `with_default`: of COM_FIELD_LIST, which carries a NULL default value behind.
-[[nodiscard]] std::string encode_column(const Column& column, bool with_default = false);
+[[nodiscard]] std::string encode_column(const Column& column, std::uint64_t capabilities, bool with_default = false);
 
 // Walks over rows in the form of ResultRows: each row is `columns` length-encoded strings, 0xFB is NULL.
 class RowCutter {

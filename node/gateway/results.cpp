@@ -48,7 +48,7 @@ void Conversation::name_columns() {
 void Conversation::put_columns() {
     running_->answered = true;
     put(encode_column_count(running_->columns.size()));
-    for (const Column& column : running_->columns) put(encode_column(column));
+    for (const Column& column : running_->columns) put(encode_column(column, capabilities_));
 }
 
 void Conversation::on_result_header(ResultHeader header) {
@@ -150,7 +150,7 @@ void Conversation::on_result_end(ResultEnd end) {
 
 void Conversation::end_field_list(const ResultEnd& end) {
     if (end.more) return;
-    for (const Column& column : running_->columns) put(encode_column(column, true));
+    for (const Column& column : running_->columns) put(encode_column(column, capabilities_, true));
     put_eof();
     finish();
 }
@@ -205,10 +205,10 @@ void Conversation::answer_describe(const ResultEnd& end) {
     put_int(payload, 0, 1);
     put_int(payload, end.outcome.warnings, 2);
     put(payload);
-    const std::string parameter = encode_column(parameter_column());
+    const std::string parameter = encode_column(parameter_column(), capabilities_);
     for (std::size_t i = 0; i < parameters; ++i) put(parameter);
     if (parameters > 0) put_end_of_columns(false);
-    for (const Column& column : running_->columns) put(encode_column(column));
+    for (const Column& column : running_->columns) put(encode_column(column, capabilities_));
     if (!running_->columns.empty()) put_end_of_columns(false);
     finish();
 }

@@ -14,6 +14,7 @@
 
 #include "node/storage/binlog_bytes.hpp"
 #include "node/storage/client_errors.hpp"
+#include "node/storage/column_description.hpp"
 #include "node/storage/native_password.hpp"
 #include "node/storage/offered_file.hpp"
 #include "node/storage/query_packets.hpp"
@@ -168,23 +169,7 @@ class Connection::Impl {
         const unsigned count = mysql_num_fields(result);
         const MYSQL_FIELD* fields = mysql_fetch_fields(result);
         columns_.reserve(count);
-        for (unsigned i = 0; i < count; ++i) {
-            const MYSQL_FIELD& field = fields[i];
-            Column column;
-            column.name.assign(field.name, field.name_length);
-            column.table.assign(field.table != nullptr ? field.table : "", field.table_length);
-            column.database.assign(field.db != nullptr ? field.db : "", field.db_length);
-            column.type = static_cast<std::uint8_t>(field.type);
-            column.charset = static_cast<std::uint16_t>(field.charsetnr);
-            // The library adds this flag to numbers; of others it is the server's own, for its groups.
-            const unsigned added = INTERNAL_NUM_FIELD(&field) ? NUM_FLAG : 0;
-            column.flags = static_cast<std::uint16_t>(field.flags & ~added);
-            column.length = static_cast<std::uint32_t>(std::min<unsigned long>(field.length, UINT32_MAX));
-            column.decimals = static_cast<std::uint8_t>(field.decimals);
-            column.original_name.assign(field.org_name != nullptr ? field.org_name : "", field.org_name_length);
-            column.original_table.assign(field.org_table != nullptr ? field.org_table : "", field.org_table_length);
-            columns_.push_back(std::move(column));
-        }
+        for (unsigned i = 0; i < count; ++i) columns_.push_back(column_of(fields[i]));
     }
 
     // What the server tells about a statement without running it.
@@ -556,6 +541,13 @@ std::uint64_t Connection::id() const {
 std::string Connection::server_version() const {
     const char* const text = mysql_get_server_info(impl_->mysql_);
     return text != nullptr ? text : "";
+}
+
+bool Connection::extended_metadata() const {
+    unsigned long offered = 0;  // from bit 32 on
+    const int failed =
+        mariadb_get_infov(impl_->mysql_, MARIADB_CONNECTION_EXTENDED_SERVER_CAPABILITIES, static_cast<void*>(&offered));
+    return failed == 0 && (offered & (MARIADB_CLIENT_EXTENDED_METADATA >> 32)) != 0;
 }
 
 std::string Connection::escape(std::string_view text) const {

@@ -118,6 +118,8 @@ class Connection {
 
     [[nodiscard]] std::uint64_t id() const;  // server's connection id
     [[nodiscard]] std::string server_version() const;
+    // The server tells the names of columns' types and formats (MARIADB_CLIENT_EXTENDED_METADATA).
+    [[nodiscard]] bool extended_metadata() const;
     [[nodiscard]] const ServerDialect& dialect() const;
     [[nodiscard]] bool forgets_warnings() const;  // as ServerDialect has it, like the next
     [[nodiscard]] bool logs_temporary_renames() const;

@@ -57,7 +57,8 @@ struct ServerUp {
     LogIndex applied;  // position row plus the contiguous markers
     Payload format_description;
     std::string version;
-    std::uint64_t pid = 0;  // of a managed server
+    std::uint64_t pid = 0;           // of a managed server
+    bool extended_metadata = false;  // as Connection has it
 };
 struct ServerDown {
     std::string reason;

@@ -98,7 +98,8 @@ Status LocalDatabase::Impl::start() {
         had_meta_ = true;
         rebuilding_ = true;
         version_ = control_->server_version();
-        initial_ = ServerUp{LogIndex{}, Payload{}, version_, pid_};
+        extended_metadata_ = control_->extended_metadata();
+        initial_ = ServerUp{LogIndex{}, Payload{}, version_, pid_, extended_metadata_};
         supervisor_ = std::jthread([this](const std::stop_token& stop) { supervise(stop); });
         return ok();
     }
@@ -110,7 +111,7 @@ Status LocalDatabase::Impl::start() {
     has_user_data_ = *has_data;
     if (auto status = prepare_server(); !status.ok()) return status;
     if (auto status = recover(); !status.ok()) return status;
-    initial_ = ServerUp{position_.index, Payload(format_description_), version_, pid_};
+    initial_ = ServerUp{position_.index, Payload(format_description_), version_, pid_, extended_metadata_};
     up_ = true;
     supervisor_ = std::jthread([this](const std::stop_token& stop) { supervise(stop); });
     return ok();
@@ -145,6 +146,7 @@ Status LocalDatabase::Impl::ensure_control() {
 
 Status LocalDatabase::Impl::prepare_server() {
     version_ = control_->server_version();
+    extended_metadata_ = control_->extended_metadata();
     const ServerDialect& dialect = control_->dialect();
     if (!dialect.speaks(version_)) {
         return fail(ErrorCode::invalid_argument, "the database server is " + version_ +
@@ -263,7 +265,7 @@ void LocalDatabase::Impl::try_again() {
     }
     trouble_.clear();
     up_ = true;
-    sink_(ServerUp{position_.index, Payload(format_description_), version_, pid_});
+    sink_(ServerUp{position_.index, Payload(format_description_), version_, pid_, extended_metadata_});
     if (leaving_) {
         sink_(OfficeLeft{*leaving_});
         leaving_.reset();

@@ -157,6 +157,7 @@ class LocalDatabase::Impl {
     std::optional<Epoch> leaving_;  // OfficeLeft is owed once the server is back
     std::string format_description_;
     std::string version_;
+    bool extended_metadata_ = false;
     Position position_;
     std::chrono::steady_clock::time_point next_attempt_;
     std::chrono::steady_clock::time_point down_since_;

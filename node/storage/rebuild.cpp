@@ -164,7 +164,7 @@ void LocalDatabase::Impl::leave_rebuild() {
         return;  // the supervisor tries again, as after any loss of the server
     }
     up_ = true;
-    sink_(ServerUp{position_.index, Payload(format_description_), version_, pid_});
+    sink_(ServerUp{position_.index, Payload(format_description_), version_, pid_, extended_metadata_});
     try_open();
 }
 

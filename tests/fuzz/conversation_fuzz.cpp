@@ -51,6 +51,7 @@ void answer(Conversation& conversation, const Execute& execute) {
         Column column;
         column.name = "c";
         column.type = static_cast<std::uint8_t>(choice == 2 ? 253 : 3);
+        if (choice == 2) column.format_name = "json";
         conversation.on_session(ResultHeader{execute.session, execute.request, {column, column}});
         if (!execute.describe) {
             conversation.on_session(ResultRows{execute.session, execute.request, 2,
@@ -95,7 +96,8 @@ std::string hello() {
     put_int(out, capability::protocol_41 | capability::secure_connection | capability::multi_statements, 4);
     put_int(out, 1u << 24, 4);
     put_int(out, 45, 1);
-    out.append(23, '\0');
+    out.append(19, '\0');
+    put_int(out, capability::extended_metadata >> 32, 4);
     return packet(1, out + std::string("user\0\0", 6));
 }
 
@@ -108,7 +110,7 @@ void converse(std::uint8_t choice, std::string_view bytes) {
     limits.output_bytes_high = output_high;
     Engine engine;
     engine.sha2 = choice % 16 >= 8;
-    Conversation conversation(engine, limits, 7, "10.11.1-MariaDB",
+    Conversation conversation(engine, limits, 7, {"10.11.1-MariaDB", choice % 8 < 4},
                               choice % 4 == 1 ? TlsOffer::offered : TlsOffer::none);
     std::uint64_t now = 1000;
     conversation.tick(now);

@@ -109,7 +109,7 @@ class Pair:
 
     def __init__(self, chapter, node, plain):
         capabilities = (wire.FOUND_ROWS * chapter.found_rows | wire.DEPRECATE_EOF * chapter.deprecate_eof |
-                        wire.MULTI_STATEMENTS * chapter.multi)
+                        wire.MULTI_STATEMENTS * chapter.multi | wire.EXTENDED_METADATA * (chapter.extended and not MYSQL))
         self.clients = []
         for host, port in (node, plain):
             client = wire.Client(host, port, USER, PASSWORD, capabilities=capabilities, deadline_s=60 * SLOW)
@@ -159,10 +159,10 @@ def comparable_item(item):
 
 
 def comparable_column(column):
-    database, table, original_table, name, original, charset, length, kind, flags, decimals = column
+    database, table, original_table, name, original, charset, length, kind, flags, decimals, more = column
     if "ROW_COUNT()" in name or "FOUND_ROWS()" in name:
         return name  # KNOWN: counts
-    return database, table, original_table, name, original, charset, length, kind, flags & 0x7FFF, decimals  # KNOWN: 0x8000
+    return database, table, original_table, name, original, charset, length, kind, flags & 0x7FFF, decimals, more  # KNOWN: 0x8000
 
 
 def comparable_text(text):
@@ -287,7 +287,7 @@ def without_broken(answer, of_a_call):
 
 
 def of_a_join(column):
-    return column if isinstance(column, str) else (*column[:2], "a table", *column[3:8], 0, column[9]) if column[2] else column[3]
+    return column if isinstance(column, str) else (*column[:2], "a table", *column[3:8], 0, *column[9:]) if column[2] else column[3]
 
 
 def without_flags(answer):
@@ -299,7 +299,7 @@ def without_length(column):
     """Of a column that no table has: an alias may stand for a parameter. A second execution changes a server's mind on NOT NULL."""
     if isinstance(column, str):
         return column
-    return (*column[:8], column[8] & ~1, column[9]) if column[2] else column[3]
+    return (*column[:8], column[8] & ~1, *column[9:]) if column[2] else column[3]
 
 
 def play(chapter, statements, node, plain, stop):

@@ -40,8 +40,14 @@ void print_value(const char* data, unsigned long length) {
 void print_columns(MYSQL_RES* result) {
     for (unsigned i = 0; i < mysql_num_fields(result); ++i) {
         const MYSQL_FIELD& f = *mysql_fetch_field_direct(result, i);
-        std::printf("  column %s|%s|%s|%s|%s type %d flags %u length %lu decimals %u charset %u\n", f.db, f.table,
+        std::printf("  column %s|%s|%s|%s|%s type %d flags %u length %lu decimals %u charset %u", f.db, f.table,
                     f.org_table, f.name, f.org_name, f.type, f.flags, f.length, f.decimals, f.charsetnr);
+        for (const auto attribute : {MARIADB_FIELD_ATTR_DATA_TYPE_NAME, MARIADB_FIELD_ATTR_FORMAT_NAME}) {
+            MARIADB_CONST_STRING name{};
+            if (mariadb_field_attr(&name, &f, attribute) == 0 && name.str != nullptr)
+                std::printf(" attribute %d %.*s", attribute, static_cast<int>(name.length), name.str);
+        }
+        std::printf("\n");
     }
 }
 
@@ -308,7 +314,7 @@ void text_protocol(MYSQL* mysql) {
              "CREATE TABLE t (id INT AUTO_INCREMENT PRIMARY KEY, b BIGINT UNSIGNED, d DECIMAL(20,5), f FLOAT, g "
              "DOUBLE, "
              "s VARCHAR(100), bl BLOB, dt DATETIME(6), da DATE, ti TIME(3), y YEAR, ts TIMESTAMP NULL, bi BIT(12), "
-             "e ENUM('a','b'), se SET('x','y'), j JSON, UNIQUE KEY (b))",
+             "e ENUM('a','b'), se SET('x','y'), j JSON, i6 INET6, UNIQUE KEY (b))",
              "INSERT INTO t (b, d, f, g, s, bl, dt, da, ti, y, ts, bi, e, se, j) VALUES (18446744073709551615, -1.5, "
              "0.1, "
              "0.1, 'grün', X'00ff10', '2024-02-29 12:34:56.789012', '2024-02-29', '-838:59:58.999', 2024, "

@@ -97,6 +97,7 @@ class Chapter:
         self.make.use_variables = self.sets
         self.tables, self.views, self.temporary, self.serial = [], [], [], 0
         self.found_rows, self.deprecate_eof, self.multi = (self.chance.random() < share for share in (0.2, 0.5, 0.2))
+        self.extended = random.Random(f"extended {seed}").random() < 0.5  # apart, so that it changes no chapter's statements
         self.statements = []
         if self.sets:
             self.add("SET div_precision_increment = 4")

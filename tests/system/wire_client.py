@@ -8,9 +8,12 @@ QUIT, INIT_DB, QUERY, FIELD_LIST, PING, CHANGE_USER = 0x01, 0x02, 0x03, 0x04, 0x
 PREPARE, EXECUTE, LONG_DATA, CLOSE, RESET, SET_OPTION, RESET_CONNECTION = 0x16, 0x17, 0x18, 0x19, 0x1A, 0x1B, 0x1F
 # Capabilities beyond those that every conversation has.
 FOUND_ROWS, MULTI_STATEMENTS, DEPRECATE_EOF = 1 << 1, 1 << 16, 1 << 24
+EXTENDED_METADATA, CACHE_METADATA = 1 << 35, 1 << 36  # MariaDB's own
+LONG_PASSWORD = 1  # not said between a MariaDB server and a client that know MariaDB's capabilities
 # LONG_PASSWORD, LONG_FLAG, CONNECT_WITH_DB, PROTOCOL_41, TRANSACTIONS, SECURE_CONNECTION, MULTI_RESULTS, PS_MULTI_RESULTS, PLUGIN_AUTH
 ALWAYS = 1 | 1 << 2 | 1 << 3 | 1 << 9 | 1 << 13 | 1 << 15 | 1 << 17 | 1 << 18 | 1 << 19
 MORE_RESULTS = 8
+CURSOR_READ_ONLY = 1  # of EXECUTE
 # IN_TRANS, AUTOCOMMIT, MORE_RESULTS, DB_DROPPED, NO_BACKSLASH_ESCAPES, PS_OUT_PARAMS, IN_TRANS_READONLY. The others speak of a
 # plan, or of the time a statement took.
 STATUS_COMPARED = 0x0001 | 0x0002 | MORE_RESULTS | 0x0100 | 0x0200 | 0x1000 | 0x2000
@@ -95,13 +98,15 @@ def ok_of(packet):
     return status, ("ok", f"affected {affected}", f"id {insert_id}", f"status {status & STATUS_COMPARED:#x}", f"warnings {warnings}", info)
 
 
-def column_of(packet):
-    """(database, table, original table, name, original name, character set, length, type, flags, decimals)"""
+def column_of(packet, extended=False):
+    """(database, table, original table, name, original name, character set, length, type, flags, decimals, extended data)"""
     fields = Reader(packet)
     fields.string()
     names = [fields.text() for _ in range(5)]
-    fields.lenenc()
-    return (*names, fields.integer(2), fields.integer(4), fields.integer(1), fields.integer(2), fields.integer(1))
+    more = fields.string() if extended else b""
+    if fields.lenenc() != 12:
+        raise ValueError(f"a column's description has no 12 bytes of numbers: {packet[:200]!r}")
+    return (*names, fields.integer(2), fields.integer(4), fields.integer(1), fields.integer(2), fields.integer(1), more)
 
 
 def text_row(packet, columns):
@@ -138,26 +143,38 @@ class Client:
 
     def __init__(self, host, port, user, password, database="", capabilities=0, deadline_s=30):
         self.capabilities = ALWAYS | capabilities
+        self.extended = bool(capabilities & EXTENDED_METADATA)
+        if self.extended:
+            self.capabilities &= ~LONG_PASSWORD
+        self.columns = []  # as they came, of all results
         self.identity = user, password, database
         self.socket = socket.create_connection((host, port), timeout=deadline_s)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.stream = self.socket.makefile("rb")
         self.sequence = 0
-        challenge = self._greeting(self.read())
-        self._send(struct.pack("<IIB23x", self.capabilities, 1 << 24, UTF8MB4_GENERAL_CI) + user.encode() + b"\0" +
+        challenge, self.offered = self._greeting(self.read())
+        self._send(struct.pack("<IIB19xI", self.capabilities & 0xFFFFFFFF, 1 << 24, UTF8MB4_GENERAL_CI, self.capabilities >> 32) + user.encode() + b"\0" +
                    lenenc(scramble(password, challenge)) + database.encode() + b"\0" + b"mysql_native_password\0")
         self._login_answer(password)
 
     @staticmethod
     def _greeting(packet):
+        """(challenge, capabilities)"""
         fields = Reader(packet)
         if fields.integer(1) != 10:
             raise ConnectionError(f"no greeting: {packet[:200]!r}")
         fields.bytes(packet.index(b"\0", 1))  # the version
         fields.integer(4)
         first = fields.bytes(8)
-        fields.bytes(1 + 2 + 1 + 2 + 2 + 1 + 10)
-        return first + fields.bytes(12)
+        fields.bytes(1)
+        offered = fields.integer(2)
+        fields.bytes(1 + 2)
+        offered |= fields.integer(2) << 16
+        fields.bytes(1 + 6)
+        more = fields.integer(4)
+        if not offered & LONG_PASSWORD:
+            offered |= more << 32
+        return first + fields.bytes(12), offered
 
     def _login_answer(self, password):
         packet = self._prove(password)
@@ -247,7 +264,7 @@ class Client:
                 return [error_of(packet)]
             if packet[0] == 0xFE and len(packet) < 9:
                 return out
-            out.append(("column", column_of(packet)))
+            out.append(("column", self._column(packet)))
 
     def prepare(self, sql):
         """(number of the statement or None, answer)"""
@@ -261,10 +278,19 @@ class Client:
         out = [("prepared", f"parameters {parameters}", f"warnings {fields.integer(2)}")]
         for count, name in ((parameters, "parameters"), (columns, "columns")):
             if count:
-                out.append((name, [column_of(self.read()) for _ in range(count)]))
+                out.append((name, [self._column(self.read()) for _ in range(count)]))
                 if not self.capabilities & DEPRECATE_EOF:
                     self.read()
         return statement, out
+
+    def open_cursor(self, statement):
+        """Executes a statement without parameters; its rows wait to be fetched."""
+        self._command(EXECUTE, struct.pack("<IBI", statement, CURSOR_READ_ONLY, 1))
+        packet = self.read()
+        if packet[0] == 0xFF:
+            return [error_of(packet)]
+        out = [("columns", [self._column(self.read()) for _ in range(Reader(packet).lenenc())])]
+        return [*out, ("end", *self._end(self.read())[1])]
 
     def execute(self, statement, parameters=()):
         """Parameters are (type, unsigned, bytes) with the bytes as the protocol has them; None for NULL."""
@@ -279,6 +305,10 @@ class Client:
 
     def close_statement(self, statement):
         self._command(CLOSE, struct.pack("<I", statement))
+
+    def _column(self, packet):
+        self.columns.append(packet)
+        return column_of(packet, self.extended)
 
     # -- answers ------------------------------------------------------------------------------------------------
 
@@ -313,7 +343,7 @@ class Client:
 
     def _rows(self, count, row_of, out):
         """Puts a result set into `out`; its status, None when it ended with an error."""
-        columns = [column_of(self.read()) for _ in range(count)]
+        columns = [self._column(self.read()) for _ in range(count)]
         out.append(("columns", columns))
         if not self.capabilities & DEPRECATE_EOF:
             self.read()

@@ -4,6 +4,7 @@ add_executable(gateway_test
   ${CMAKE_CURRENT_LIST_DIR}/gateway_listener_test.cpp
   ${CMAKE_CURRENT_LIST_DIR}/gateway_paths_test.cpp
   ${CMAKE_CURRENT_LIST_DIR}/gateway_login_test.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/gateway_metadata_test.cpp
   ${CMAKE_CURRENT_LIST_DIR}/gateway_packets_test.cpp
   ${CMAKE_CURRENT_LIST_DIR}/gateway_protocol_test.cpp
   ${CMAKE_CURRENT_LIST_DIR}/gateway_statements_test.cpp

@@ -32,7 +32,7 @@ class Host final : public GatewayHost {
     }
     void on_client_gone(const std::string& route) override { gone.push_back(route); }
     void ask_account(std::uint64_t /*token*/, const std::string& /*user*/) override {}
-    [[nodiscard]] std::string server_version() const override { return "10.11.1-MariaDB"; }
+    [[nodiscard]] ServerIdentity server() const override { return {"10.11.1-MariaDB"}; }
     void remark(const std::string& line) override { remarks.push_back(line); }
 
     std::vector<std::pair<std::string, SessionId>> opened;

@@ -91,6 +91,30 @@ TEST_CASE("the greeting is a server's") {
                                            std::string(1, '\0') + "mysql_native_password" + std::string(1, '\0'));
 }
 
+TEST_CASE("capabilities of MariaDB's own stand where the others leave zeros") {
+    ServerGreeting greeting;
+    greeting.version = "5.5.5-10.11";
+    greeting.scramble = "abcdefghijABCDEFGHIJ";
+    greeting.capabilities = capability::extended_metadata | capability::protocol_41;
+    const std::string bytes = encode_greeting(greeting);
+    const std::size_t behind_version = 1 + greeting.version.size() + 1;
+    CHECK(hex(bytes.substr(behind_version + 13, 18)) ==
+          "00022d0200000015000000000000"
+          "08000000");
+    const std::string rest = "app" + std::string(1, '\0') + le(2, 1) + "ab";
+    const auto hello = [&](std::uint64_t flags) {
+        return decode_hello(le(flags, 4) + le(0, 4) + le(45, 1) + std::string(19, '\0') + le(flags >> 32, 4) + rest,
+                            ~0ull);
+    };
+    constexpr std::uint64_t plain = capability::protocol_41 | capability::secure_connection;
+    REQUIRE(hello(plain | capability::extended_metadata).ok());
+    CHECK(hello(plain | capability::extended_metadata)->capabilities == (plain | capability::extended_metadata));
+    CHECK(hello(plain | capability::extended_metadata)->user == "app");
+    // Another client's bytes there mean nothing.
+    CHECK(hello(plain | capability::extended_metadata | capability::long_password)->capabilities ==
+          (plain | capability::long_password));
+}
+
 TEST_CASE("a login is read with what both sides agreed on") {
     const std::string zero(1, '\0');
     const std::string attributes = with_length(with_length("program_name") + with_length("x"));
@@ -152,6 +176,43 @@ TEST_CASE("answers are those of a server") {
     CHECK(longer.size() == 9 + 510);
 }
 
+TEST_CASE("a column is described as on a server, with the names of its type and format to who asked for them") {
+    Column column;
+    column.name = "j";
+    column.original_name = "o";
+    column.table = "v";
+    column.original_table = "t";
+    column.database = "x";
+    column.type = 252;
+    column.charset = 45;
+    column.length = 0xffffffff;
+    column.flags = 144;
+    const std::string names =
+        "036465660178017601740"
+        "16a016f";
+    const std::string numbers = "0c2d00fffffffffc9000000000";
+    CHECK(hex(encode_column(column, 0)) == names + numbers);
+    CHECK(hex(encode_column(column, 0, true)) == names + numbers + "fb");
+    CHECK(hex(encode_column(column, capability::extended_metadata)) == names + "00" + numbers);
+    column.format_name = "json";
+    CHECK(hex(encode_column(column, 0)) == names + numbers);
+    CHECK(hex(encode_column(column, capability::extended_metadata)) == names +
+                                                                           "06"
+                                                                           "01046a736f6e" +
+                                                                           numbers);
+    column.type_name = "inet6";
+    CHECK(hex(encode_column(column, capability::extended_metadata, true)) == names +
+                                                                                 "0d"
+                                                                                 "0005696e657436"
+                                                                                 "01046a736f6e" +
+                                                                                 numbers + "fb");
+    column.format_name.clear();
+    CHECK(hex(encode_column(column, capability::extended_metadata)) == names +
+                                                                           "07"
+                                                                           "0005696e657436" +
+                                                                           numbers);
+}
+
 TEST_CASE("rows are cut apart, and damaged ones are noticed") {
     const std::string first = with_length("a") + "\xfb", second = with_length("") + with_length("bcd");
     RowCutter cutter(std::string_view(), 2);
@@ -176,9 +237,9 @@ TEST_CASE("any bytes are a payload, a login or an error") {
         for (auto payload = reader.next(); payload.ok() && *payload; payload = reader.next()) {
             CHECK((*payload)->size() <= bytes.size());
         }
-        const auto flags = static_cast<std::uint32_t>(random());
+        const auto flags = random();
         (void)decode_hello(bytes, flags);
-        (void)decode_hello(hello_of(flags | capability::protocol_41, bytes), ~0u);
+        (void)decode_hello(hello_of(static_cast<std::uint32_t>(flags) | capability::protocol_41, bytes), ~0ull);
         (void)decode_change_user(bytes, flags);
         RowCutter cutter(bytes, random() % 4);
         for (auto row = cutter.next(); row.ok() && *row; row = cutter.next()) CHECK_FALSE((*row)->empty());

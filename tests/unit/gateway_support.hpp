@@ -50,8 +50,8 @@ class Engine final : public ConversationHost {
 
 class Client {
   public:
-    explicit Client(ConversationLimits limits = {}, TlsOffer tls = TlsOffer::none)
-        : conversation(engine, limits, 7, "10.11.1-MariaDB", tls) {
+    explicit Client(ConversationLimits limits = {}, TlsOffer tls = TlsOffer::none, bool extended_metadata = false)
+        : conversation(engine, limits, 7, {"10.11.1-MariaDB", extended_metadata}, tls) {
         conversation.tick(1000);
         greeting = take();
     }
@@ -86,7 +86,7 @@ class Client {
         sequence = 0;
         give(payload);
     }
-    void hello(const std::string& token, std::uint32_t more = 0, std::uint8_t collation = 45) {
+    void hello(const std::string& token, std::uint64_t more = 0, std::uint8_t collation = 45) {
         std::string out;
         put_int(out,
                 capability::protocol_41 | capability::secure_connection | capability::plugin_auth |
@@ -94,13 +94,14 @@ class Client {
                 4);
         put_int(out, 1u << 24, 4);
         put_int(out, collation, 1);
-        out.append(23, '\0');
+        out.append(19, '\0');
+        put_int(out, more >> 32, 4);
         out += std::string("user") + '\0';
         out.push_back(static_cast<char>(token.size()));
         out += token + "db" + '\0' + std::string(native_plugin) + '\0';
         give(out);
     }
-    void log_in(std::uint32_t more = 0) {
+    void log_in(std::uint64_t more = 0) {
         hello("", more);
         SessionOpened opened;
         opened.session = engine.last<OpenSession>().session;

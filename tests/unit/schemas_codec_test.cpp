@@ -60,6 +60,25 @@ TEST_CASE("fields survive, not just bytes") {
     CHECK(e.database == "db");
 }
 
+TEST_CASE("the names of a column's type and format survive, up to their limit") {
+    const auto header = decode(MessageKind::result_header, encode(samples::session_messages()[7]));
+    REQUIRE(header.ok());
+    const auto& columns = std::get<ResultHeader>(std::get<SessionMessage>(*header)).columns;
+    REQUIRE(columns.size() == 2);
+    CHECK(columns[0].original_table == "u");
+    CHECK(columns[0].type_name == "point");
+    CHECK(columns[0].format_name == "wkb");
+    CHECK(columns[1].type_name.empty());
+    CHECK(columns[1].format_name.empty());
+    for (const auto name : {&Column::type_name, &Column::format_name}) {
+        ResultHeader longest{samples::session(), RequestNumber{3}, {Column{}}};
+        longest.columns[0].*name = std::string(type_name_bytes_max, 'n');
+        CHECK(decode(MessageKind::result_header, encode(SessionMessage(longest))).ok());
+        longest.columns[0].*name += 'n';
+        CHECK_FALSE(decode(MessageKind::result_header, encode(SessionMessage(longest))).ok());
+    }
+}
+
 TEST_CASE("every kind of message has a sample") {
     std::set<MessageKind> kinds;
     for (const auto& [kind, bytes] : samples::encoded()) kinds.insert(kind);

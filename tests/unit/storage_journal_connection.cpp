@@ -225,6 +225,23 @@ TEST_CASE("every column type and NULL come as they are, also in small chunks") {
     }
 }
 
+TEST_CASE("the names of types and formats are told of a result's columns and of a statement's that does not run") {
+    auto connection = shared().connect("t");
+    REQUIRE(connection->extended_metadata());
+    REQUIRE(connection->execute("CREATE TABLE named (id INT PRIMARY KEY, j JSON, i6 INET6, p POINT, g GEOMETRY)").ok());
+    const std::string sql = "SELECT id, j, i6, p, g, JSON_OBJECT('a', id), UUID(), CONCAT(j) FROM named";
+    const std::vector<std::string> types{"", "", "inet6", "point", "", "", "uuid", ""};
+    const std::vector<std::string> formats{"", "json", "", "", "", "json", "", ""};
+    for (const bool describe : {false, true}) {
+        REQUIRE((describe ? connection->describe(sql) : connection->start(sql)).ok());
+        REQUIRE(connection->columns().size() == types.size());
+        for (std::size_t i = 0; i < types.size(); ++i) {
+            CHECK(connection->columns()[i].type_name == types[i]);
+            CHECK(connection->columns()[i].format_name == formats[i]);
+        }
+    }
+}
+
 TEST_CASE("a row of 20 MB, and one beyond the limit") {
     auto connection = shared().connect("t");
     REQUIRE(connection->start("SELECT REPEAT('z', 20000000), NULL, ''").ok());
