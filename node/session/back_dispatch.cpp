@@ -50,7 +50,7 @@ void BackSession::dispatch() {
 }
 
 void BackSession::dispatch_kind() {
-    if (waits_for_locks()) return;
+    if (waits_for_locks() || asks_own_locks()) return;
     const Classified& statement = active_->statement;
     switch (statement.kind) {
         case StatementKind::refused:
