@@ -98,8 +98,14 @@ void BackSession::dispatch_kind() {
             // In one that is read-only the server refuses it.
             txn_.active || (txn_.open && txn_.read_only) ? run_inside() : run_outside();
             return;
-        case StatementKind::ddl:
         case StatementKind::account:
+            if (statement.own_account && breaks_logged_name(open_.user)) {
+                finish_error(Error{ErrorCode::invalid_argument, std::string(logged_names_reason), 1235, "42000"});
+                return;
+            }
+            dispatch_definition();
+            return;
+        case StatementKind::ddl:
             dispatch_definition();
             return;
         case StatementKind::read:
