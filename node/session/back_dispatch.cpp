@@ -265,13 +265,17 @@ void BackSession::dispatch_data() {
 }
 
 void BackSession::dispatch_diagnostics() {
-    if (!active_->statement.all_warnings || warnings_.rows == 0) {
+    const auto asked = asks_for_warnings(active_->execute.sql);
+    if (warnings_.rows == 0 || !asked || asked->count) {
+        auto counting = warnings_.rows == 0 ? std::nullopt : warnings_.counting_sql(active_->execute.sql);
+        if (counting) active_->execute.sql = std::move(*counting);
         run_outside();
         return;
     }
-    active_->kept = warnings_.as_answer_to(active_->execute.request);
+    auto told = warnings_.as_answer_to(*asked, active_->execute.request);
+    active_->kept = std::move(told.messages);
     ResultEnd end = make_end();
-    end.rows = warnings_.rows;
+    end.rows = told.rows;
     active_->end = std::move(end);
     active_->phase = Phase::sending;
     send_kept();

@@ -199,8 +199,8 @@ class BackSession {
     bool computed_variables_ = false;  // user variables that the next coordinator cannot be given
     bool clients_commit_ = false;
     Transaction txn_;
-    KeptWarnings warnings_;    // of the session's last statement, where its server has forgotten them
-    std::string lock_sql_;     // the session's LOCK TABLES
+    KeptWarnings warnings_;  // of the session's last statement, where its server has forgotten them
+    std::string lock_sql_;   // the session's LOCK TABLES
     std::string lock_database_;
     std::string lost_reason_;  // the transaction was rolled back without a request of the client
     LogIndex last_index_;      // of the session's newest write

@@ -63,7 +63,6 @@ struct Classified {
     std::optional<ReadBalance> read_balance;        // of ddb_set
     bool standard_balance = false;                  // of ddb_set: DEFAULT, as the node is configured
     bool repeatable = false;                        // of set: does the same on any server, to its session alone
-    bool all_warnings = false;                      // of diagnostics: SHOW WARNINGS, without LIMIT or COUNT
     bool shows_status = false;                      // of read: SHOW STATUS
     bool of_server = false;                         // of read: tells of one server as it is now, and of no data
     bool block = false;                             // of execute: several statements, BEGIN NOT ATOMIC and its kin
@@ -82,7 +81,8 @@ struct Classified {
     return name.find_first_of("'\\") != std::string_view::npos;
 }
 inline constexpr std::string_view logged_names_reason =
-    "SET PASSWORD and SET DEFAULT ROLE are refused for names with a quote or backslash, which servers log without escaping "
+    "SET PASSWORD and SET DEFAULT ROLE are refused for names with a quote or backslash, which servers log without "
+    "escaping "
     "them; use ALTER USER";
 
 // True when the statement leaves user variables behind that were computed from what this coordinator's session had
