@@ -50,7 +50,7 @@ void BackSession::dispatch() {
 }
 
 void BackSession::dispatch_kind() {
-    if (waits_for_locks()) return;
+    if (waits_for_locks() || asks_own_locks()) return;
     const Classified& statement = active_->statement;
     switch (statement.kind) {
         case StatementKind::refused:
@@ -98,8 +98,14 @@ void BackSession::dispatch_kind() {
             // In one that is read-only the server refuses it.
             txn_.active || (txn_.open && txn_.read_only) ? run_inside() : run_outside();
             return;
-        case StatementKind::ddl:
         case StatementKind::account:
+            if (statement.own_account && breaks_logged_name(open_.user)) {
+                finish_error(Error{ErrorCode::invalid_argument, std::string(logged_names_reason), 1235, "42000"});
+                return;
+            }
+            dispatch_definition();
+            return;
+        case StatementKind::ddl:
             dispatch_definition();
             return;
         case StatementKind::read:
@@ -259,13 +265,17 @@ void BackSession::dispatch_data() {
 }
 
 void BackSession::dispatch_diagnostics() {
-    if (!active_->statement.all_warnings || warnings_.rows == 0) {
+    const auto asked = asks_for_warnings(active_->execute.sql);
+    if (warnings_.rows == 0 || !asked || asked->count) {
+        auto counting = warnings_.rows == 0 ? std::nullopt : warnings_.counting_sql(active_->execute.sql);
+        if (counting) active_->execute.sql = std::move(*counting);
         run_outside();
         return;
     }
-    active_->kept = warnings_.as_answer_to(active_->execute.request);
+    auto told = warnings_.as_answer_to(*asked, active_->execute.request);
+    active_->kept = std::move(told.messages);
     ResultEnd end = make_end();
-    end.rows = warnings_.rows;
+    end.rows = told.rows;
     active_->end = std::move(end);
     active_->phase = Phase::sending;
     send_kept();

@@ -59,6 +59,34 @@ bool BackSession::waits_for_locks() {
     return true;
 }
 
+// What a session that has locked tables may do with others. On a server these locks would be its own: it has to take
+// them to know, which it cannot in a transaction that has begun.
+bool BackSession::asks_own_locks() {
+    if (std::exchange(active_->locks_asked, true) || !parts_.table_locks.holds(serial_)) return false;
+    const auto asked = for_locks();
+    const bool may = asked && !asked->hides && !txn_.active && !next_is_set_ && database_ == lock_database_;
+    if (!may || !connection_) return false;
+    LockQuestions questions = lock_questions(asked->sql, database_, parts_.table_locks.held(serial_));
+    if (questions.empty()) return false;
+    const auto ask = [lock_sql = lock_sql_, questions = std::move(questions)](ConnectionPtr connection,
+                                                                              const StatementJob& job) {
+        return ask_under_locks(std::move(connection), job, lock_sql, questions);
+    };
+    start_job(ask, make_job(), &BackSession::own_locks_asked);
+    return true;
+}
+
+void BackSession::own_locks_asked(JobReport report) {
+    connection_ = std::move(report.connection);
+    if (!connection_ || closed_) {
+        (void)inside_error_ends_here(report);
+    } else if (report.end.error) {
+        finish_report(report);
+    } else {
+        dispatch_kind();
+    }
+}
+
 void BackSession::wait_for_locks() {
     active_->phase = Phase::locked;
     set_lock_deadline();
@@ -95,6 +123,8 @@ void BackSession::unlock_tables() {
 
 void BackSession::take_locks() {
     auto asked = tables_to_lock(active_->execute.sql, database_);
+    lock_sql_ = active_->execute.sql;
+    lock_database_ = database_;
     active_->understood = asked.has_value();
     if (active_->locks_until_ms == 0 && asked && asked->wait_ms)
         active_->locks_until_ms = parts_.now_ms + std::max<std::uint64_t>(*asked->wait_ms, 1);

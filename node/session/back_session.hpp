@@ -80,6 +80,7 @@ class BackSession {
         std::uint64_t deadline_ms = 0;
         std::uint64_t locks_until_ms = 0;  // of a wait for tables; 0: none so far
         bool understood = false;           // of LOCK TABLES
+        bool locks_asked = false;          // the session's own, about this statement
         std::shared_ptr<CreditStream> stream;
         std::int64_t credit = 0;  // for kept results
         std::deque<SessionMessage> kept;
@@ -128,6 +129,8 @@ class BackSession {
     // back_locks.cpp: LOCK TABLES
     [[nodiscard]] std::optional<TableLocks::Statement> for_locks() const;
     [[nodiscard]] bool waits_for_locks();
+    [[nodiscard]] bool asks_own_locks();
+    void own_locks_asked(JobReport report);
     void wait_for_locks();
     void set_lock_deadline();
     void take_locks();
@@ -196,7 +199,9 @@ class BackSession {
     bool computed_variables_ = false;  // user variables that the next coordinator cannot be given
     bool clients_commit_ = false;
     Transaction txn_;
-    KeptWarnings warnings_;    // of the session's last statement, where its server has forgotten them
+    KeptWarnings warnings_;  // of the session's last statement, where its server has forgotten them
+    std::string lock_sql_;   // the session's LOCK TABLES
+    std::string lock_database_;
     std::string lost_reason_;  // the transaction was rolled back without a request of the client
     LogIndex last_index_;      // of the session's newest write
     std::uint64_t last_used_ms_ = 0;

@@ -1,4 +1,5 @@
 // Jobs of a back session on executors, and what their reports lead to.
+#include <algorithm>
 #include <utility>
 
 #include "node/session/back_session.hpp"
@@ -73,7 +74,10 @@ Task BackSession::make_task(Work work, StatementJob job, Done done) {
 void BackSession::job_over(JobReport& report) {
     busy_ = false;
     killable_ = false;
-    if (report.warnings.rows != 0) warnings_ = std::move(report.warnings);
+    if (report.warnings.rows != 0) {
+        warnings_ = std::move(report.warnings);
+        warnings_.total = std::max<std::uint64_t>(warnings_.total, report.end.ok.warnings);
+    }
     if (!report.connection) {
         connected_ = false;
         return;

@@ -188,10 +188,7 @@ constexpr std::string_view per_node =
     const bool counted = second.is("COUNT") && (head_has(tokens, "WARNINGS") || head_has(tokens, "ERRORS"));
     if (second.is("DDB")) return classify_show_ddb(tokens.subspan(2));
     if (second.is("WARNINGS") || second.is("ERRORS") || counted) {
-        Classified out = of(StatementKind::diagnostics);
-        const bool ends = tokens.size() == 2 || (tokens.size() == 3 && tokens[2].symbol(';'));
-        out.all_warnings = second.is("WARNINGS") && ends;
-        return out;
+        return of(StatementKind::diagnostics);
     }
     Classified out = classify_read(sql, tokens);
     const bool scoped = second.is("GLOBAL") || second.is("SESSION") || second.is("LOCAL");

@@ -63,18 +63,27 @@ struct Classified {
     std::optional<ReadBalance> read_balance;        // of ddb_set
     bool standard_balance = false;                  // of ddb_set: DEFAULT, as the node is configured
     bool repeatable = false;                        // of set: does the same on any server, to its session alone
-    bool all_warnings = false;                      // of diagnostics: SHOW WARNINGS, without LIMIT or COUNT
     bool shows_status = false;                      // of read: SHOW STATUS
     bool of_server = false;                         // of read: tells of one server as it is now, and of no data
     bool block = false;                             // of execute: several statements, BEGIN NOT ATOMIC and its kin
     bool lists_schemas = false;                     // of read: SHOW DATABASES, all of them
     bool tableless = false;                         // of read: no table, and no function that might read one
+    bool own_account = false;                       // of account: SET PASSWORD and the like, of who says it
     bool counts_anew = false;                       // FLUSH STATUS: the session's counters are looked at next
     DdbView view = DdbView::status;                 // of ddb_show
     std::string refusal;                            // of refused: the reason and the way out
 };
 
 [[nodiscard]] Classified classify(std::string_view sql);
+
+// Of a user or role in SET PASSWORD and SET DEFAULT ROLE: MariaDB logs it so that no server can read it.
+[[nodiscard]] constexpr bool breaks_logged_name(std::string_view name) {
+    return name.find_first_of("'\\") != std::string_view::npos;
+}
+inline constexpr std::string_view logged_names_reason =
+    "SET PASSWORD and SET DEFAULT ROLE are refused for names with a quote or backslash, which servers log without "
+    "escaping "
+    "them; use ALTER USER";
 
 // True when the statement leaves user variables behind that were computed from what this coordinator's session had
 // seen: saying it again on another one would give other values.

@@ -183,10 +183,16 @@ void FrontSession::read_locally() {
 }
 
 bool FrontSession::tell_kept_warnings() {
-    if (!active_->statement.all_warnings || warnings_.rows == 0) return false;
-    for (SessionMessage& message : warnings_.as_answer_to(active_->execute.request)) send(std::move(message));
+    if (warnings_.rows == 0) return false;
+    const auto asked = asks_for_warnings(active_->execute.sql);
+    if (!asked || asked->count) {
+        if (auto counting = warnings_.counting_sql(active_->execute.sql)) active_->execute.sql = std::move(*counting);
+        return false;
+    }
+    auto told = warnings_.as_answer_to(*asked, active_->execute.request);
+    for (SessionMessage& message : told.messages) send(std::move(message));
     ResultEnd end = make_end();
-    end.rows = warnings_.rows;
+    end.rows = told.rows;
     finish(std::move(end));
     return true;
 }

@@ -121,21 +121,12 @@ namespace {
 
 }  // namespace
 
-std::deque<SessionMessage> KeptWarnings::as_answer_to(RequestNumber request) const {
-    std::deque<SessionMessage> out = messages;
-    for (SessionMessage& message : out) {
-        if (auto* header = std::get_if<ResultHeader>(&message)) header->request = request;
-        if (auto* chunk = std::get_if<ResultRows>(&message)) chunk->request = request;
-    }
-    return out;
-}
-
 KeptWarnings read_warnings(storage::Connection& connection, SessionId session, RequestNumber request) {
     constexpr std::uint64_t bytes_max = 1u << 20;  // servers cut a message off at 512 characters
     KeptResult kept(bytes_max);
     StatementEnd end;
     if (!read_rows(connection, session, request, kept, end)) return {};
-    return {kept.release(), end.rows};
+    return {kept.release(), end.rows, end.rows};
 }
 
 StatementEnd run_statement(storage::Connection& connection, const StatementText& text, SessionId session,

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "node/session/kept_warnings.hpp"
 #include "node/storage/connection.hpp"
 #include "schemas/session_messages.hpp"
 
@@ -65,15 +66,6 @@ class KeptResult final : public ResultSink {
 };
 
 inline constexpr std::uint16_t error_interrupted = 1317;
-
-// The answer to SHOW WARNINGS, read ahead of what would make the server forget it.
-struct KeptWarnings {
-    std::deque<SessionMessage> messages;
-    std::uint64_t rows = 0;
-
-    [[nodiscard]] std::deque<SessionMessage> as_answer_to(RequestNumber request) const;  // may be asked for again
-};
-inline constexpr const char* show_warnings_sql = "SHOW WARNINGS LIMIT 100";
 
 // How a statement ended on the server.
 struct StatementEnd {

@@ -190,6 +190,12 @@ Token SqlScanner::next() {
     return token;
 }
 
+std::string as_written(const Token& token) {
+    if (token.kind == Token::Kind::quoted) return '`' + std::string(token.text) + '`';
+    if (token.kind == Token::Kind::string) return token.quote + std::string(token.text) + token.quote;
+    return std::string(token.text);
+}
+
 std::vector<Token> scan(std::string_view sql, std::size_t count_max) {
     SqlScanner scanner(sql);
     std::vector<Token> tokens;

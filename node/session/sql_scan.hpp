@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstddef>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -62,6 +63,8 @@ class SqlScanner {
 
 // All tokens, at most `count_max`: routing looks at the head of long INSERTs only.
 [[nodiscard]] std::vector<Token> scan(std::string_view sql, std::size_t count_max);
+
+[[nodiscard]] std::string as_written(const Token& token);  // with its quotes
 
 [[nodiscard]] bool equals_ignoring_case(std::string_view text, std::string_view upper);
 // `upper` must be upper case.

@@ -198,6 +198,38 @@ JobReport look_at(ConnectionPtr connection, const StatementJob& job) {
     return report;
 }
 
+JobReport ask_under_locks(ConnectionPtr connection, const StatementJob& job, const std::string& lock_sql,
+                          const LockQuestions& questions) {
+    JobReport report;
+    report.connection = std::move(connection);
+    const auto note = [&](const Error& error) {
+        if (error.code == ErrorCode::sql && !forbidden_by_locks(error.mysql_code)) return;
+        report.end.error = error;
+    };
+    const auto look = [&](const std::string& sql) {
+        KeptResult columns(job.kept_bytes_max);
+        const StatementEnd end =
+            run_statement(*report.connection, {sql, {}, {}, true}, job.session, job.request, columns);
+        if (end.error) note(*end.error);
+    };
+    if (auto locked = report.connection->execute(lock_sql); !locked) {
+        note(locked.error());  // on what it cannot lock the server has no opinion
+        drop_if_unusable(report);
+        return report;
+    }
+    for (const std::string& sql : questions.prepare) {
+        if (!report.end.error) look(sql);
+    }
+    for (const std::string& sql : questions.explain) {
+        if (report.end.error) break;
+        if (auto done = report.connection->execute(sql); !done) note(done.error());
+    }
+    drop_if_unusable(report);
+    keep_warnings(report, job);
+    if (report.connection && !report.connection->execute("UNLOCK TABLES")) report.connection.reset();
+    return report;
+}
+
 JobReport run_read(ConnectionPtr connection, const StatementJob& job) {
     JobReport report;
     report.connection = std::move(connection);

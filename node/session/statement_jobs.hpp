@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "node/session/classifier.hpp"
+#include "node/session/named_tables.hpp"
 #include "node/session/results.hpp"
 #include "node/storage/local_database.hpp"
 
@@ -57,6 +58,9 @@ using ConnectionPtr = std::unique_ptr<storage::Connection>;
 [[nodiscard]] JobReport run_plain(ConnectionPtr connection, const StatementJob& job);
 // What the server says of the statement without running it; the client sees nothing of it.
 [[nodiscard]] JobReport look_at(ConnectionPtr connection, const StatementJob& job);
+// Under locks that the server takes for it and gives up again; errors are those of the session's own that forbid it.
+[[nodiscard]] JobReport ask_under_locks(ConnectionPtr connection, const StatementJob& job, const std::string& lock_sql,
+                                        const LockQuestions& questions);
 // As a statement of its own: read-only first, again as a write when the server says 1792 and `read_only` does not.
 [[nodiscard]] JobReport run_read(ConnectionPtr connection, const StatementJob& job);
 // As a statement of its own, up to and including XA PREPARE.
@@ -93,6 +97,12 @@ using storage::xa_sql;
     constexpr std::uint16_t syntax_error = 1064;
     constexpr std::uint16_t unknown_type = 4161;
     return code == syntax_error || code == unknown_type;
+}
+// What a session is told that uses a table otherwise than it has locked it; or that somebody killed the question.
+[[nodiscard]] constexpr bool forbidden_by_locks(std::uint16_t code) {
+    constexpr std::uint16_t not_for_writing = 1099;
+    constexpr std::uint16_t not_locked = 1100;
+    return code == not_for_writing || code == not_locked || code == error_interrupted;
 }
 inline constexpr std::uint16_t error_read_only_transaction = 1792;
 inline constexpr std::uint16_t error_xa_state = 1399;

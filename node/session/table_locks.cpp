@@ -14,15 +14,6 @@ namespace {
 constexpr std::size_t tokens_max = 4'000'000;   // more than an INSERT of a dump has
 constexpr std::size_t searched_names_max = 16;  // beyond, reading the text once is cheaper
 
-// Servers on Linux tell upper from lower case in names of tables. Taking two for one makes somebody wait, no more.
-std::string lower(std::string_view text) {
-    std::string out(text);
-    for (char& c : out) {
-        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-    }
-    return out;
-}
-
 std::string upper(std::string_view text) {
     std::string out(text);
     for (char& c : out) {
@@ -52,7 +43,7 @@ class Reader {
     }
     [[nodiscard]] bool name(std::string& out) {
         if (!names(token_)) return false;
-        out = lower(token_.text);
+        out = lower_case(token_.text);
         token_ = scanner_.next();
         return true;
     }
@@ -73,15 +64,16 @@ class Reader {
 
 // [database .] table [[AS] alias] {READ [LOCAL] | [LOW_PRIORITY] WRITE [CONCURRENT]}
 bool read_table(Reader& in, std::string_view database, LockRequest& out) {
-    TableName table{lower(database), {}};
+    TableName table{lower_case(database), {}};
     if (!in.name(table.second)) return false;
     if (in.symbol('.')) {
         table.first = std::exchange(table.second, {});
         if (!in.name(table.second)) return false;
     }
-    std::string alias;
+    std::string alias = table.second;
     if ((in.word("AS") || !in.at_level()) && !in.name(alias)) return false;
-    bool& write = out.tables[std::move(table)];  // may stand there twice, under two aliases
+    bool& write = out.tables[table];  // may stand there twice, under two aliases
+    bool& write_alias = out.aliases[{std::move(table), std::move(alias)}];
     if (in.word("READ")) {
         (void)in.word("LOCAL");
         return true;
@@ -89,11 +81,19 @@ bool read_table(Reader& in, std::string_view database, LockRequest& out) {
     (void)in.word("LOW_PRIORITY");
     if (!in.word("WRITE")) return false;
     (void)in.word("CONCURRENT");
-    write = true;
+    write = write_alias = true;
     return true;
 }
 
 }  // namespace
+
+std::string lower_case(std::string_view text) {
+    std::string out(text);
+    for (char& c : out) {
+        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    }
+    return out;
+}
 
 std::optional<LockRequest> tables_to_lock(std::string_view sql, std::string_view database) {
     Reader in(sql);
@@ -124,10 +124,10 @@ TableLocks::Names TableLocks::locked_names(const Statement& statement) const {
     for (Token token = scanner.next(); token.kind != Token::Kind::end; token = scanner.next()) {
         if (++count > tokens_max) return std::nullopt;
         if (names(token)) {
-            std::string table = lower(token.text);
+            std::string table = lower_case(token.text);
             const bool qualified = before[1].symbol('.') && names(before[0]);
             if (names_.contains(table))
-                out.emplace_back(lower(qualified ? before[0].text : statement.database), std::move(table));
+                out.emplace_back(lower_case(qualified ? before[0].text : statement.database), std::move(table));
         }
         before = {before[1], token};
     }
@@ -136,12 +136,12 @@ TableLocks::Names TableLocks::locked_names(const Statement& statement) const {
 
 bool TableLocks::in_the_way(const Held& held, const Names& names, bool reads) {
     if (!names) {
-        return std::any_of(held.tables.begin(), held.tables.end(),
+        return std::any_of(held.asked.tables.begin(), held.asked.tables.end(),
                            [&](const auto& table) { return table.second || !reads; });
     }
     return std::any_of(names->begin(), names->end(), [&](const TableName& name) {
-        const auto table = held.tables.find(name);
-        return table != held.tables.end() && (table->second || !reads);
+        const auto table = held.asked.tables.find(name);
+        return table != held.asked.tables.end() && (table->second || !reads);
     });
 }
 
@@ -168,7 +168,7 @@ bool TableLocks::must_wait(std::uint64_t serial, const Statement& statement) {
 
 bool TableLocks::must_wait(std::uint64_t serial, const LockRequest& request) {
     const bool wait = std::any_of(held_.begin(), held_.end(), [&](const auto& entry) {
-        const auto& locked = entry.second.tables;
+        const auto& locked = entry.second.asked.tables;
         return entry.first != serial && std::any_of(locked.begin(), locked.end(), [&](const auto& table) {
                    const auto other = request.tables.find(table.first);
                    return other != request.tables.end() && (table.second || other->second);
@@ -196,8 +196,8 @@ void TableLocks::lock(std::uint64_t serial, LockRequest request, std::uint64_t n
     release(serial);
     Held& held = held_[serial];
     held.since = number;
-    held.tables = std::move(request.tables);
-    for (const auto& [table, write] : held.tables) {
+    held.asked = std::move(request);
+    for (const auto& [table, write] : held.asked.tables) {
         Locked& name = names_[table.second];
         if (++name.count == 1) name.upper = upper(table.second);
     }
@@ -225,7 +225,7 @@ bool TableLocks::give(std::uint64_t serial) {
 void TableLocks::release(std::uint64_t serial) {
     const auto it = held_.find(serial);
     if (it == held_.end()) return;
-    for (const auto& [table, write] : it->second.tables) {
+    for (const auto& [table, write] : it->second.asked.tables) {
         const auto name = names_.find(table.second);
         DDB_ASSERT(name != names_.end());
         if (--name->second.count == 0) names_.erase(name);

@@ -2,6 +2,8 @@
 // locks itself: a statement whose text names a table that another session has locked waits, for lock_wait_ms at most.
 // What its server does is to wait for the transactions that had the tables in use before (back_locks.cpp).
 //
+// What the session itself may do under its locks it asks its server, where the text lets doubt it (named_tables.hpp).
+//
 // Not seen: tables behind a view, a trigger, a foreign key or a function. Reads outside of transactions run on their
 // client's node and do not wait. CALL and EXECUTE, which tell nothing, wait for every lock of another session.
 //
@@ -23,8 +25,13 @@ namespace ddb::session {
 
 using TableName = std::pair<std::string, std::string>;  // database and table, in lower case
 
+// Servers on Linux tell upper from lower case in names of tables. Taking two for one makes somebody wait, or lets a
+// session do what its locks do not allow, no more.
+[[nodiscard]] std::string lower_case(std::string_view text);
+
 struct LockRequest {
-    std::map<TableName, bool> tables;  // true: for writing
+    std::map<TableName, bool> tables;                           // true: for writing
+    std::map<std::pair<TableName, std::string>, bool> aliases;  // likewise, by the names that its session may use
     std::optional<std::uint64_t> wait_ms;
 };
 inline constexpr std::size_t locked_tables_max = 20'000;
@@ -60,12 +67,13 @@ class TableLocks {
     [[nodiscard]] bool give(std::uint64_t serial);  // false: some went in meanwhile, whose transactions are to be met
     void release(std::uint64_t serial);
 
+    [[nodiscard]] const LockRequest& held(std::uint64_t serial) const { return held_.at(serial).asked; }
     [[nodiscard]] bool holds(std::uint64_t serial) const { return held_.contains(serial); }
     [[nodiscard]] bool empty() const { return held_.empty(); }
 
   private:
     struct Held {
-        std::map<TableName, bool> tables;
+        LockRequest asked;
         std::uint64_t since = 0;
         bool given = false;
         bool entered = false;            // somebody, since others_inside() was asked

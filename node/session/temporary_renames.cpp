@@ -13,12 +13,6 @@ using rules::Tokens;
 
 constexpr std::size_t tokens_max = 10'000;
 
-[[nodiscard]] std::string as_written(const Token& token) {
-    if (token.kind == Token::Kind::quoted) return '`' + std::string(token.text) + '`';
-    if (token.kind == Token::Kind::string) return '"' + std::string(token.text) + '"';
-    return std::string(token.text);
-}
-
 // One name, or two with a point between them; i goes behind it.
 [[nodiscard]] bool skip_name(Tokens tokens, std::size_t& i) {
     if (!token_at(tokens, i).may_name()) return false;

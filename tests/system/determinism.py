@@ -188,6 +188,20 @@ def rights_by_role(cluster):
         cluster.sql(node, f"DROP TABLE d.hers{node}", user="eve", arguments=["-phers"])
 
 
+def names_with_quotes(cluster):
+    """MariaDB logs SET PASSWORD and SET DEFAULT ROLE without escaping what is in a name: such a log ends the other nodes' work."""
+    cluster.sql(1, "CREATE USER 'O''Brien'@'%' IDENTIFIED BY 'his'", "GRANT ALL ON d.* TO 'O''Brien'@'%'", """CREATE ROLE `r'"`""",
+                """GRANT `r'"` TO 'O''Brien'@'%'""")
+    for user, sql in (("root", "SET PASSWORD FOR 'O''Brien'@'%' = 'x'"), ("O'Brien", "SET PASSWORD = 'x'"),
+                      ("root", """SET DEFAULT ROLE `r'"` FOR ann@localhost"""), ("O'Brien", "SET DEFAULT ROLE NONE")):
+        answer = cluster.cli(2, sql, user=user, arguments=["-phis"] if user != "root" else [])
+        check(answer.error.get("code") == 1235 and "use ALTER USER" in answer.error["message"], f"{user}: {sql}: {answer}")
+    cluster.sql(2, "ALTER USER 'O''Brien'@'%' IDENTIFIED BY 'new'")
+    for node in cluster.nodes:
+        equal(cluster.sql(node, "SELECT CURRENT_USER()", user="O'Brien", arguments=["-pnew"]).value, "O'Brien@%", "his account")
+    cluster.sql(3, "DROP USER 'O''Brien'@'%'", """DROP ROLE `r'"`""")
+
+
 def compare(cluster):
     tables = cluster.same_tables("d")
     check(len(tables) == 12, f"tables: {tables}")
@@ -218,7 +232,8 @@ def compare(cluster):
 
 def determinism():
     with Cluster() as cluster:
-        for part in (values, last_insert_ids, statements, definitions, sessions, blocks, settings, rights_by_role, compare):
+        for part in (values, last_insert_ids, statements, definitions, sessions, blocks, settings, rights_by_role, names_with_quotes,
+                     compare):
             part(cluster)
 
 

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """LOCK TABLES through every node: who writes to a locked table waits, who counts under a lock counts right, a dump under locks is
-whole, and a lock ends with its coordinator, which its session is told.
+whole, a session is refused what its locks do not allow as on a plain server, and a lock ends with its coordinator, which its session
+is told.
 """
 
 import contextlib
@@ -10,6 +11,8 @@ import subprocess
 import threading
 
 from ddb_cluster import SLOW, STEADY, Background, Cluster, check, code, equal, good, main, need, note, wait_until
+from gateway import PlainServer
+import gateway
 from wire_client import Client
 
 USER, PASSWORD = "app", "secret"
@@ -55,6 +58,122 @@ def counts_under_a_lock():
         equal([counter.failed for counter in counters], [[]] * len(counters), "nobody takes a number twice")
         equal(good(connect(cluster, 1), "SELECT COUNT(*), MAX(n) FROM seq"), [[str(sum(taken)).encode()] * 2], "the numbers have no gap")
         note(f"{sum(taken)} numbers taken by six sessions on three nodes: {taken}")
+
+
+# What a session with these locks may do on a plain server depends on aliases, levels, temporary tables, and on what triggers, views
+# and functions use.
+OWN_TABLES = ["CREATE DATABASE o", "USE o", *(f"CREATE TABLE {name} (id INT PRIMARY KEY, v INT)" for name in ("t", "u", "w", "tr", "log", "p")),
+              "CREATE TRIGGER g BEFORE INSERT ON tr FOR EACH ROW INSERT INTO log VALUES (NEW.id, 1)", "CREATE VIEW vp AS SELECT * FROM p",
+              "CREATE VIEW vw AS SELECT * FROM w", "CREATE FUNCTION fp() RETURNS INT READS SQL DATA RETURN (SELECT MAX(v) FROM p)",
+              "CREATE TABLE dropped (id INT PRIMARY KEY)"]
+UNDER_LOCKS = """CREATE TEMPORARY TABLE tmp (id INT PRIMARY KEY, v INT)
+LOCK TABLES t WRITE, u READ LOCAL, w AS x READ, w AS y WRITE, tr WRITE, vw READ, dropped WRITE
+SELECT 1
+SELECT * FROM t
+SELECT * FROM t AS a
+SELECT * FROM t, t AS a
+SELECT * FROM w AS x, w y
+SELECT * FROM vw
+SELECT * FROM vp
+SELECT * FROM p
+SELECT COUNT(*) FROM (SELECT * FROM p) AS d
+SELECT * FROM log
+SELECT * FROM tmp
+SELECT * FROM nowhere
+SELECT * FROM o.p
+SELECT COUNT(*) FROM mysql.user
+SELECT COUNT(*) > 0 FROM information_schema.TABLES
+SELECT * FROM t WHERE id IN (SELECT id FROM t)
+SELECT * FROM t WHERE id IN (SELECT id FROM u)
+WITH c AS (SELECT id FROM t) SELECT * FROM c
+WITH c AS (SELECT id FROM p) SELECT * FROM c
+SELECT * FROM t UNION SELECT * FROM p
+SELECT id FROM p FOR UPDATE
+SET @a = (SELECT MAX(v) FROM p)
+DO (SELECT MAX(v) FROM p)
+EXPLAIN SELECT * FROM p
+SHOW CREATE TABLE p
+SHOW COLUMNS FROM p
+SHOW CREATE TABLE t
+INSERT INTO t VALUES (1, 1)
+INSERT INTO t SELECT id + 1, v FROM t
+INSERT INTO t SELECT id, v FROM u
+INSERT INTO tr VALUES (1, 1)
+INSERT INTO log VALUES (2, 2)
+INSERT INTO tmp VALUES (1, 1)
+INSERT INTO tmp SELECT * FROM p
+INSERT INTO u VALUES (1, 1)
+INSERT INTO p VALUES (1, 1)
+INSERT INTO nowhere VALUES (1, 1)
+REPLACE INTO u VALUES (1, 1)
+UPDATE t SET v = 2
+UPDATE u SET v = 2
+UPDATE p SET v = 2
+UPDATE w AS x SET v = 2
+UPDATE w AS y SET v = 2
+UPDATE w SET v = 2
+UPDATE t, u SET t.v = 1
+UPDATE t, u SET u.v = 1
+UPDATE t SET v = (SELECT MAX(v) FROM p)
+DELETE FROM u
+DELETE FROM p
+DELETE t FROM t, u WHERE t.id = u.id
+DELETE u FROM t, u WHERE t.id = u.id
+DELETE t FROM t, p WHERE t.id = p.id
+LOAD DATA INFILE '/nowhere/rows' INTO TABLE p
+LOAD DATA INFILE '/nowhere/rows' INTO TABLE u
+CREATE TABLE n (id INT PRIMARY KEY)
+CREATE TABLE n LIKE t
+CREATE TABLE IF NOT EXISTS t (id INT PRIMARY KEY)
+CREATE TEMPORARY TABLE tmp2 LIKE p
+CREATE TEMPORARY TABLE tmp3 (id INT PRIMARY KEY)
+ALTER TABLE p ADD z INT
+ALTER TABLE u ADD z INT
+ALTER TABLE t ADD z INT
+CREATE INDEX i ON p (v)
+CREATE INDEX i ON u (v)
+DROP INDEX i ON u
+CREATE TRIGGER g2 BEFORE INSERT ON p FOR EACH ROW SET @b = 1
+CREATE TRIGGER g2 BEFORE INSERT ON u FOR EACH ROW SET @b = 1
+TRUNCATE p
+TRUNCATE u
+TRUNCATE t
+DROP TABLE p
+DROP TABLE u
+DROP TABLE IF EXISTS nowhere
+DROP TABLE dropped
+DROP TEMPORARY TABLE tmp
+UNLOCK TABLES
+SELECT * FROM p
+SELECT * FROM log
+DROP TABLE p""".splitlines()
+
+
+def told(client, sql):
+    """Rows, or the error's number and text."""
+    answer = client.query(sql)
+    errors = [(word[1], word[3]) for word in answer if word[0] == "error"]
+    return errors or [word[1] for word in answer if word[0] == "row"]
+
+
+def under_locks_as_on_a_plain_server():
+    with Cluster(settings=STEADY) as cluster:
+        prepare(cluster)
+        with PlainServer(os.path.join(cluster.base, "plain")) as plain:
+            client = Client("127.0.0.1", plain.port, gateway.USER, gateway.PASSWORD, "", deadline_s=60 * SLOW)
+            for sql in OWN_TABLES:
+                good(client, sql)
+            expected = [told(client, sql) for sql in UNDER_LOCKS]
+        codes = [answer[0][0] for answer in expected if answer and isinstance(answer[0], tuple)]
+        check(codes.count(1099) >= 10 and codes.count(1100) >= 25, f"the plain server refuses: {codes}")
+        for node in cluster.nodes:
+            client = connect(cluster, node)
+            for sql in OWN_TABLES:
+                good(client, sql)
+            for sql, answer in zip(UNDER_LOCKS, expected):
+                equal(told(client, sql), answer, f"through node {node}: {sql}")
+            good(client, "DROP DATABASE o")
+        note(f"{len(UNDER_LOCKS)} statements under locks, {len(codes)} of them refused, through each node")
 
 
 class Pairs(Background):
@@ -109,4 +228,4 @@ def a_lock_ends_with_its_coordinator():
 
 
 if __name__ == "__main__":
-    main(counts_under_a_lock, a_dump_under_locks_is_whole, a_lock_ends_with_its_coordinator)
+    main(counts_under_a_lock, under_locks_as_on_a_plain_server, a_dump_under_locks_is_whole, a_lock_ends_with_its_coordinator)

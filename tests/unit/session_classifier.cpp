@@ -221,6 +221,12 @@ TEST_CASE("definitions and accounts") {
         CHECK(kind_of(sql) == Kind::account);
         CHECK(classify(sql).secret);
     }
+    CHECK(classify("SET PASSWORD = PASSWORD('it''s')").own_account);
+    CHECK(!classify("SET PASSWORD FOR a@b = PASSWORD('it\\'s')").own_account);
+    CHECK(classify("SET DEFAULT ROLE NONE").own_account);
+    CHECK(refused("SET PASSWORD FOR 'O''Brien'@b = PASSWORD('x')"));
+    CHECK(refused("SET DEFAULT ROLE `r'` FOR a"));
+    CHECK(refused("SET DEFAULT ROLE r FOR 'a\\\\b'"));
     CHECK(classify("GRANT SELECT ON *.* TO a").grant);
     CHECK(kind_of("CREATE TEMPORARY TABLE t (a INT)") == Kind::temporary_table);
     CHECK(kind_of("CREATE OR REPLACE TEMPORARY TABLE t (a INT)") == Kind::temporary_table);

@@ -144,6 +144,43 @@ TEST_CASE("a connection that is lost in front of what commits is told, and the s
     CHECK(bench().node->engine->counters().foreign_writes == 0);
 }
 
+TEST_CASE("under its locks a session uses what they allow, and what its server allows besides") {
+    Client a = fresh("locks7");
+    for (const char* sql :
+         {"CREATE TABLE locks7u (id INT PRIMARY KEY, v INT)", "CREATE TABLE locks7w (id INT PRIMARY KEY, v INT)",
+          "CREATE TABLE locks7log (id INT AUTO_INCREMENT PRIMARY KEY, v INT)",
+          "CREATE TRIGGER locks7g BEFORE INSERT ON locks7 FOR EACH ROW INSERT INTO locks7log (v) VALUES (1)"})
+        a.good(sql);
+    Client f(bench(), *bench().follower, "root", "d");
+    f.good("CREATE TEMPORARY TABLE locks7tmp (id INT PRIMARY KEY)");
+    f.good("LOCK TABLES locks7 WRITE, locks7u READ, locks7 AS x READ");
+    f.good("INSERT INTO locks7 VALUES (1,1)");
+    f.good("INSERT INTO locks7 SELECT id + 1, v FROM locks7 AS x");
+    CHECK(f.good("SELECT COUNT(*) FROM locks7log").cell() == "2");  // locked along with the trigger
+    f.good("INSERT INTO locks7tmp VALUES (1)");
+    f.good("WITH c AS (SELECT id FROM locks7) SELECT * FROM c");
+    for (const char* sql : {"INSERT INTO locks7u VALUES (1,1)", "UPDATE locks7 AS x SET v=2", "TRUNCATE locks7u",
+                            "ALTER TABLE locks7u ADD z INT", "UPDATE locks7, locks7u SET locks7u.v=1"}) {
+        INFO(sql);
+        const auto answer = f.run(sql);
+        CHECK(answer.code() == 1099);
+        CHECK(f.good("SHOW WARNINGS").cell(0, 1) == "1099");
+    }
+    for (const char* sql :
+         {"SELECT * FROM locks7w", "SELECT * FROM locks7 AS y", "INSERT INTO locks7w VALUES (1,1)", "TRUNCATE locks7w",
+          "DROP TABLE locks7w", "CREATE TABLE locks7n (id INT PRIMARY KEY)", "INSERT INTO locks7 SELECT * FROM locks7",
+          "DELETE locks7 FROM locks7, locks7w", "SET @a = (SELECT MAX(v) FROM locks7w)"}) {
+        INFO(sql);
+        CHECK(f.run(sql).code() == 1100);
+    }
+    CHECK(f.run("SELECT * FROM locks7w").end.error->message == "Table 'locks7w' was not locked with LOCK TABLES");
+    a.good("INSERT INTO locks7w VALUES (1,1)");  // nothing is left locked on the server
+    f.good("UNLOCK TABLES");
+    CHECK(f.good("SELECT v FROM locks7w WHERE @a IS NULL").cell() == "1");
+    f.good("DROP TABLE locks7w");
+    CHECK(bench().node->engine->counters().foreign_writes == 0);
+}
+
 TEST_CASE("locked tables are told as lost when their coordinator is") {
     Client c = fresh("locks3");
     Client f(bench(), *bench().follower, "root", "d");

@@ -1,6 +1,7 @@
 #include <catch2/catch.hpp>
 #include <vector>
 
+#include "node/session/named_tables.hpp"
 #include "node/session/table_locks.hpp"
 
 namespace ddb::session {
@@ -13,6 +14,17 @@ std::string told(const std::string& sql) {
     for (const auto& [table, write] : tables->tables)
         out += (out.empty() ? "" : ",") + table.first + "." + table.second + (write ? " W" : " R");
     return out + (tables->wait_ms ? " wait " + std::to_string(*tables->wait_ms) : "");
+}
+
+// What a session with these locks asks its server before the statement; "itself" stands for the statement's own text.
+std::string asked(const std::string& sql, const std::string& database = "d") {
+    const auto held = tables_to_lock("LOCK TABLES t WRITE, u READ, w AS x READ, w AS y WRITE, other.v READ", "d");
+    const LockQuestions questions = lock_questions(sql, database, *held);
+    std::string out;
+    for (const auto& text : questions.prepare) out += (out.empty() ? "" : "; ") + (text == sql ? "itself" : text);
+    for (const auto& text : questions.explain)
+        out += (out.empty() ? "" : "; ") + (text == "EXPLAIN " + sql ? "explain itself" : text);
+    return out;
 }
 
 struct Bench {
@@ -43,6 +55,115 @@ TEST_CASE("what LOCK TABLES asks for") {
                             "LOCK TABLES t. READ", "LOCK INSTANCE FOR BACKUP"}) {
         CHECK(told(sql) == "not understood");
     }
+}
+
+TEST_CASE("what is in keeping with the session's own locks is not asked about") {
+    for (const char* sql : {"SELECT 1",
+                            "SELECT * FROM t",
+                            "select * from `T`, u where t.id in (1, 2) order by u.id",
+                            "SELECT * FROM d.t JOIN w x USING (id)",
+                            "SELECT * FROM w AS x, w y",
+                            "SELECT * FROM t WHERE id = (SELECT MAX(id) FROM u)",
+                            "SELECT * FROM other.v LIMIT 1",
+                            "SELECT * FROM information_schema.tables",
+                            "SELECT EXTRACT(YEAR FROM z), TRIM('a' FROM b) FROM t",
+                            "INSERT INTO t VALUES (1,1)",
+                            "INSERT t (id, v) SELECT id, v FROM u",
+                            "REPLACE INTO d.t SET id = 1",
+                            "UPDATE t SET v = 1 WHERE id = 1",
+                            "UPDATE w AS y SET v = 1",
+                            "DELETE FROM t WHERE v = 1",
+                            "TRUNCATE t",
+                            "ALTER TABLE t ADD z INT",
+                            "DROP TABLE t",
+                            "DROP TABLE IF EXISTS w",
+                            "CREATE INDEX i ON t (v)",
+                            "CREATE TEMPORARY TABLE z (id INT)",
+                            "CREATE TABLE IF NOT EXISTS t (id INT)",
+                            "CREATE TRIGGER g BEFORE INSERT ON t FOR EACH ROW INSERT INTO z VALUES (1)",
+                            "SHOW CREATE TABLE t",
+                            "SHOW TABLES",
+                            "SHOW COLUMNS FROM z",
+                            "DESC z",
+                            "LOAD DATA INFILE 'f' INTO TABLE t (id)",
+                            "INSERT INTO t VALUES (1,1) ON DUPLICATE KEY UPDATE v = 1",
+                            "SELECT * FROM (SELECT * FROM t) AS z",
+                            "SELECT * FROM t PARTITION (p0) JOIN u ON t.id = u.id",
+                            "SELECT * FROM (t, u)",
+                            "UPDATE t JOIN w AS y USING (id) SET t.v = 1",
+                            "SELECT * FROM JSON_TABLE('[]', '$' COLUMNS (id INT PATH '$')) AS j, t",
+                            "CHECK TABLE z",
+                            "ANALYZE TABLE z",
+                            "RENAME TABLE z TO zz",
+                            "SELECT id FROM t FOR UPDATE",
+                            "SELECT id INTO @z FROM t"}) {
+        INFO(sql);
+        CHECK(asked(sql).empty());
+    }
+}
+
+TEST_CASE("a table that the session has not locked, or not under that name, is asked about") {
+    for (const char* sql : {"SELECT * FROM z",
+                            "SELECT * FROM t AS a",
+                            "SELECT * FROM w",
+                            "SELECT * FROM t, z",
+                            "SELECT * FROM t LEFT JOIN (u, z) ON t.id = z.id",
+                            "SELECT * FROM t, t AS a",
+                            "SELECT * FROM t WHERE id IN (SELECT id FROM t)",
+                            "SELECT (SELECT MAX(v) FROM `z`)",
+                            "EXPLAIN SELECT * FROM z",
+                            "INSERT INTO t SELECT * FROM t",
+                            "INSERT IGNORE INTO z VALUES (1)",
+                            "INSERT INTO u SELECT * FROM z",
+                            "UPDATE z SET v = 1",
+                            "DELETE FROM other.t",
+                            "DELETE t FROM t, z",
+                            "DELETE FROM t USING t JOIN z ON t.id = z.id",
+                            "SET @a = (SELECT MAX(v) FROM z)",
+                            "DO (SELECT 1 FROM z)",
+                            "WITH c AS (SELECT * FROM z) SELECT 1",
+                            "CREATE TEMPORARY TABLE a SELECT * FROM z",
+                            "CREATE TEMPORARY TABLE a LIKE z",
+                            "SELECT * FROM mysql.user",
+                            "SELECT 1 UNION SELECT id FROM z",
+                            "UPDATE t, z SET t.v = 1",
+                            "SELECT * FROM t NATURAL JOIN z",
+                            "SELECT STRAIGHT_JOIN * FROM t STRAIGHT_JOIN z"}) {
+        INFO(sql);
+        CHECK(asked(sql).substr(0, 6) == "itself");
+    }
+    CHECK(asked("SELECT * FROM t", "other") == "itself");
+    CHECK(asked("SELECT * FROM t", "").empty());
+    CHECK(asked("TRUNCATE TABLE z") == "SELECT 1 FROM z; EXPLAIN DELETE FROM z");
+    CHECK(asked("DROP TABLE IF EXISTS t, `z`, other.t") ==
+          "SELECT 1 FROM `z`; SELECT 1 FROM other.t; EXPLAIN DELETE FROM `z`; EXPLAIN DELETE FROM other.t");
+    CHECK(asked("ALTER ONLINE TABLE z DROP v") == "SELECT 1 FROM z; EXPLAIN DELETE FROM z");
+    CHECK(asked("CREATE OR REPLACE TABLE z (id INT, v INT DEFAULT 1)") == "SELECT 1 FROM z; EXPLAIN DELETE FROM z");
+    CHECK(asked("CREATE UNIQUE INDEX i USING BTREE ON z (v)") == "SELECT 1 FROM z; EXPLAIN DELETE FROM z");
+    CHECK(asked("DROP INDEX i ON z") == "SELECT 1 FROM z; EXPLAIN DELETE FROM z");
+    CHECK(asked("CREATE DEFINER=a@b TRIGGER g BEFORE INSERT ON z FOR EACH ROW DELETE FROM zz") ==
+          "SELECT 1 FROM z; EXPLAIN DELETE FROM z");
+    CHECK(asked("FLUSH LOCAL TABLES t, z") == "SELECT 1 FROM z; EXPLAIN DELETE FROM z");
+    CHECK(asked("FLUSH TABLES").empty());
+    CHECK(asked("SHOW CREATE TABLE z") == "SELECT 1 FROM z");
+    CHECK(asked("LOAD DATA LOCAL INFILE 'f' INTO TABLE z") == "SELECT 1 FROM z; EXPLAIN DELETE FROM z");
+    CHECK(asked("CREATE TABLE z LIKE zz") == "SELECT 1 FROM z; itself; EXPLAIN DELETE FROM z");
+}
+
+TEST_CASE("a table that the session has locked for reading is asked about where it is written to") {
+    CHECK(asked("INSERT INTO u VALUES (1,1)") == "EXPLAIN DELETE FROM u");
+    CHECK(asked("LOAD DATA INFILE 'f' REPLACE INTO TABLE d.`u`") == "EXPLAIN DELETE FROM d.`u`");
+    CHECK(asked("UPDATE LOW_PRIORITY w AS x SET v = 1") == "EXPLAIN DELETE x FROM w AS x");
+    CHECK(asked("DELETE QUICK FROM u WHERE id IN (SELECT id FROM t)") == "EXPLAIN DELETE FROM u");
+    CHECK(asked("ALTER TABLE u ADD z INT") == "EXPLAIN DELETE FROM u");
+    CHECK(asked("FLUSH TABLE u") == "EXPLAIN DELETE FROM u");
+    CHECK(asked("TRUNCATE u") == "EXPLAIN DELETE FROM u");
+    CHECK(asked("UPDATE t, u SET u.v = 1") == "explain itself");
+    CHECK(asked("DELETE u FROM t JOIN u WHERE t.id = u.id") == "explain itself");
+    CHECK(asked("UPDATE t, u SET t.v = f()").empty());
+    std::string dump = "INSERT INTO t VALUES (1,'u')";
+    for (int i = 0; i < 200'000; ++i) dump += ",(1,'z')";
+    CHECK(asked(dump + " ON DUPLICATE KEY UPDATE v = (SELECT 1 FROM z)").empty());
 }
 
 TEST_CASE("who waits for a locked table") {
