@@ -380,8 +380,10 @@ JobReport run_definition(ConnectionPtr connection, const StatementJob& job) {
         auto gtid = storage::LocalDatabase::statement_gtid(*report.connection, job.sequence);
         if (gtid) report.last_gtid = *gtid;
         report.logged = !report.last_gtid.empty();
-        if (report.logged) {
-            if (auto settings = storage::LocalDatabase::settings_event(*report.connection))
+        const bool failed_grant = job.grant && report.end.error && !report.logged;
+        if (report.logged || failed_grant) {
+            if (auto settings = failed_grant ? storage::LocalDatabase::whole_settings_event(*report.connection)
+                                             : storage::LocalDatabase::settings_event(*report.connection))
                 report.settings_event = std::move(*settings);
         }
         // What ran may have been a hidden LOCK TABLES or START TRANSACTION; the next XA START must find neither.

@@ -35,6 +35,7 @@ struct StatementJob {
     bool read_write = false;     // the transaction is, unlike others of the session
     bool snapshot = false;       // and its read view opens with it
     std::uint64_t sequence = 0;  // of run_definition
+    bool grant = false;          // likewise: it may fail with effects and without a word in the log
     std::string user;            // to look at the server after a lost connection
     std::string password;
 };
