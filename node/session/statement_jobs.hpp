@@ -52,6 +52,7 @@ struct JobReport {
     std::string last_gtid;
     std::string settings_event;  // of run_definition
     KeptWarnings warnings;       // that the server does not know any more
+    std::uint64_t wait_ms = 0;   // of ask_lock_wait
 };
 
 using ConnectionPtr = std::unique_ptr<storage::Connection>;
@@ -62,6 +63,8 @@ using ConnectionPtr = std::unique_ptr<storage::Connection>;
 // Under locks that the server takes for it and gives up again; errors are those of the session's own that forbid it.
 [[nodiscard]] JobReport ask_under_locks(ConnectionPtr connection, const StatementJob& job, const std::string& lock_sql,
                                         const LockQuestions& questions);
+// How long its session wants to wait for a table.
+[[nodiscard]] JobReport ask_lock_wait(ConnectionPtr connection, const StatementJob& job);
 // As a statement of its own: read-only first, again as a write when the server says 1792 and `read_only` does not.
 [[nodiscard]] JobReport run_read(ConnectionPtr connection, const StatementJob& job);
 // As a statement of its own, up to and including XA PREPARE.
