@@ -43,6 +43,7 @@ void BackSession::on_gate_entered() {
     txn_.txn = parts_.next_txn();
     StatementJob job = make_job();
     job.sequence = storage::statement_sequence(txn_.txn);
+    job.grant = active_->statement.grant;
     parts_.pipeline.expect_statement(job.sequence);
     start_job(run_definition, std::move(job), &BackSession::definition_done);
 }
@@ -113,6 +114,7 @@ void BackSession::propose_definition(const JobReport& report) {
         return;
     }
     StatementPayload payload;
+    payload.events = report.settings_event;
     payload.sql = active_->execute.sql;
     payload.database = database_;
     payload.expected_error = finished.outcome.error_code;

@@ -87,13 +87,33 @@ void BackSession::own_locks_asked(JobReport report) {
     }
 }
 
+// For as long as the session's server would.
 void BackSession::wait_for_locks() {
-    active_->phase = Phase::locked;
-    set_lock_deadline();
+    if (active_->locks_until_ms == 0) {
+        start_job(ask_lock_wait, make_job(), &BackSession::lock_wait_known);
+    } else {
+        active_->phase = Phase::locked;
+    }
 }
 
-void BackSession::set_lock_deadline() {
-    if (active_->locks_until_ms == 0) active_->locks_until_ms = parts_.now_ms + parts_.limits.lock_wait_ms;
+void BackSession::lock_wait_known(JobReport report) {
+    connection_ = std::move(report.connection);
+    if (!connection_ || closed_) {
+        (void)inside_error_ends_here(report);
+    } else if (report.end.error) {  // somebody killed the question
+        if (active_->statement.kind == StatementKind::lock_tables) unlock_tables();
+        finish_report(report);
+    } else {
+        set_lock_deadline(report.wait_ms);
+        active_->phase = Phase::locked;
+        on_tables_free();  // they may be, meanwhile
+    }
+}
+
+void BackSession::set_lock_deadline(std::uint64_t wait_ms) {
+    if (active_->locks_until_ms != 0) return;
+    const std::uint64_t most_ms = parts_.limits.lock_wait_ms;
+    active_->locks_until_ms = parts_.now_ms + std::clamp<std::uint64_t>(wait_ms, 1, most_ms);
 }
 
 void BackSession::on_tables_free() {
@@ -128,11 +148,11 @@ void BackSession::take_locks() {
     active_->understood = asked.has_value();
     if (active_->locks_until_ms == 0 && asked && asked->wait_ms)
         active_->locks_until_ms = parts_.now_ms + std::max<std::uint64_t>(*asked->wait_ms, 1);
-    set_lock_deadline();
     if (asked && parts_.table_locks.must_wait(serial_, *asked)) {
         wait_for_locks();
         return;
     }
+    set_lock_deadline(parts_.limits.lock_wait_ms);
     parts_.table_locks.lock(serial_, std::move(asked).value_or(LockRequest{}), parts_.next_txn().counter);
     // Those that run, or wait for something else, were asked about no lock.
     for (const auto& [serial, other] : parts_.backs) {

@@ -132,7 +132,8 @@ class BackSession {
     [[nodiscard]] bool asks_own_locks();
     void own_locks_asked(JobReport report);
     void wait_for_locks();
-    void set_lock_deadline();
+    void lock_wait_known(JobReport report);
+    void set_lock_deadline(std::uint64_t wait_ms);
     void take_locks();
     void end_locks();
     void unlock_tables();

@@ -298,6 +298,15 @@ bool names_no_table(Tokens tokens) {
     return true;
 }
 
+// sql_auto_is_null: WHERE id IS NULL finds the row inserted last, by the connection that is asked. Drivers switch it
+// off.
+[[nodiscard]] bool finds_last_id(const Assignment& assignment) {
+    if (!equals_ignoring_case(assignment.name, "SQL_AUTO_IS_NULL") || assignment.user_variable) return false;
+    const Token value = token_at(assignment.value, 0);
+    return assignment.value.size() != 1 ||
+           (value.text != "0" && !value.is("OFF") && !value.is("FALSE") && !value.is("DEFAULT"));
+}
+
 // SET PASSWORD, SET DEFAULT ROLE: `tokens` behind SET. MariaDB writes names into its log without escaping their quotes;
 // the other nodes would fail in what they read there.
 [[nodiscard]] Classified classify_set_account(Tokens tokens) {
@@ -354,7 +363,7 @@ Classified classify_set(Tokens tokens) {
         if (!assignment.global) out.session_state = true;
         // A user variable may have been changed since by what no text tells: a procedure, a function.
         if (assignment.global || assignment.user_variable || out.reads_tables) out.repeatable = false;
-        if (listed(assignment.name, tracing_variables)) out.repeatable = false;
+        if (listed(assignment.name, tracing_variables) || finds_last_id(assignment)) out.repeatable = false;
     }
     // Not every connection of the session is told of autocommit.
     if (out.autocommit && assignments > 1) out.repeatable = false;

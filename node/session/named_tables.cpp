@@ -85,10 +85,12 @@ class Finder {
         if (!name(at())) return false;
         NamedTable found;
         found.table = {database_, lower_case(at().text)};
+        found.alias = at().text;
         found.text = as_written(at());
         ++i_;
         if (at().symbol('.') && name(at(1))) {
             found.table = {found.table.second, lower_case(at(1).text)};
+            found.alias = at(1).text;
             found.text += '.' + as_written(at(1));
             i_ += 2;
         }
@@ -97,10 +99,9 @@ class Finder {
             while (i_ < tokens_.size() && !tokens_[i_].symbol(')')) ++i_;
             ++i_;
         }
-        found.alias = found.table.second;
         const bool as = may_have_alias && skip("AS");
         if (as || (may_have_alias && at().may_name() && !follows_table(at()))) {
-            found.alias = lower_case(at().text);
+            found.alias = at().text;
             found.text_alias = as_written(at());
             ++i_;
         }

@@ -20,7 +20,7 @@ enum class TableUse : std::uint8_t {
 
 struct NamedTable {
     TableName table;    // lower case
-    std::string alias;  // likewise; the table's name where there is none
+    std::string alias;  // the table's name where there is none
     std::string text;   // the table, as it was written
     std::string text_alias;
     TableUse use = TableUse::read;

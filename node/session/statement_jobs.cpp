@@ -8,6 +8,7 @@
 #include <thread>
 #include <vector>
 
+#include "node/session/sql_scan.hpp"
 #include "node/session/temporary_renames.hpp"
 #include "node/storage/failpoint.hpp"
 
@@ -121,6 +122,18 @@ void learn_generated_id(JobReport& report, const StatementJob& job) {
                  1235, "42000"};
 }
 
+// Of ALTER TABLE … WAIT n, SELECT … FOR UPDATE NOWAIT and the like.
+[[nodiscard]] std::optional<std::uint64_t> wait_in_text(std::string_view sql) {
+    constexpr std::size_t tokens_max = 4'000;
+    const std::vector<Token> tokens = scan(sql, tokens_max);
+    for (std::size_t i = 0; i < tokens.size(); ++i) {
+        if (tokens[i].is("NOWAIT")) return 0;
+        const bool told = tokens[i].is("WAIT") && i + 1 < tokens.size() && tokens[i + 1].kind == Token::Kind::number;
+        if (told) return number_in(std::string(tokens[i + 1].text));
+    }
+    return std::nullopt;
+}
+
 // What follows on the statement's connection makes the server forget its warnings.
 void keep_warnings(JobReport& report, const StatementJob& job) {
     if (!report.connection || (!report.end.error && report.end.ok.warnings == 0)) return;
@@ -227,6 +240,21 @@ JobReport ask_under_locks(ConnectionPtr connection, const StatementJob& job, con
     drop_if_unusable(report);
     keep_warnings(report, job);
     if (report.connection && !report.connection->execute("UNLOCK TABLES")) report.connection.reset();
+    return report;
+}
+
+JobReport ask_lock_wait(ConnectionPtr connection, const StatementJob& job) {
+    JobReport report;
+    report.connection = std::move(connection);
+    auto seconds = wait_in_text(job.sql);
+    if (!seconds) {
+        const auto asked = report.connection->scalar("SELECT CAST(@@lock_wait_timeout AS BINARY) LIMIT 1");
+        if (!asked) report.end.error = asked.error();
+        if (asked) seconds = number_in(*asked);
+        drop_if_unusable(report);
+    }
+    constexpr std::uint64_t most_s = UINT32_MAX;
+    report.wait_ms = std::min(seconds.value_or(0), most_s) * 1000;
     return report;
 }
 
@@ -380,8 +408,10 @@ JobReport run_definition(ConnectionPtr connection, const StatementJob& job) {
         auto gtid = storage::LocalDatabase::statement_gtid(*report.connection, job.sequence);
         if (gtid) report.last_gtid = *gtid;
         report.logged = !report.last_gtid.empty();
-        if (report.logged) {
-            if (auto settings = storage::LocalDatabase::settings_event(*report.connection))
+        const bool failed_grant = job.grant && report.end.error && !report.logged;
+        if (report.logged || failed_grant) {
+            if (auto settings = failed_grant ? storage::LocalDatabase::whole_settings_event(*report.connection)
+                                             : storage::LocalDatabase::settings_event(*report.connection))
                 report.settings_event = std::move(*settings);
         }
         // What ran may have been a hidden LOCK TABLES or START TRANSACTION; the next XA START must find neither.

@@ -35,6 +35,7 @@ struct StatementJob {
     bool read_write = false;     // the transaction is, unlike others of the session
     bool snapshot = false;       // and its read view opens with it
     std::uint64_t sequence = 0;  // of run_definition
+    bool grant = false;          // likewise: it may fail with effects and without a word in the log
     std::string user;            // to look at the server after a lost connection
     std::string password;
 };
@@ -51,6 +52,7 @@ struct JobReport {
     std::string last_gtid;
     std::string settings_event;  // of run_definition
     KeptWarnings warnings;       // that the server does not know any more
+    std::uint64_t wait_ms = 0;   // of ask_lock_wait
 };
 
 using ConnectionPtr = std::unique_ptr<storage::Connection>;
@@ -61,6 +63,8 @@ using ConnectionPtr = std::unique_ptr<storage::Connection>;
 // Under locks that the server takes for it and gives up again; errors are those of the session's own that forbid it.
 [[nodiscard]] JobReport ask_under_locks(ConnectionPtr connection, const StatementJob& job, const std::string& lock_sql,
                                         const LockQuestions& questions);
+// How long its session wants to wait for a table.
+[[nodiscard]] JobReport ask_lock_wait(ConnectionPtr connection, const StatementJob& job);
 // As a statement of its own: read-only first, again as a write when the server says 1792 and `read_only` does not.
 [[nodiscard]] JobReport run_read(ConnectionPtr connection, const StatementJob& job);
 // As a statement of its own, up to and including XA PREPARE.

@@ -43,7 +43,7 @@ class Reader {
     }
     [[nodiscard]] bool name(std::string& out) {
         if (!names(token_)) return false;
-        out = lower_case(token_.text);
+        out = token_.text;
         token_ = scanner_.next();
         return true;
     }
@@ -64,13 +64,14 @@ class Reader {
 
 // [database .] table [[AS] alias] {READ [LOCAL] | [LOW_PRIORITY] WRITE [CONCURRENT]}
 bool read_table(Reader& in, std::string_view database, LockRequest& out) {
-    TableName table{lower_case(database), {}};
+    TableName table{std::string(database), {}};
     if (!in.name(table.second)) return false;
     if (in.symbol('.')) {
         table.first = std::exchange(table.second, {});
         if (!in.name(table.second)) return false;
     }
     std::string alias = table.second;
+    table = {lower_case(table.first), lower_case(table.second)};
     if ((in.word("AS") || !in.at_level()) && !in.name(alias)) return false;
     bool& write = out.tables[table];  // may stand there twice, under two aliases
     bool& write_alias = out.aliases[{std::move(table), std::move(alias)}];

@@ -30,8 +30,9 @@ using TableName = std::pair<std::string, std::string>;  // database and table, i
 [[nodiscard]] std::string lower_case(std::string_view text);
 
 struct LockRequest {
-    std::map<TableName, bool> tables;                           // true: for writing
-    std::map<std::pair<TableName, std::string>, bool> aliases;  // likewise, by the names that its session may use
+    std::map<TableName, bool> tables;  // true: for writing
+    std::map<std::pair<TableName, std::string>, bool>
+        aliases;  // likewise, by the names, as written, that its session may use
     std::optional<std::uint64_t> wait_ms;
 };
 inline constexpr std::size_t locked_tables_max = 20'000;

@@ -116,6 +116,18 @@ Result<std::string> LocalDatabase::settings_event(Connection& user) {
     if (!sql.ok()) return sql.error();
     return storage::settings_event(*sql);
 }
+Result<std::string> LocalDatabase::whole_settings_event(Connection& user) {
+    const auto unlogged = user.dialect().unlogged_settings_sql(user);
+    if (!unlogged.ok()) return unlogged.error();
+    const auto row = user.rows(select_as_is_sql(
+        {"@@character_set_client", "@@collation_connection", "@@collation_server", "@@timestamp", "@@sql_mode"}));
+    if (!row.ok()) return row.error();
+    if (row->size() != 1) return fail(ErrorCode::corrupt, "the server shows no settings");
+    const auto value = [&](std::size_t i) { return row->front().at(i).value_or(""); };
+    return storage::settings_event(*unlogged + ", collation_server=" + value(2) + ", timestamp=" + value(3) +
+                                   ", sql_mode='" + value(4) + "', collation_connection=" + value(1) +
+                                   ", character_set_client=" + value(0));
+}
 
 void LocalDatabase::hold_statements(bool hold) {
     impl_->hold_statements(hold);

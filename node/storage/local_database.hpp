@@ -223,6 +223,8 @@ class LocalDatabase {
     [[nodiscard]] static Result<std::string> lost_statement_gtid(Connection& connection, std::uint64_t sequence);
     // An event for the front of a statement entry: settings of the user's session that the server's own do not tell.
     [[nodiscard]] static Result<std::string> settings_event(Connection& user);
+    // For a statement of which there is no Query event: also what these would tell.
+    [[nodiscard]] static Result<std::string> whole_settings_event(Connection& user);
 
     // State transfer, donor: no statement entry is applied from the moment statements_held() says so until taken back.
     void hold_statements(bool hold);

@@ -259,14 +259,18 @@ Result<SessionSetup> session_of(const ServerDialect& dialect, std::string_view q
 Status run_statement(const ConnectOptions& service, const StatementPayload& payload, const StatementParts& parts,
                      std::uint64_t sequence, std::size_t first) {
     if (parts.queries.empty()) {
-        if (payload.sql.empty() || !payload.events.empty()) return ok();
-        // Nothing was logged: a statement that failed, maybe with effects (GRANT to a list). Same text, same error.
+        if (payload.sql.empty() || !parts.rows.empty()) return ok();
+        // Nothing was logged: a statement that failed, maybe with effects (GRANT to a list). Same text, same error, in
+        // a session with the same settings.
         auto connection = open_for_statement(service, sequence);
         if (!connection.ok()) return connection.error();
         if (!payload.database.empty()) {
             if (auto used = (*connection)->execute("USE " + quoted_identifier(payload.database)); !used.ok()) {
                 return used.error();
             }
+        }
+        if (!parts.settings.empty()) {
+            if (auto set = (*connection)->execute(parts.settings); !set.ok()) return set.error();
         }
         return run_text(service, **connection, payload.sql, payload.expected_error, payload.expected_error);
     }
@@ -281,16 +285,17 @@ Status run_statement(const ConnectOptions& service, const StatementPayload& payl
             auto used = (*connection)->execute(setup->use);
             if (!used.ok() && used.error().mysql_code != no_such_database) return used.error();
         }
-        if (auto set = (*connection)->execute_all(setup->settings); !set.ok()) return set.error();
-        if (!parts.settings.empty()) {
-            if (auto set = (*connection)->execute(parts.settings); !set.ok()) return set.error();
-        }
         const bool last = i + 1 == parts.queries.size();
         const std::uint16_t expected = last ? payload.expected_error : std::uint16_t{0};
+        // These first: their text is of ASCII, which the statement's character sets may read otherwise.
         if (expected == 0 && setup->error == 0) {
             auto let = (*connection)->execute((*connection)->dialect().lenient_session_sql());
             if (!let.ok()) return let.error();
         }
+        if (!parts.settings.empty()) {
+            if (auto set = (*connection)->execute(parts.settings); !set.ok()) return set.error();
+        }
+        if (auto set = (*connection)->execute_all(setup->settings); !set.ok()) return set.error();
         if (auto status = run_text(service, **connection, setup->text, setup->error, expected); !status.ok())
             return status;
         if (!setup->invoker.empty() && same_word(std::string_view(setup->text).substr(0, 5), "GRANT")) {

@@ -138,6 +138,11 @@ def sessions(cluster):
         cluster.sql(1, "SET use_stat_tables = PREFERABLY", "ANALYZE TABLE s.loose, s.checked", "DELETE FROM mysql.column_stats",
                     "DELETE FROM mysql.innodb_index_stats WHERE database_name = 's'", "INSERT INTO s.loose VALUES (1)")
     cluster.same_tables("s")
+    nobody_fenced(cluster)
+
+
+def nobody_fenced(cluster):
+    cluster.settle()
     for node in cluster.nodes:
         check("fenced" not in cluster.log(node), f"node {node}: {cluster.log(node)[-800:]}")
 
@@ -162,6 +167,7 @@ def settings(cluster):
     made = [("utf16", "SET character_set_results = utf16", "CREATE TABLE d.{} (id INT PRIMARY KEY)"),
             ("no_row", "SET sql_select_limit = 0", "CREATE TABLE d.{} (id INT PRIMARY KEY)"),
             ("wide", "SET innodb_strict_mode = OFF", "CREATE TABLE d.{} (id INT PRIMARY KEY, " + wide + ")"),
+            ("binary", "SET character_set_client = binary, collation_connection = utf16_unicode_ci", "CREATE TABLE d.{} (id INT PRIMARY KEY)"),
             ("third", "SET div_precision_increment = 12", "ALTER TABLE d.{} ADD t DECIMAL(20,12) AS (id / 3) STORED")]
     if not MYSQL:
         made += [("kept", "SET system_versioning_alter_history = KEEP", "ALTER TABLE d.{} ADD v INT"),
@@ -174,7 +180,14 @@ def settings(cluster):
         cluster.sql(1, setting, sql.format(name))
     cluster.same_tables("d")
     cluster.same("SELECT * FROM d.third")
+    # Of a GRANT that fails nothing is logged, though it may have had effects.
+    failing = "GRANT SELECT ON d.* TO implied@'%', 'x'@'%' IDENTIFIED VIA nothing" if not MYSQL else "GRANT SELECT ON \"d\".* TO nobody@'%'"
+    answer = cluster.cli(2, "SET sql_mode = 'ANSI_QUOTES'", failing)
+    equal(answer.error.get("code"), 1410 if MYSQL else 1524, f"it fails: {answer}")
+    if not MYSQL:
+        cluster.cli(2, "SET sql_mode = '', timestamp = 1234567890", f"GRANT SELECT ON d.* TO implied@'%', {'x' * 90}@'%'")
     cluster.sql(2, "DROP TABLE " + ", ".join(f"d.{name}" for name, _, _ in made))
+    nobody_fenced(cluster)
 
 
 def rights_by_role(cluster):
@@ -200,6 +213,7 @@ def names_with_quotes(cluster):
     for node in cluster.nodes:
         equal(cluster.sql(node, "SELECT CURRENT_USER()", user="O'Brien", arguments=["-pnew"]).value, "O'Brien@%", "his account")
     cluster.sql(3, "DROP USER 'O''Brien'@'%'", """DROP ROLE `r'"`""")
+    nobody_fenced(cluster)
 
 
 def compare(cluster):

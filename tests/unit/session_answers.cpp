@@ -290,6 +290,16 @@ TEST_CASE("how strings are quoted is told with the answers that the node gives i
     CHECK((f.good("COMMIT").end.status_flags & no_backslash_escapes) == 0);
 }
 
+TEST_CASE("sql_auto_is_null finds the row that was inserted last") {
+    Client c = fresh("autoid");
+    Client f(bench(), *bench().follower, "root", "d");
+    c.good("CREATE TABLE autoid2 (id INT AUTO_INCREMENT PRIMARY KEY, v INT)");
+    f.good("SET sql_auto_is_null = 1");
+    f.good("INSERT INTO autoid2 (v) VALUES (7)");
+    CHECK(f.good("SELECT v FROM autoid2 WHERE id IS NULL").cell() == "7");
+    CHECK(f.good("SELECT COUNT(*) FROM autoid2 WHERE id IS NULL").cell() == "0");
+}
+
 TEST_CASE("warnings of a definition can be read, as often as wanted, until the next statement") {
     Client c = fresh("warned");
     CHECK(c.good("DROP TABLE IF EXISTS nothing").end.outcome.warnings == 1);

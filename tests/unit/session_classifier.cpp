@@ -221,6 +221,9 @@ TEST_CASE("definitions and accounts") {
         CHECK(kind_of(sql) == Kind::account);
         CHECK(classify(sql).secret);
     }
+    CHECK(classify("SET sql_auto_is_null = 0").repeatable);
+    CHECK(!classify("SET sql_auto_is_null = 1").repeatable);
+    CHECK(!classify("SET @@session.sql_auto_is_null = ON").repeatable);
     CHECK(classify("SET PASSWORD = PASSWORD('it''s')").own_account);
     CHECK(!classify("SET PASSWORD FOR a@b = PASSWORD('it\\'s')").own_account);
     CHECK(classify("SET DEFAULT ROLE NONE").own_account);

@@ -77,6 +77,18 @@ TEST_CASE("who waits for a lock is told after a while, and a lock ends with its 
         a.cancel(insert);
         CHECK(a.finish(insert).code() == 1317);
     }
+    {
+        Client f(bench(), *bench().follower, "root", "d");
+        f.good("LOCK TABLES locks2 WRITE");
+        a.good("SET lock_wait_timeout = 1");
+        const std::uint64_t begin = bench().now_ms();
+        CHECK(a.run("INSERT INTO locks2 VALUES (1,1)").code() == 1205);
+        CHECK(a.run("LOCK TABLES locks2 WRITE").code() == 1205);
+        CHECK(b.run("ALTER TABLE locks2 NOWAIT COMMENT='x'").code() == 1205);
+        CHECK(b.run("SELECT * FROM locks2 FOR UPDATE WAIT 0").code() == 1205);
+        CHECK(bench().now_ms() < begin + 2800);
+        a.good("SET lock_wait_timeout = DEFAULT");
+    }
     a.good("INSERT INTO locks2 VALUES (1,1)");
     a.good("BEGIN");
     a.good("INSERT INTO locks2 VALUES (2,2)");

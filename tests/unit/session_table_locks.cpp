@@ -60,7 +60,7 @@ TEST_CASE("what LOCK TABLES asks for") {
 TEST_CASE("what is in keeping with the session's own locks is not asked about") {
     for (const char* sql : {"SELECT 1",
                             "SELECT * FROM t",
-                            "select * from `T`, u where t.id in (1, 2) order by u.id",
+                            "select * from `t`, u where t.id in (1, 2) order by u.id",
                             "SELECT * FROM d.t JOIN w x USING (id)",
                             "SELECT * FROM w AS x, w y",
                             "SELECT * FROM t WHERE id = (SELECT MAX(id) FROM u)",
@@ -133,6 +133,8 @@ TEST_CASE("a table that the session has not locked, or not under that name, is a
         CHECK(asked(sql).substr(0, 6) == "itself");
     }
     CHECK(asked("SELECT * FROM t", "other") == "itself");
+    CHECK(asked("SELECT * FROM T") == "itself");
+    CHECK(asked("SELECT * FROM w AS X") == "itself");
     CHECK(asked("SELECT * FROM t", "").empty());
     CHECK(asked("TRUNCATE TABLE z") == "SELECT 1 FROM z; EXPLAIN DELETE FROM z");
     CHECK(asked("DROP TABLE IF EXISTS t, `z`, other.t") ==

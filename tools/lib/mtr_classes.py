@@ -23,6 +23,27 @@ CLASSES = (
 )
 
 
+# What a node says of statements that ddb refuses on purpose. A test that has one can pass only where a plain server refuses it as well.
+REFUSAL = re.compile(r"(is|are) refused( through ddb)?[:;]|, on which replication depends|cannot commit, roll back or run definitions|XAER_RMFAIL|"
+                     r"DIRECTORY are refused")
+# Where a test was ended before it told anything: the commonest of them, by a test's own text.
+REFUSED_TEXT = re.compile(r"^[ \t]*(--)?[ \t]*((send|eval)[ \t]+)*(XA[ \t]+(START|BEGIN|END|PREPARE|COMMIT|ROLLBACK|RECOVER)|HANDLER[ \t]|"
+                          r"(CREATE|ALTER)[ \t]+(OR[ \t]+REPLACE[ \t]+)?(DEFINER\S+[ \t]+)?EVENT[ \t]|FLUSH[ \t]+TABLES?.*(READ[ \t]+LOCK|EXPORT)|"
+                          r"(PURGE|RESET|INSTALL|UNINSTALL|BACKUP|CHANGE[ \t]+MASTER)[ \t]|ALTER[ \t]+(ONLINE[ \t]+)?IGNORE[ \t]+TABLE|"
+                          r"SET[ \t]+(@@)?GLOBAL[ \t.]+(TRANSACTION|READ_ONLY|EVENT_SCHEDULER|MAX_ALLOWED_PACKET|INIT_CONNECT|BINLOG_|"
+                          r"INNODB_FLUSH_LOG_AT_TRX_COMMIT))", re.I | re.M)
+
+
+def refuses(output, test):
+    """Whether a test has a statement that ddb refuses on purpose: by what was recorded of it there, or else by its own text."""
+    try:
+        with open(output, encoding="utf-8", errors="replace") as file:
+            return bool(REFUSAL.search(file.read()))
+    except FileNotFoundError:
+        with open(test, encoding="utf-8", errors="replace") as file:
+            return bool(REFUSED_TEXT.search(file.read()))
+
+
 def classify(state, wrong):
     text = f"{state} {wrong}"
     return next((name for pattern, name in CLASSES if re.search(pattern, text, re.I)), "not explained")
