@@ -115,8 +115,9 @@ std::uint64_t KeptWarnings::errors() const {
 }
 
 std::optional<std::string> KeptWarnings::counting_sql(std::string_view sql) const {
+    // Of the type and width of the variables, which may be NULL: a number alone would be of a narrower type.
     const auto column = [&](bool of_errors, std::string_view name) {
-        return "CAST(" + std::to_string(of_errors ? errors() : total) + " AS UNSIGNED) AS `" + std::string(name) + "`";
+        return "NULLIF(" + std::to_string(of_errors ? errors() : total) + ", -1) | 0 AS `" + std::string(name) + "`";
     };
     if (const auto asked = asks_for_warnings(sql)) {
         if (!asked->count) return std::nullopt;
