@@ -69,7 +69,8 @@ Result<Listener> Listener::on_network(const std::string& address, std::uint16_t 
 }
 
 Result<Listener> Listener::on_path(const std::string& path) {
-    if (path.size() > socket_path_bytes_max) return path_error(path, "it has more than 107 bytes");
+    if (path.size() > socket_path_bytes_max)
+        return path_error(path, "it has more than " + std::to_string(socket_path_bytes_max) + " bytes");
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     std::memcpy(address.sun_path, path.data(), path.size());

@@ -82,8 +82,7 @@ struct Classified {
 }
 inline constexpr std::string_view logged_names_reason =
     "SET PASSWORD and SET DEFAULT ROLE are refused for names with a quote or backslash, which servers log without "
-    "escaping "
-    "them; use ALTER USER";
+    "escaping them; use ALTER USER";
 
 // True when the statement leaves user variables behind that were computed from what this coordinator's session had
 // seen: saying it again on another one would give other values.

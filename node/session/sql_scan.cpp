@@ -28,6 +28,18 @@ constexpr bool word_byte(char c) {
 
 }  // namespace
 
+std::string lower_case(std::string_view text) {
+    std::string out(text);
+    std::transform(out.begin(), out.end(), out.begin(), lower);
+    return out;
+}
+
+std::string upper_case(std::string_view text) {
+    std::string out(text);
+    std::transform(out.begin(), out.end(), out.begin(), upper);
+    return out;
+}
+
 bool equals_ignoring_case(std::string_view text, std::string_view upper_text) {
     if (text.size() != upper_text.size()) return false;
     for (std::size_t i = 0; i < text.size(); ++i) {

@@ -66,6 +66,8 @@ class SqlScanner {
 
 [[nodiscard]] std::string as_written(const Token& token);  // with its quotes
 
+[[nodiscard]] std::string lower_case(std::string_view text);  // of its ASCII letters
+[[nodiscard]] std::string upper_case(std::string_view text);
 [[nodiscard]] bool equals_ignoring_case(std::string_view text, std::string_view upper);
 // `upper` must be upper case.
 [[nodiscard]] bool contains_ignoring_case(std::string_view text, std::string_view upper);

@@ -14,14 +14,6 @@ namespace {
 constexpr std::size_t tokens_max = 4'000'000;   // more than an INSERT of a dump has
 constexpr std::size_t searched_names_max = 16;  // beyond, reading the text once is cheaper
 
-std::string upper(std::string_view text) {
-    std::string out(text);
-    for (char& c : out) {
-        if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
-    }
-    return out;
-}
-
 // One may begin with a digit.
 bool names(const Token& token) {
     return token.may_name() || token.kind == Token::Kind::number;
@@ -87,14 +79,6 @@ bool read_table(Reader& in, std::string_view database, LockRequest& out) {
 }
 
 }  // namespace
-
-std::string lower_case(std::string_view text) {
-    std::string out(text);
-    for (char& c : out) {
-        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-    }
-    return out;
-}
 
 std::optional<LockRequest> tables_to_lock(std::string_view sql, std::string_view database) {
     Reader in(sql);
@@ -200,7 +184,7 @@ void TableLocks::lock(std::uint64_t serial, LockRequest request, std::uint64_t n
     held.asked = std::move(request);
     for (const auto& [table, write] : held.asked.tables) {
         Locked& name = names_[table.second];
-        if (++name.count == 1) name.upper = upper(table.second);
+        if (++name.count == 1) name.upper = upper_case(table.second);
     }
 }
 

@@ -23,11 +23,9 @@
 
 namespace ddb::session {
 
-using TableName = std::pair<std::string, std::string>;  // database and table, in lower case
-
-// Servers on Linux tell upper from lower case in names of tables. Taking two for one makes somebody wait, or lets a
-// session do what its locks do not allow, no more.
-[[nodiscard]] std::string lower_case(std::string_view text);
+// Database and table, in lower case. Servers on Linux tell upper from lower case in names of tables; taking two for one
+// makes somebody wait, or lets a session do what its locks do not allow, no more.
+using TableName = std::pair<std::string, std::string>;
 
 struct LockRequest {
     std::map<TableName, bool> tables;  // true: for writing

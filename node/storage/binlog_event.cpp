@@ -79,10 +79,20 @@ std::optional<EventView> parse_event(std::string_view raw) {
     return event;
 }
 
+namespace {
+
+// As the header of the first event has it; `events` holds that much.
+[[nodiscard]] std::size_t first_event_bytes(std::string_view events) {
+    constexpr std::size_t offset_bytes = 9, length_bytes = 4;
+    return static_cast<std::size_t>(ByteCursor(events.substr(offset_bytes, length_bytes)).number(length_bytes));
+}
+
+}  // namespace
+
 std::size_t whole_events_bytes(std::string_view events) {
     std::size_t whole = 0;
     while (events.size() - whole >= event_header_bytes) {
-        const auto length = static_cast<std::size_t>(ByteCursor(events.substr(whole + 9, 4)).number(4));
+        const std::size_t length = first_event_bytes(events.substr(whole));
         if (length < event_header_bytes) return events.size();
         if (length > events.size() - whole) break;
         whole += length;
@@ -94,7 +104,7 @@ std::optional<EventView> EventReader::next() {
     if (rest_.empty() || malformed_) return std::nullopt;
     malformed_ = true;
     if (rest_.size() < event_header_bytes) return std::nullopt;
-    const auto length = static_cast<std::size_t>(ByteCursor(rest_.substr(9, 4)).number(4));
+    const std::size_t length = first_event_bytes(rest_);
     if (length < event_header_bytes || length > rest_.size()) return std::nullopt;
     auto event = parse_event(rest_.substr(0, length));
     if (!event) return std::nullopt;

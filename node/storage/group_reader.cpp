@@ -92,12 +92,12 @@ Status GroupReader::read(const std::stop_token& stop) {
 
 // False: stopped.
 bool GroupReader::deliver(const std::stop_token& stop, bool last) {
-    const std::string part = std::exchange(part_, {});
+    std::string part = std::exchange(part_, {});
     std::size_t begin = 0;
     for (; part.size() - begin > part_bytes; begin += part_bytes) {
         if (!deliver_piece(stop, part.substr(begin, part_bytes), false)) return false;
     }
-    return deliver_piece(stop, part.substr(begin), last);
+    return deliver_piece(stop, begin == 0 ? std::move(part) : part.substr(begin), last);
 }
 
 bool GroupReader::deliver_piece(const std::stop_token& stop, std::string events, bool last) {
