@@ -232,6 +232,8 @@ void BackSession::note_success() {
     if (statement.takes_user_lock) user_locks_ = true;
     if (statement.releases_user_locks) user_locks_ = false;
     if (statement.kind == StatementKind::temporary_table) temporary_tables_ = true;
+    if (statement.kind == StatementKind::ddl && parts_.table_locks.holds(serial_))
+        parts_.table_locks.dropped(serial_, dropped_tables(active_->execute.sql, database_));
     if (computes_variables(statement, active_->execute.sql)) computed_variables_ = true;
     if (statement.kind != StatementKind::set) return;
     if (statement.autocommit) autocommit_ = *statement.autocommit;

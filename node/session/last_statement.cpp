@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <vector>
 
 #include "node/session/sql_scan.hpp"
@@ -84,6 +85,26 @@ class ColumnList {
     return std::any_of(names.begin(), names.end(), [&](auto name) { return equals_ignoring_case(token.text, name); });
 }
 
+// Rows that LIMIT passed over count as found. 0 where the text ends otherwise, or where it joins several queries, of
+// which servers count other rows.
+[[nodiscard]] std::uint64_t rows_passed_over(std::string_view sql) {
+    constexpr std::size_t tail = 80;
+    if (sql.size() > scanned_bytes_max) return 0;
+    if (!contains_ignoring_case(sql.substr(sql.size() - std::min(tail, sql.size())), "LIMIT")) return 0;
+    std::vector<Token> tokens = scan(sql, scanned_tokens_max);
+    if (!tokens.empty() && tokens.back().symbol(';')) tokens.pop_back();
+    const auto joins = [](const Token& token) {
+        return token.is("UNION") || token.is("EXCEPT") || token.is("INTERSECT");
+    };
+    if (tokens.size() < 4 || std::any_of(tokens.begin(), tokens.end(), joins)) return 0;
+    const auto last = tokens.end() - 4;  // LIMIT offset, rows | LIMIT rows OFFSET offset
+    if (!last[0].is("LIMIT") || !(last[2].symbol(',') || last[2].is("OFFSET"))) return 0;
+    const std::string_view digits = last[2].symbol(',') ? last[1].text : last[3].text;
+    std::uint64_t out = 0;
+    const char* const end = digits.data() + digits.size();
+    return std::from_chars(digits.data(), end, out).ptr == end ? out : 0;
+}
+
 }  // namespace
 
 std::int64_t row_count_of(const ResultEnd& end) {
@@ -108,6 +129,7 @@ std::optional<std::uint64_t> found_rows_of(std::string_view sql, const ResultEnd
     }
     // Of rows that came from the coordinator, its connection knows how many there were.
     const auto found = local ? end.rows : end.found_rows;
+    if (local && found.value_or(0) > 0) return *found + rows_passed_over(sql);
     return found || end.rows ? found : before.found_rows;
 }
 

@@ -290,6 +290,14 @@ NamedTables named_tables(std::string_view sql, std::string_view database) {
     return Finder(sql, database).find();
 }
 
+std::vector<TableName> dropped_tables(std::string_view sql, std::string_view database) {
+    std::vector<TableName> out;
+    const std::vector<Token> head = scan(sql, 2);
+    if (head.size() < 2 || !head[0].is("DROP") || !(head[1].is("TABLE") || head[1].is("TABLES"))) return out;
+    for (NamedTable& table : named_tables(sql, database).tables) out.push_back(std::move(table.table));
+    return out;
+}
+
 LockQuestions lock_questions(std::string_view sql, std::string_view database, const LockRequest& held) {
     const NamedTables named = named_tables(sql, database);
     LockQuestions out;

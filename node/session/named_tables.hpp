@@ -37,6 +37,9 @@ struct NamedTables {
 // Names without a database are of `database`.
 [[nodiscard]] NamedTables named_tables(std::string_view sql, std::string_view database);
 
+// Those that a DROP TABLE drops; none of anything else.
+[[nodiscard]] std::vector<TableName> dropped_tables(std::string_view sql, std::string_view database);
+
 // What the server is asked, while it holds the session's locks, about a statement that may use a table otherwise than
 // these allow. It refuses what `prepare` and `explain` have as it would refuse the statement.
 struct LockQuestions {

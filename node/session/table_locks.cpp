@@ -207,16 +207,34 @@ bool TableLocks::give(std::uint64_t serial) {
     return held.given;
 }
 
+void TableLocks::forget_name(const std::string& table) {
+    const auto name = names_.find(table);
+    DDB_ASSERT(name != names_.end());
+    if (--name->second.count == 0) names_.erase(name);
+}
+
 void TableLocks::release(std::uint64_t serial) {
     const auto it = held_.find(serial);
     if (it == held_.end()) return;
-    for (const auto& [table, write] : it->second.asked.tables) {
-        const auto name = names_.find(table.second);
-        DDB_ASSERT(name != names_.end());
-        if (--name->second.count == 0) names_.erase(name);
-    }
+    for (const auto& [table, write] : it->second.asked.tables) forget_name(table.second);
     held_.erase(it);
     for (const std::uint64_t other : waiting_) wake_(other);  // deferred: none of them asks before this ends
+}
+
+void TableLocks::dropped(std::uint64_t serial, const std::vector<TableName>& tables) {
+    const auto it = held_.find(serial);
+    if (it == held_.end()) return;
+    LockRequest& asked = it->second.asked;
+    for (const TableName& table : tables) {
+        if (asked.tables.erase(table) == 0) continue;
+        forget_name(table.second);
+        std::erase_if(asked.aliases, [&](const auto& alias) { return alias.first.first == table; });
+    }
+    if (asked.tables.empty()) {
+        release(serial);
+    } else {
+        for (const std::uint64_t other : waiting_) wake_(other);
+    }
 }
 
 }  // namespace ddb::session

@@ -65,6 +65,7 @@ class TableLocks {
     [[nodiscard]] bool others_inside(std::uint64_t serial);  // woken when they have ended
     [[nodiscard]] bool give(std::uint64_t serial);  // false: some went in meanwhile, whose transactions are to be met
     void release(std::uint64_t serial);
+    void dropped(std::uint64_t serial, const std::vector<TableName>& tables);  // by the holder: nobody has them locked
 
     [[nodiscard]] const LockRequest& held(std::uint64_t serial) const { return held_.at(serial).asked; }
     [[nodiscard]] bool holds(std::uint64_t serial) const { return held_.contains(serial); }
@@ -83,6 +84,7 @@ class TableLocks {
     [[nodiscard]] Names locked_names(const Statement& statement) const;
     [[nodiscard]] static bool in_the_way(const Held& held, const Names& names, bool reads);
 
+    void forget_name(const std::string& table);
     [[nodiscard]] bool stand_in_line(std::uint64_t serial, bool wait);
 
     std::function<void(std::uint64_t)> wake_;

@@ -190,6 +190,8 @@ TEST_CASE("what is asked about the statement before is right wherever that one r
         const auto found = client->good("SELECT FOUND_ROWS()");
         CHECK(found.cell() == "2");
         CHECK(found.columns.at(0).name == "FOUND_ROWS()");
+        client->good("SELECT id FROM a4 ORDER BY id LIMIT 1, 1");
+        CHECK(client->good("SELECT FOUND_ROWS()").cell() == "2");
         client->good("SELECT SQL_CALC_FOUND_ROWS id FROM a4 ORDER BY id LIMIT 2");
         CHECK(client->good("SELECT FOUND_ROWS()").cell() == "3");
         client->good("SELECT 1 / 0, id FROM a4 WHERE id = 1");

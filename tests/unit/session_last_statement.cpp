@@ -76,6 +76,12 @@ TEST_CASE("what a server finds no rows for keeps the count of the statement befo
     ResultEnd rows;
     rows.rows = 2;
     CHECK(found_rows_of("SELECT a FROM t", rows, true, before) == 2);
+    CHECK(found_rows_of("SELECT a FROM t LIMIT 2 OFFSET 3", rows, true, before) == 5);
+    CHECK(found_rows_of("select a from t order by b limit 40,2;", rows, true, before) == 42);
+    CHECK(found_rows_of("SELECT a FROM t LIMIT 2", rows, true, before) == 2);
+    CHECK(found_rows_of("SELECT a FROM (SELECT a FROM t LIMIT 5, 4) AS u", rows, true, before) == 2);
+    CHECK(found_rows_of("SELECT a FROM t UNION SELECT 1 LIMIT 2 OFFSET 3", rows, true, before) == 2);
+    CHECK(found_rows_of("SELECT a FROM t WHERE b = 'LIMIT 3, 2'", rows, true, before) == 2);
     CHECK(found_rows_of("SHOW COLUMNS FROM t", rows, true, before) == 2);
     CHECK(found_rows_of("SHOW FULL TABLES", rows, true, before) == 2);
     CHECK(found_rows_of("SHOW CREATE TABLE t", rows, true, before) == 7);

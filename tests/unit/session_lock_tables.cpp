@@ -193,6 +193,16 @@ TEST_CASE("under its locks a session uses what they allow, and what its server a
     CHECK(bench().node->engine->counters().foreign_writes == 0);
 }
 
+TEST_CASE("a table that its holder drops is locked by nobody") {
+    Client a = fresh("locks8");
+    Client f(bench(), *bench().follower, "root", "d");
+    f.good("LOCK TABLES locks8 WRITE");
+    f.good("DROP TABLE locks8");
+    a.good("CREATE TABLE locks8 (id INT PRIMARY KEY)");
+    a.good("INSERT INTO locks8 VALUES (1)");
+    CHECK(f.good("SELECT COUNT(*) FROM locks8").cell() == "1");
+}
+
 TEST_CASE("locked tables are told as lost when their coordinator is") {
     Client c = fresh("locks3");
     Client f(bench(), *bench().follower, "root", "d");

@@ -195,6 +195,25 @@ TEST_CASE("who waits for a locked table") {
     CHECK(b.locks.empty());
 }
 
+TEST_CASE("a lock ends with its table") {
+    CHECK(dropped_tables("DROP TABLE IF EXISTS t, other.`U`", "d") ==
+          std::vector<TableName>{{"d", "t"}, {"other", "u"}});
+    CHECK(dropped_tables("DROP TEMPORARY TABLE t", "d").empty());
+    CHECK(dropped_tables("ALTER TABLE t DROP v", "d").empty());
+    Bench b;
+    b.lock(1, "LOCK TABLES t WRITE, t AS x READ, u WRITE");
+    CHECK(b.locks.give(1));
+    CHECK(b.waits(2, "INSERT INTO t VALUES (1)"));
+    b.locks.dropped(1, {{"d", "t"}, {"d", "v"}});
+    CHECK(b.woken == std::vector<std::uint64_t>{2});
+    CHECK(!b.waits(2, "INSERT INTO t VALUES (1)"));
+    CHECK(b.waits(3, "INSERT INTO u VALUES (1)"));
+    CHECK(b.locks.held(1).aliases.size() == 1);
+    b.locks.dropped(1, {{"d", "u"}});
+    CHECK(b.locks.empty());
+    CHECK(!b.waits(3, "INSERT INTO u VALUES (1)"));
+}
+
 TEST_CASE("who came first gets a table first") {
     Bench b;
     const auto asks = [&](std::uint64_t serial) {

@@ -17,7 +17,7 @@ CLASSES = (
     (r"found '[^']*ddb_meta|innodb_(table|index)_stats", "the schema ddb_meta"),
     (r"SHOW (BINARY LOGS|BINLOG|MASTER)", "a server's own binary log"),
     (r"status (like|where)|Handler_|Com_|Qcache|show profile", "a server's own counters"),
-    (r"behind '[^']*LOCK TABLES? |ER_TABLE_NOT_LOCKED|was not locked with LOCK TABLES", "LOCK TABLES takes no lock"),
+    (r"behind '[^']*LOCK TABLES? |ER_TABLE_NOT_LOCKED|was not locked with LOCK TABLES", "LOCK TABLES"),
     (r"behind '[^']*(explain|analyze)|expected '\d+\\t(SIMPLE|PRIMARY|(DEPENDENT )?SUBQUERY)", "estimates of EXPLAIN"),
     (r"^late", "late"),
 )
