@@ -280,7 +280,7 @@ void BackSession::finish_report(const JobReport& report) {
     end.status_flags = report.end.ok.status_flags;
     end.error = report.end.error;
     if (end.error) end.outcome = Outcome{0, 0, 0, end.error->mysql_code, {}};
-    if (active_->kept.empty() || end.error) {
+    if (active_->kept.empty()) {
         finish(std::move(end));
         return;
     }
@@ -345,8 +345,9 @@ void BackSession::on_cancel(RequestNumber request) {
             return;  // too late
         case Phase::sending:
             active_->kept.clear();
-            active_->end->error =
-                Error{ErrorCode::sql, "the request was cancelled after it took effect", 1317, "70100"};
+            if (!active_->end->error)
+                active_->end->error =
+                    Error{ErrorCode::sql, "the request was cancelled after it took effect", 1317, "70100"};
             send_kept();
             return;
     }

@@ -59,9 +59,9 @@ Status KeptResult::take(SessionMessage message, std::size_t bytes) {
     return ok();
 }
 
-void KeptResult::clear() {
-    bytes_ = 0;
-    messages_.clear();
+std::deque<SessionMessage> KeptResult::release_ended() {
+    while (!messages_.empty() && !std::holds_alternative<ResultEnd>(messages_.back())) messages_.pop_back();
+    return release();
 }
 
 std::size_t size_of_rows(const SessionMessage& message) {
@@ -158,20 +158,21 @@ StatementEnd run_statement(storage::Connection& connection, const StatementText&
         }
         end.ok = connection.ok_packet();
         auto more = connection.next_result();
+        if (more && !*more) return end;
+        // Only results with rows of their own are told apart; the empty one that ends a CALL is the caller's.
+        if (end.had_rows) {
+            ResultEnd part;
+            part.session = session;
+            part.request = request;
+            part.more = true;
+            tell_end(end, part);
+            if (auto taken = sink.take(std::move(part), 0); more && !taken) {
+                end.error = leave_result(connection, taken.error());
+                return end;
+            }
+        }
         if (!more) {
             end.error = more.error();
-            return end;
-        }
-        if (!*more) return end;
-        // Only results with rows of their own are told apart; the empty one that ends a CALL is the caller's.
-        if (!end.had_rows) continue;
-        ResultEnd part;
-        part.session = session;
-        part.request = request;
-        part.more = true;
-        tell_end(end, part);
-        if (auto taken = sink.take(std::move(part), 0); !taken) {
-            end.error = leave_result(connection, taken.error());
             return end;
         }
     }

@@ -57,7 +57,8 @@ class KeptResult final : public ResultSink {
     explicit KeptResult(std::uint64_t bytes_max) : bytes_max_(bytes_max) {}
     [[nodiscard]] Status take(SessionMessage message, std::size_t bytes) override;
     [[nodiscard]] std::deque<SessionMessage> release() { return std::move(messages_); }
-    void clear();
+    // The results that ended: of a procedure that failed behind them.
+    [[nodiscard]] std::deque<SessionMessage> release_ended();
 
   private:
     const std::uint64_t bytes_max_;

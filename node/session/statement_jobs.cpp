@@ -297,10 +297,12 @@ JobReport run_write(ConnectionPtr connection, const StatementJob& job) {
     if (!report.end.error) {
         report.kept = kept.release();
         finish_prepare(report, job, prepared);
+        if (report.end.error) report.kept.clear();
         learn_generated_id(report, job);
         report.xa_uncertain = report.xa_uncertain || !report.connection;
         return report;
     }
+    if (report.end.error->code == ErrorCode::sql) report.kept = kept.release_ended();
     if (report.connection->broken()) report.xa_uncertain = true;
     if (prepared.ok()) {
         // No XA END: its failure would take the place of the statement's own error in SHOW WARNINGS.

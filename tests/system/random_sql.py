@@ -106,6 +106,7 @@ class Chapter:
         self.add(self.create_view())
         self.add("CREATE PROCEDURE p0 (IN n INT) BEGIN SELECT n, n * 2; SELECT COUNT(*) FROM t0 WHERE id < n; END")
         self.add("CREATE PROCEDURE p1 (IN n INT, INOUT m INT) BEGIN UPDATE t0 SET id = id WHERE id = n; SET m = m + n; SELECT m; INSERT IGNORE INTO t1 (id) VALUES (n); END")
+        self.add("CREATE PROCEDURE p2 (IN n INT) BEGIN UPDATE t0 SET id = id WHERE id = n; SELECT n; SELECT COUNT(*) FROM t0 WHERE id < n; SIGNAL SQLSTATE '45000'; END")
         self.add("CREATE FUNCTION f0 (n INT) RETURNS VARCHAR(40) DETERMINISTIC RETURN CONCAT('<', n, '>')")
         for table in list(self.tables):
             self.add(self.insert(table, rows=6))
@@ -281,7 +282,7 @@ class Chapter:
 
     def call(self):
         n = self.chance.choice(["3", "NULL", "'x'", "7"])
-        texts = [f"CALL p0({n})", f"SELECT f0({n}), f0(id) FROM t0 ORDER BY id", f"SELECT f0({n})", "CALL p0(1, 2)"]
+        texts = [f"CALL p0({n})", f"SELECT f0({n}), f0(id) FROM t0 ORDER BY id", f"SELECT f0({n})", "CALL p0(1, 2)", f"CALL p2({n})"]
         return self.chance.choice(texts + ([f"CALL p1({n}, @a)"] if self.sets else []))
 
     # -- definitions --------------------------------------------------------------------------------------------

@@ -115,6 +115,32 @@ TEST_CASE("a block that commits by itself is refused with all that it did, and d
     c.good("DROP TABLE a12_more");
 }
 
+TEST_CASE("what a procedure or a block showed before it failed is told, and what it did is undone") {
+    Client c = fresh("a13");
+    Client f(bench(), *bench().follower, "root", "d");
+    c.good(
+        "CREATE PROCEDURE a13p() BEGIN SELECT 5 UNION SELECT 6; INSERT INTO a13 VALUES (1,1); SELECT COUNT(*) FROM "
+        "a13; "
+        "SIGNAL SQLSTATE '45000' SET MYSQL_ERRNO=4711; END");
+    for (Client* client : {&c, &f}) {
+        for (const char* sql : {"CALL a13p()",
+                                "BEGIN NOT ATOMIC SELECT 5; SELECT 6; INSERT INTO a13 VALUES (1,1); SELECT "
+                                "COUNT(*) FROM a13; INSERT INTO a13 VALUES (1,1); END"}) {
+            INFO(sql);
+            const auto answer = client->run(sql);
+            CHECK(answer.code() == (sql[0] == 'C' ? 4711 : 1062));
+            REQUIRE(answer.rows.size() == 3);
+            CHECK(answer.cell(0) == "5");
+            CHECK(answer.cell(2) == "1");
+            CHECK(client->good("SELECT COUNT(*) FROM a13").cell() == "0");
+        }
+    }
+    // One result alone, which its own statement broke off, is none.
+    const auto broken_off = c.run("INSERT INTO a13 VALUES (1,1),(2,2),(1,3) RETURNING id");
+    CHECK(broken_off.code() == 1062);
+    CHECK(broken_off.rows.empty());
+}
+
 TEST_CASE("SHOW DATABASES lists those that a dump can bring back") {
     Client f(bench(), *bench().follower, "root", "");
     const auto listed = [&](const std::string& sql) {
