@@ -151,7 +151,7 @@ void Conversation::on_query(std::string_view sql) {
     if (is_empty_statement(sql)) {
         return put_error(Error{ErrorCode::sql, "Query was empty", 1065, "42000"});
     }
-    if (const auto kill = parse_kill(sql); kill && is_ours(kill->connection_id)) return on_kill(*kill);
+    if (const auto kill = parse_kill(sql, connection_id_); kill && is_ours(kill->connection_id)) return on_kill(*kill);
     if (!multi_statements_) return execute(Answer::text, std::string(sql));
     auto statements = split_statements(sql);
     std::string first = std::move(statements.front());

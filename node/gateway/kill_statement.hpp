@@ -21,7 +21,8 @@ struct KillRequest {
     std::uint64_t connection_id = 0;
     bool query_only = false;
 };
-// KILL [HARD | SOFT] [CONNECTION | QUERY] number; nothing for any other statement.
-[[nodiscard]] std::optional<KillRequest> parse_kill(std::string_view sql);
+// KILL [HARD | SOFT] [CONNECTION | QUERY] {number | CONNECTION_ID()}; nothing for any other statement. `own_id`: the
+// number of who asks.
+[[nodiscard]] std::optional<KillRequest> parse_kill(std::string_view sql, std::uint64_t own_id);
 
 }  // namespace ddb::gateway

@@ -220,13 +220,15 @@ TEST_CASE("a client hears of the database that was dropped under it, and no late
 }
 
 TEST_CASE("connections are ended by the number in their greeting") {
-    CHECK(parse_kill("kill 5")->connection_id == 5);
-    CHECK(parse_kill(" /* x */ KILL SOFT QUERY 1073741825 ;")->query_only);
-    CHECK_FALSE(parse_kill("KILL HARD CONNECTION 7")->query_only);
-    for (const char* sql :
-         {"", "KILL", "KILL x", "KILL QUERY ID 5", "KILL 5 6", "KILL 99999999999999999999", "SELECT 5"}) {
+    CHECK(parse_kill("kill 5", 9)->connection_id == 5);
+    CHECK(parse_kill(" /* x */ KILL SOFT QUERY 1073741825 ;", 9)->query_only);
+    CHECK_FALSE(parse_kill("KILL HARD CONNECTION 7", 9)->query_only);
+    CHECK(parse_kill("KILL QUERY connection_id ( );", 9)->connection_id == 9);
+    CHECK(parse_kill("KILL CONNECTION CONNECTION_ID()", 9)->connection_id == 9);
+    for (const char* sql : {"", "KILL", "KILL x", "KILL QUERY ID 5", "KILL 5 6", "KILL 99999999999999999999",
+                            "SELECT 5", "KILL CONNECTION_ID", "KILL CONNECTION_ID() + 1", "KILL CONNECTION_ID("}) {
         INFO(sql);
-        CHECK_FALSE(parse_kill(sql));
+        CHECK_FALSE(parse_kill(sql, 9));
     }
     Client client;
     client.log_in();
@@ -234,6 +236,8 @@ TEST_CASE("connections are ended by the number in their greeting") {
     CHECK(error_code(client.take()) == 1095);
     REQUIRE(client.engine.kills.size() == 1);
     CHECK(client.engine.kills[0] == std::tuple<std::uint64_t, bool, std::string>(1073741999, true, "user"));
+    client.command("\3KILL QUERY CONNECTION_ID()");
+    CHECK(error_code(client.take()) == 1317);
     client.command("\3KILL 1234");  // a server's: goes where statements go
     CHECK(client.engine.last<Execute>().sql == "KILL 1234");
     client.conversation.on_session(client.end_of_last());

@@ -51,7 +51,7 @@ class Engine final : public ConversationHost {
 class Client {
   public:
     explicit Client(ConversationLimits limits = {}, TlsOffer tls = TlsOffer::none, bool extended_metadata = false)
-        : conversation(engine, limits, 7, {"10.11.1-MariaDB", extended_metadata}, tls) {
+        : conversation(engine, limits, first_connection_id + 7, {"10.11.1-MariaDB", extended_metadata}, tls) {
         conversation.tick(1000);
         greeting = take();
     }

@@ -107,6 +107,8 @@ TEST_CASE("local reads") {
                             "SELECT FOUND_ROWS()",
                             "SELECT SQL_CALC_FOUND_ROWS * FROM t",
                             "SELECT CONNECTION_ID()",
+                            "SELECT ID FROM information_schema.processlist",
+                            "SELECT trx_mysql_thread_id FROM information_schema.INNODB_TRX",
                             "SELECT LASTVAL(s)",
                             "SELECT `last_insert_id`()",
                             "SELECT \"a@b\"",
