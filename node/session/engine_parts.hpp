@@ -129,6 +129,7 @@ class EngineParts final : public PipelineHost {
         return own_connections.contains(thread_id);
     }
     void foreign_write(const std::string& text) override;
+    void fence(const std::string& reason) override { database.fence(reason); }
     [[nodiscard]] TxnId next_txn() override { return TxnId{office, ++txn_counter}; }
     [[nodiscard]] std::uint64_t wall_clock_us() const override;
 

@@ -43,7 +43,7 @@ void WritePipeline::open(Epoch epoch) {
     DDB_ASSERT(empty());
     epoch_ = epoch;
     groups_.clear();
-    last_other_.clear();
+    forget_others();
 }
 
 void WritePipeline::close(const std::string& reason) {
@@ -53,11 +53,12 @@ void WritePipeline::close(const std::string& reason) {
     again_.clear();
     xa_ends_ = statement_ends_ = 0;
     by_index_.clear();
-    last_other_.clear();
+    forget_others();
     auto proposals = std::exchange(proposals_, {});
     auto writes = std::exchange(writes_, {});
     auto statements = std::exchange(statements_, {});
     for (auto& [token, proposal] : proposals) {
+        fence_if_kept(proposal);
         if (proposal.kind == Proposal::Kind::xa) {
             const auto it = writes.find(proposal.xid);
             if (it == writes.end()) continue;
@@ -74,6 +75,19 @@ void WritePipeline::close(const std::string& reason) {
             slot.finished.done(ended(WriteResult::Kind::unknown, unknown_error(slot.finished.txn, reason)));
         }
     }
+}
+
+void WritePipeline::forget_others() {
+    last_other_.clear();
+    unproven_.clear();
+}
+
+// Whether the entry is decided after all, and so would come a second time, is for the next office to say.
+void WritePipeline::fence_if_kept(const Proposal& proposal) {
+    if (proposal.server_tables)
+        host_.fence(
+            "tables of schema mysql, which know no transactions, were changed here, and the office ended before "
+            "that was decided");
 }
 
 void WritePipeline::expect(const std::string& xid) {
@@ -179,6 +193,7 @@ bool WritePipeline::take_xa(storage::Captured& group) {
         // Its session gave up on it (connection lost during PREPARE) and rolls it back; nothing to replicate.
         if (!group.xid.starts_with(storage::xid_prefix))
             host_.foreign_write("XA transaction '" + group.xid + "', group " + group.gtid);
+        unproven_.erase(group.thread_id);
         return true;
     }
     Write& slot = it->second;
@@ -187,7 +202,7 @@ bool WritePipeline::take_xa(storage::Captured& group) {
         fail_write(group.xid, logged_as_text());
         return true;
     }
-    slot.write.keep_when_empty |= group.changes_statistics;
+    slot.write.keep_when_empty |= group.changes_statistics || unproven_.erase(group.thread_id) != 0;
     if (group.place) {
         feed(slot, group);
         return true;
@@ -364,7 +379,10 @@ void WritePipeline::take_other(storage::Captured& group) {
     entry.txn = host_.next_txn();
     entry.row_count = group.rows;
     entry.payload = Payload(std::move(group.events));
-    last_other_[group.thread_id] = propose(std::move(entry), Proposal{});
+    Proposal proposal;
+    proposal.server_tables = group.server_tables;
+    if (group.server_tables) unproven_.insert(group.thread_id);
+    last_other_[group.thread_id] = propose(std::move(entry), std::move(proposal));
 }
 
 void WritePipeline::propose_of_parts(Entry entry, Proposal proposal) {
@@ -405,6 +423,7 @@ void WritePipeline::finish_empty(std::string xid) {
 }
 
 void WritePipeline::settled(ProposalToken token) {
+    std::erase_if(last_other_, [token](const auto& other) { return other.second == token; });
     std::vector<std::string> waiting;
     for (const auto& [xid, slot] : writes_) {
         if (slot.waits_for == token) waiting.push_back(xid);
@@ -461,6 +480,7 @@ void WritePipeline::on_refused(const core::ProposalRefused& refused) {
         end_statement(proposal.sequence, ended(WriteResult::Kind::unknown, unknown_error(txn, refused.error.message)));
     } else {
         host_.foreign_write("a sequence group was refused by the log: " + refused.error.message);
+        fence_if_kept(proposal);
         settled(refused.token);
     }
 }
@@ -495,6 +515,8 @@ void WritePipeline::on_unknown(const core::ProposalUnknown& unknown) {
         if (statement == statements_.end()) return;
         const TxnId txn = statement->second.finished.txn;
         end_statement(proposal.sequence, ended(WriteResult::Kind::unknown, unknown_error(txn, reason)));
+    } else {
+        fence_if_kept(proposal);
     }
 }
 

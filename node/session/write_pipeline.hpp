@@ -15,6 +15,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "node/core/io.hpp"
@@ -45,8 +46,8 @@ struct PreparedWrite {
     RequestNumber request;
     std::uint32_t statement_count = 1;
     Outcome outcome;
-    // Temporary tables took part: an empty entry is decided, so that it may commit. (A marker without an entry in the
-    // log would say that this database diverged.)
+    // Temporary tables or those of schema mysql took part: an empty entry is decided, so that it may commit. (A marker
+    // without an entry in the log would say that this database diverged.)
     bool keep_when_empty = false;
     std::unique_ptr<storage::Connection> connection;
     WriteDone done;
@@ -80,6 +81,8 @@ class PipelineHost {
                            std::function<void(std::unique_ptr<storage::Connection>)> done) = 0;
     [[nodiscard]] virtual bool owns_connection(std::uint64_t thread_id) const = 0;
     virtual void foreign_write(const std::string& text) = 0;
+    // The own server has what the log will not tell it, or tells it again.
+    virtual void fence(const std::string& reason) = 0;
     [[nodiscard]] virtual TxnId next_txn() = 0;
     [[nodiscard]] virtual std::uint64_t wall_clock_us() const = 0;
 };
@@ -134,7 +137,8 @@ class WritePipeline {
         enum class Kind : std::uint8_t { xa, statement, other, part } kind = Kind::other;
         std::string xid;
         std::uint64_t sequence = 0;
-        LogIndex index;  // 0: not accepted yet
+        LogIndex index;              // 0: not accepted yet
+        bool server_tables = false;  // of other: in effect on this server already, and for good
         // A part, or the end of parts: proposed again when refused, until it has its place.
         std::optional<Entry> of_parts{};
     };
@@ -155,6 +159,8 @@ class WritePipeline {
     void propose_statement(std::uint64_t sequence, Statement& slot);
     ProposalToken propose(Entry entry, Proposal proposal);
     void finish_empty(std::string xid);
+    void forget_others();
+    void fence_if_kept(const Proposal& proposal);
     void settled(ProposalToken token);  // an `other` proposal ended: whoever waits for it goes on
     [[nodiscard]] WriteDone take_write(const std::string& xid, std::unique_ptr<storage::Connection>& connection);
     void end_statement(std::uint64_t sequence, WriteResult result);
@@ -172,6 +178,9 @@ class WritePipeline {
     std::map<ProposalToken, Proposal> proposals_;
     std::map<LogIndex, ProposalToken> by_index_;
     std::unordered_map<std::uint64_t, ProposalToken> last_other_;  // by connection
+    // Connections that changed tables of schema mysql. The marker of the transaction around it has to stand in the log
+    // behind that, or this node would not know later that it has these rows.
+    std::unordered_set<std::uint64_t> unproven_;
 };
 
 }  // namespace ddb::session

@@ -193,6 +193,7 @@ Status GroupAssembler::add_rows(const EventView& event) {
         const auto map_event = parse_event(map.event);
         const auto table = map_event ? parse_table_map(*map_event) : std::nullopt;
         if (table) count = count_rows(*table, *rows);
+        if (table && table->database == "mysql") out.server_tables = true;
         break;
     }
     // Maps are repeated in every statement.

@@ -66,6 +66,10 @@ void LocalDatabase::register_prepared(LogIndex index, TxnId txn, std::string xid
                                       std::unique_ptr<Connection> connection) {
     impl_->register_prepared(index, txn, std::move(xid), std::move(connection));
 }
+void LocalDatabase::fence(std::string reason) {
+    impl_->fence(std::move(reason));
+}
+
 void LocalDatabase::register_done(LogIndex index) {
     impl_->register_done(index);
 }

@@ -98,7 +98,8 @@ struct Captured {
     std::optional<GroupPlace> place;  // the rows are to be read from there, and `events` holds none
     StatementPayload statement;       // of kind statement (a CREATE … SELECT has several groups under one sequence)
     bool ddl = false;                 // of kind other
-    bool unchecked_keys = false;      // some rows were written under foreign_key_checks=0
+    bool server_tables = false;   // some rows are of schema mysql, whose tables MariaDB changes outside transactions
+    bool unchecked_keys = false;  // some rows were written under foreign_key_checks=0
 };
 // The next piece of the group that read_group() named, payload for a `rows_part` entry: all pieces together are whole
 // events.
@@ -198,6 +199,7 @@ class LocalDatabase {
     // fails, the office ends. One group at a time: the one before has ended.
     void read_group(Epoch epoch, GroupPlace place);
     void want_part();
+    void fence(std::string reason);  // → Fenced: whoever captures knows that this database differs from the log
     // The audit entry of the open office. On whatever node it takes effect: → AuditCut, then Audited.
     void register_audit(LogIndex index);
     void end_audit();  // its result is not wanted any more

@@ -42,6 +42,7 @@ class LocalDatabase::Impl {
     void on_capture_end(const Error& error, bool fatal);
     void read_group(Epoch epoch, GroupPlace place);
     void want_part();
+    void fence(std::string reason) { sink_(Fenced{std::move(reason)}); }
     void register_audit(LogIndex index);
     void end_audit();
     Status record_cluster(const std::string& uuid);

@@ -213,7 +213,7 @@ std::vector<const char*> MariaDbDialect::client_programs() const {
 }
 
 std::vector<std::string> MariaDbDialect::dump_options() const {
-    return {"--dump-history"};
+    return {"--dump-history", "--system=timezones"};
 }
 
 std::string MariaDbDialect::load_session_sql() const {

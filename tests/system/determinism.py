@@ -1,7 +1,10 @@
 #!/usr/bin/python3
 """What runs differently each time, or depends on the server it runs on, must come out equal on every node."""
 
-from ddb_cluster import Cluster, MYSQL, check, equal, main, numbers, of_server, parallel
+import os
+import signal
+
+from ddb_cluster import Cluster, MYSQL, UNKNOWN, check, equal, main, numbers, of_server, parallel, wait_until
 
 ALL_TYPES = """CREATE TABLE d.types (id INT AUTO_INCREMENT PRIMARY KEY,
  c01 TINYINT, c02 SMALLINT UNSIGNED, c03 MEDIUMINT, c04 INT ZEROFILL, c05 BIGINT UNSIGNED, c06 DECIMAL(65,30), c07 FLOAT,
@@ -216,6 +219,46 @@ def names_with_quotes(cluster):
     nobody_fenced(cluster)
 
 
+def own_tables_of_servers(cluster):
+    """Schema mysql's know no transactions on MariaDB: who changed them must know it when it is coordinator no more."""
+    ids = "SELECT Time_zone_id FROM mysql.time_zone ORDER BY 1"
+    for number, change in enumerate(("INSERT INTO mysql.time_zone VALUES (1001, 'N')", "UPDATE mysql.time_zone SET Time_zone_id = 1002",
+                                     "DELETE FROM mysql.time_zone", "INSERT INTO mysql.time_zone VALUES (1003, 'N')")):
+        before = cluster.coordinator()
+        cluster.sql(cluster.others(before)[number % 2], change)
+        wait_until(lambda: cluster.verb(before, "step-down").code == 0, 30, "step-down, to one that has not just done so")  # noqa: B023
+        wait_until(lambda: cluster.coordinator() not in (0, before), 10, "another coordinator")  # noqa: B023
+        cluster.settle()
+        equal(len(cluster.same(ids)), 0 if "DELETE" in change else 1, change)
+    nobody_fenced(cluster)
+    # A statement that fails keeps what it did so far, as on a server.
+    answer = cluster.cli(1, "INSERT INTO mysql.time_zone VALUES (1004, 'N'), (1003, 'N')")
+    equal(answer.error.get("code"), 1062, "a key twice")
+    cluster.sql(2, "UPDATE mysql.time_zone SET Use_leap_seconds = 'Y' WHERE Time_zone_id = 1003")
+    cluster.settle()
+    equal(len(cluster.same(ids)), 1 if MYSQL else 2, "rows")
+    nobody_fenced(cluster)
+
+
+def undecided_in_own_tables():
+    """What a server keeps of a change that was never decided is found by the node, which is loaded anew."""
+    if MYSQL:
+        return  # rolls it back
+    with Cluster() as cluster:
+        coordinator = cluster.coordinator()
+        followers = cluster.others(coordinator)
+        for node in followers:
+            os.kill(cluster.nodes[node]["pid"], signal.SIGSTOP)
+        answer = cluster.cli(coordinator, "INSERT INTO mysql.time_zone VALUES (1005, 'N')", timeout=4)
+        for node in followers:
+            os.kill(cluster.nodes[node]["pid"], signal.SIGCONT)
+        equal(answer.code, UNKNOWN, f"without a majority: {answer}")
+        wait_until(lambda: "know no transactions" in cluster.log(coordinator), 20, "the node is fenced")
+        wait_until(lambda: cluster.cli(coordinator, "SELECT 1").code == 0, 60, "it serves again")
+        cluster.settle()
+        cluster.same("SELECT Time_zone_id FROM mysql.time_zone ORDER BY 1")
+
+
 def compare(cluster):
     tables = cluster.same_tables("d")
     check(len(tables) == 12, f"tables: {tables}")
@@ -247,9 +290,9 @@ def compare(cluster):
 def determinism():
     with Cluster() as cluster:
         for part in (values, last_insert_ids, statements, definitions, sessions, blocks, settings, rights_by_role, names_with_quotes,
-                     compare):
+                     own_tables_of_servers, compare):
             part(cluster)
 
 
 if __name__ == "__main__":
-    main(determinism)
+    main(determinism, undecided_in_own_tables)

@@ -24,10 +24,12 @@ struct Host final : PipelineHost {
     }
     [[nodiscard]] bool owns_connection(std::uint64_t thread_id) const override { return thread_id < 100; }
     void foreign_write(const std::string& text) override { foreign.push_back(text); }
+    void fence(const std::string& reason) override { fences.push_back(reason); }
     [[nodiscard]] TxnId next_txn() override { return TxnId{Epoch{3}, ++counter}; }
     [[nodiscard]] std::uint64_t wall_clock_us() const override { return 1; }
 
     std::vector<core::Propose> proposals;
+    std::vector<std::string> fences;
     std::vector<std::pair<LogIndex, std::string>> prepared;
     std::vector<LogIndex> done;
     std::vector<std::string> read;
@@ -70,8 +72,9 @@ struct Fixture {
         pipeline.on_captured(std::move(group));
     }
     void part(std::string events, bool last = false) { pipeline.on_captured_part({Epoch{3}, std::move(events), last}); }
-    void capture_other(std::uint64_t thread) {
+    void capture_other(std::uint64_t thread, bool server_tables = false) {
         storage::Captured group;
+        group.server_tables = server_tables;
         group.epoch = Epoch{3};
         group.events = "sequence";
         group.thread_id = thread;
@@ -173,6 +176,49 @@ TEST_CASE("a sequence's group is an entry of its own, decided before its reader 
     f.capture_other(200);
     CHECK(f.host.foreign.size() == 1);
     CHECK(f.host.proposals.size() == 1);
+}
+
+TEST_CASE("a marker stands behind what changed the server's own tables, which know no transactions") {
+    Fixture f;
+    f.expect_all();
+    f.report("ddb-a");
+    f.capture_other(7, true);
+    f.capture("ddb-a", "", 7);
+    REQUIRE(f.host.proposals.size() == 2);
+    CHECK(f.host.proposals[1].entry.payload.size() == 0);
+    f.accept(0, 5);
+    f.accept(1, 6);
+    f.pipeline.on_decided(LogIndex{6});
+    f.pipeline.on_committed({LogIndex{6}, nullptr});
+    CHECK(f.results == std::vector<std::pair<std::string, Kind>>{{"ddb-a", Kind::decided}});
+    f.report("ddb-b");  // the same connection's next: nothing to be proved any more
+    f.capture("ddb-b", "", 7);
+    CHECK(f.host.proposals.size() == 2);
+    f.capture_other(7);
+    f.accept(2, 7);
+    f.pipeline.close("over");
+    CHECK(f.host.fences.empty());
+}
+
+TEST_CASE("a node is fenced whose server kept what was not decided") {
+    for (const bool refused : {false, true}) {
+        Fixture f;
+        f.capture_other(7, true);
+        CHECK(f.host.fences.empty());
+        if (refused) {
+            f.pipeline.on_refused({f.host.proposals[0].token, fail(ErrorCode::overloaded, "full")});
+        } else {
+            f.accept(0, 5);
+            f.pipeline.close("over");
+        }
+        CHECK(f.host.fences.size() == 1);
+    }
+    Fixture f;
+    f.capture_other(7, true);
+    f.accept(0, 5);
+    f.pipeline.on_unknown({f.host.proposals[0].token, EntryId{Epoch{3}, LogIndex{5}}});
+    f.pipeline.close("over");
+    CHECK(f.host.fences.size() == 1);
 }
 
 TEST_CASE("refused and unknown proposals") {
