@@ -196,7 +196,7 @@ constexpr std::string_view per_node =
     out.lists_schemas = schemas && (tokens.size() == 2 || (tokens.size() == 3 && tokens[2].symbol(';')));
     out.shows_status = token_at(tokens, scoped ? 2 : 1).is("STATUS");
     const bool processes = token_at(tokens, second.is("FULL") ? 2 : 1).is("PROCESSLIST");
-    out.of_server = out.local && (out.shows_status || processes);
+    out.of_server = (out.local && out.shows_status) || processes;
     return out;
 }
 

@@ -237,6 +237,13 @@ def ddb_statements():
         equal(good(cluster, 1, "SET ddb_read_consistency = 'local'; SELECT COUNT(*) FROM s.t"), "4", "a local read without majority")
 
 
+def listed(client, sql, text):
+    """The row of the session that runs `text`."""
+    with client.cursor() as cursor:
+        cursor.execute(sql)
+        return next((row for row in cursor.fetchall() if text in row), None)
+
+
 def kills():
     with Cluster(settings=STEADY) as cluster:
         for statement in account() + account("other", "x"):
@@ -254,7 +261,15 @@ def kills():
         equal(told(lambda: elsewhere.query(f"KILL QUERY {number}")), 1094, "on another node")
         killer.query(f"KILL QUERY {number}")
         sleeper.join()
-        check(time.monotonic() - begin < 30, "it ended early")
+        # By the number in the list, whose statement runs on the coordinator.
+        lock_waiter = threading.Thread(target=lambda: answers.append(told(lambda: victim.query("SELECT GET_LOCK('kills', 60)"))))
+        killer.query("SELECT GET_LOCK('kills', 0)")
+        lock_waiter.start()
+        for shown in ("SELECT ID, INFO FROM information_schema.PROCESSLIST", "SHOW FULL PROCESSLIST"):
+            found = wait_until(lambda: listed(connect(cluster, node), shown, "SELECT GET_LOCK('kills', 60)"), 20, shown)  # noqa: B023
+        connect(cluster, node).query(f"KILL QUERY {found[0]}")
+        lock_waiter.join(30)
+        check(time.monotonic() - begin < 30, "they ended early")
         check(answers[0] in (0, 1317), f"a killed statement: {answers}")
         equal(told(lambda: victim.query("SELECT 1")), 0, "the session goes on")
         killer.kill(number)

@@ -73,6 +73,16 @@ TEST_CASE("versioned comments") {
     CHECK(!tokens.back().versioned);
 }
 
+TEST_CASE("what sessions run is asked of the coordinator, as it is now") {
+    for (const char* sql : {"SHOW PROCESSLIST", "SHOW FULL PROCESSLIST"}) {
+        CHECK_FALSE(classify(sql).local);
+        CHECK(classify(sql).of_server);
+    }
+    CHECK(classify("SHOW STATUS").local);
+    CHECK(classify("SHOW GLOBAL STATUS").of_server);
+    CHECK_FALSE(classify("SHOW TABLES").of_server);
+}
+
 TEST_CASE("local reads") {
     for (const char* sql : {"SELECT 1",
                             "select * from t where a='x'",
