@@ -266,7 +266,7 @@ def kills():
         killer.query("SELECT GET_LOCK('kills', 0)")
         lock_waiter.start()
         for shown in ("SELECT ID, INFO FROM information_schema.PROCESSLIST", "SHOW FULL PROCESSLIST"):
-            found = wait_until(lambda: listed(connect(cluster, node), shown, "SELECT GET_LOCK('kills', 60)"), 20, shown)  # noqa: B023
+            found = wait_until(lambda: listed(connect(cluster, node, autocommit=True), shown, "SELECT GET_LOCK('kills', 60)"), 20, shown)  # noqa: B023
         connect(cluster, node).query(f"KILL QUERY {found[0]}")
         lock_waiter.join(30)
         check(time.monotonic() - begin < 30, "they ended early")
