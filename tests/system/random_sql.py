@@ -106,7 +106,7 @@ class Chapter:
         self.add(self.create_view())
         self.add("CREATE PROCEDURE p0 (IN n INT) BEGIN SELECT n, n * 2; SELECT COUNT(*) FROM t0 WHERE id < n; END")
         self.add("CREATE PROCEDURE p1 (IN n INT, INOUT m INT) BEGIN UPDATE t0 SET id = id WHERE id = n; SET m = m + n; SELECT m; INSERT IGNORE INTO t1 (id) VALUES (n); END")
-        self.add("CREATE PROCEDURE p2 (IN n INT) BEGIN UPDATE t0 SET id = id WHERE id = n; SELECT n; SELECT COUNT(*) FROM t0 WHERE id < n; SIGNAL SQLSTATE '45000'; END")
+        self.add("CREATE PROCEDURE p2 (IN n INT) BEGIN DELETE FROM t0 WHERE 1 = 0; SELECT n; SELECT COUNT(*) FROM t0 WHERE id < n; SIGNAL SQLSTATE '45000'; END")
         self.add("CREATE FUNCTION f0 (n INT) RETURNS VARCHAR(40) DETERMINISTIC RETURN CONCAT('<', n, '>')")
         for table in list(self.tables):
             self.add(self.insert(table, rows=6))
