@@ -141,7 +141,7 @@ void BackSession::alone_done(JobReport report) {
         return;
     }
     if (!report.end.error) note_success();
-    active_->kept = std::move(report.kept);
+    if (!closed_) active_->kept = std::move(report.kept);
     finish_report(report);
     if (closed_) drop_connection();
 }

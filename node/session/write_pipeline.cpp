@@ -479,7 +479,7 @@ void WritePipeline::on_refused(const core::ProposalRefused& refused) {
         const TxnId txn = statement == statements_.end() ? TxnId{} : statement->second.finished.txn;
         end_statement(proposal.sequence, ended(WriteResult::Kind::unknown, unknown_error(txn, refused.error.message)));
     } else {
-        host_.foreign_write("a sequence group was refused by the log: " + refused.error.message);
+        host_.foreign_write("a group outside of transactions was refused by the log: " + refused.error.message);
         fence_if_kept(proposal);
         settled(refused.token);
     }

@@ -69,7 +69,6 @@ void LocalDatabase::register_prepared(LogIndex index, TxnId txn, std::string xid
 void LocalDatabase::fence(std::string reason) {
     impl_->fence(std::move(reason));
 }
-
 void LocalDatabase::register_done(LogIndex index) {
     impl_->register_done(index);
 }
