@@ -301,6 +301,8 @@ void Conversation::on_execute(std::string_view payload) {
                                    : gateway::bind(statement->sql, statement->placeholders, *parameters,
                                                    (status_flags_ & status_no_backslash_escapes) != 0);
     if (!sql) return put_error(sql.error());
+    // Some drivers prepare all that they send. The server would not know the number.
+    if (const auto kill = parse_kill(*sql, connection_id_); kill && is_ours(kill->connection_id)) return on_kill(*kill);
     running_.emplace();
     running_->answer = Answer::binary;
     running_->statement = statement->id;

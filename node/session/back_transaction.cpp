@@ -292,12 +292,13 @@ bool BackSession::inside_error_ends_here(const JobReport& report) {
     if (connection_ && !closed_) return false;
     const Error cause = report.end.error.value_or(fail(ErrorCode::io, "connection lost"));
     parts_.pipeline.forget(txn_.xid);
+    const bool in_transaction = txn_.open;  // a SET or a USE may have run outside of one
     transaction_gone();
     if (closed_ || !parts_.serving()) {
         finish_error(fail(ErrorCode::not_coordinator, "this node is no longer coordinator"));
         drop_connection();
     } else {
-        finish_error(lost_connection(cause, true));
+        finish_error(lost_connection(cause, in_transaction));
     }
     end_life(fail(ErrorCode::not_coordinator, "the session's connection was lost"));
     return true;

@@ -218,6 +218,22 @@ TEST_CASE("a cursor is declined when its rows would not fit, and gives back what
     CHECK(error_code(client.take()) == 1146);
 }
 
+TEST_CASE("a prepared KILL of a client's number is the node's, as one that is sent as text") {
+    Client client;
+    client.log_in();
+    describe(client, "KILL QUERY ?", std::uint16_t{1});
+    (void)client.take_all();
+    const std::size_t sent = client.engine.sent.size();
+    client.command(execute_packet(1, std::string("\0\1\3\0\x6F\0\0\x40", 8)));
+    CHECK(error_code(client.take()) == 1095);
+    REQUIRE(client.engine.kills.size() == 1);
+    CHECK(client.engine.kills[0] == std::tuple<std::uint64_t, bool, std::string>(0x4000006F, true, "user"));
+    CHECK(client.engine.sent.size() == sent);
+    // A server's number goes where statements go.
+    client.command(execute_packet(1, std::string("\0\1\3\0\7\0\0\0", 8)));
+    CHECK(client.engine.last<Execute>().sql == "KILL QUERY  7 ");
+}
+
 TEST_CASE("a CALL gives back values in placeholders, once the server said which") {
     Client client;
     client.log_in(capability::ps_multi_results);
