@@ -157,7 +157,7 @@ TEST_CASE("a connection that is lost in front of what commits is told, and the s
 }
 
 TEST_CASE("a connection that is lost outside of a transaction is not told as a transaction's end") {
-    Client a = fresh("locks8");
+    Client a = fresh("locks10");
     Client killer(bench(), *bench().node, "root", "d");
     const auto code_after_kill = [&](const char* before, const char* sql) {
         a.good(before);
@@ -171,7 +171,7 @@ TEST_CASE("a connection that is lost outside of a transaction is not told as a t
     CHECK(code_after_kill("DO 0", "USE d") == 1927);
     CHECK(code_after_kill("DO 0", "SET @y = 1") == 1927);
     CHECK(code_after_kill("START TRANSACTION", "SET @y = 1") == 1213);
-    CHECK(code_after_kill("START TRANSACTION", "INSERT INTO locks8 VALUES (1,1)") == 1213);
+    CHECK(code_after_kill("START TRANSACTION", "INSERT INTO locks10 VALUES (1,1)") == 1213);
 }
 
 TEST_CASE("under its locks a session uses what they allow, and what its server allows besides") {
