@@ -151,7 +151,7 @@ void Conversation::on_query(std::string_view sql) {
     if (is_empty_statement(sql)) {
         return put_error(Error{ErrorCode::sql, "Query was empty", 1065, "42000"});
     }
-    if (const auto kill = parse_kill(sql, connection_id_); kill && is_ours(kill->connection_id)) return on_kill(*kill);
+    if (answer_kill(sql)) return;
     if (!multi_statements_) return execute(Answer::text, std::string(sql));
     auto statements = split_statements(sql);
     std::string first = std::move(statements.front());
@@ -185,6 +185,14 @@ void Conversation::on_refresh(std::string_view payload) {
     running_->statements = std::move(statements);
     state_ = State::running;
     execute_now(std::move(first));
+}
+
+// True when it was answered: a server would not know the number.
+bool Conversation::answer_kill(std::string_view sql) {
+    const auto kill = parse_kill(sql, connection_id_);
+    if (!kill || !is_ours(kill->connection_id)) return false;
+    on_kill(*kill);
+    return true;
 }
 
 void Conversation::on_kill(const KillRequest& request) {
@@ -301,8 +309,7 @@ void Conversation::on_execute(std::string_view payload) {
                                    : gateway::bind(statement->sql, statement->placeholders, *parameters,
                                                    (status_flags_ & status_no_backslash_escapes) != 0);
     if (!sql) return put_error(sql.error());
-    // Some drivers prepare all that they send. The server would not know the number.
-    if (const auto kill = parse_kill(*sql, connection_id_); kill && is_ours(kill->connection_id)) return on_kill(*kill);
+    if (answer_kill(*sql)) return;  // some drivers prepare all that they send
     running_.emplace();
     running_->answer = Answer::binary;
     running_->statement = statement->id;

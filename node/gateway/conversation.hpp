@@ -173,6 +173,7 @@ class Conversation {
     void on_command(std::string_view payload);
     void on_query(std::string_view sql);
     void on_refresh(std::string_view payload);
+    [[nodiscard]] bool answer_kill(std::string_view sql);
     void on_kill(const KillRequest& request);
     void on_field_list(std::string_view payload);
     void on_change_user(std::string_view payload);

@@ -202,7 +202,8 @@ bool WritePipeline::take_xa(storage::Captured& group) {
         fail_write(group.xid, logged_as_text());
         return true;
     }
-    slot.write.keep_when_empty |= group.changes_statistics || unproven_.erase(group.thread_id) != 0;
+    slot.write.keep_when_empty |= group.changes_statistics;
+    slot.write.keep_when_empty |= unproven_.erase(group.thread_id) != 0;
     if (group.place) {
         feed(slot, group);
         return true;

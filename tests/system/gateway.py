@@ -265,9 +265,10 @@ def kills():
         lock_waiter = threading.Thread(target=lambda: answers.append(told(lambda: victim.query("SELECT GET_LOCK('kills', 60)"))))
         killer.query("SELECT GET_LOCK('kills', 0)")
         lock_waiter.start()
+        watcher = connect(cluster, node, autocommit=True)
         for shown in ("SELECT ID, INFO FROM information_schema.PROCESSLIST", "SHOW FULL PROCESSLIST"):
-            found = wait_until(lambda: listed(connect(cluster, node, autocommit=True), shown, "SELECT GET_LOCK('kills', 60)"), 20, shown)  # noqa: B023
-        connect(cluster, node).query(f"KILL QUERY {found[0]}")
+            found = wait_until(lambda: listed(watcher, shown, "SELECT GET_LOCK('kills', 60)"), 20, shown)  # noqa: B023
+        watcher.query(f"KILL QUERY {found[0]}")
         lock_waiter.join(30)
         check(time.monotonic() - begin < 30, "they ended early")
         check(answers[0] in (0, 1317), f"a killed statement: {answers}")
