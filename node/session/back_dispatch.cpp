@@ -236,7 +236,7 @@ void BackSession::with_barrier(std::function<void()> go) {
     }
     active_->phase = Phase::barrier;
     const RequestNumber request = active_->execute.request;
-    const bool inside = txn_.active;
+    const Read read{active_->execute.consistency, active_->execute.seen, txn_.active, active_->execute.sql};
     const auto passed = [this, serial = serial_, request, parts = &parts_, go = std::move(go)](LogIndex) {
         if (parts->back(serial) != this || !active_ || active_->execute.request != request) return;
         active_->wait_id = 0;
@@ -244,7 +244,7 @@ void BackSession::with_barrier(std::function<void()> go) {
         if (txn_.open) txn_.barrier_passed = true;
         go();
     };
-    const std::uint64_t id = parts_.barrier.wait(active_->execute.consistency, active_->execute.seen, passed, inside);
+    const std::uint64_t id = parts_.barrier.wait(read, passed);
     if (active_ && active_->phase == Phase::barrier) active_->wait_id = id;
 }
 

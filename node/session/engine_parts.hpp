@@ -28,16 +28,28 @@ namespace ddb::session {
 class FrontSession;
 class BackSession;
 
-// One definition at a time on this coordinator (DESIGN §3.2); while one runs or is undecided, reads wait.
+// One definition at a time on this coordinator (DESIGN §3.2); while one runs or is undecided, reads wait: all for
+// long_ms, then those that it may concern.
 class DefinitionGate {
   public:
+    static constexpr std::uint64_t long_ms = 200;
+
     explicit DefinitionGate(ReadBarrier& barrier) : barrier_(barrier) {}
     // True: the caller is inside. False: it is queued and will be called through next().
     [[nodiscard]] bool enter(std::uint64_t serial);
     void leave();
     [[nodiscard]] std::uint64_t take_next();  // serial of the next in the queue, now inside; 0 = none
     void cancel(std::uint64_t serial);
-    void clear_queue() { queue_.clear(); }
+    // What the one inside can change, as far as its text tells.
+    void inside(std::optional<DefinitionReach> reach, std::uint64_t now_ms);
+    // Once, of one that takes long: to be spread over what leads to it, and given back under the number that comes
+    // along.
+    struct Long {
+        std::uint64_t number = 0;
+        DefinitionReach reach;
+    };
+    [[nodiscard]] std::optional<Long> take_long(std::uint64_t now_ms);
+    void narrow(Long spread);
     // While held nobody new gets in: a dump of this server is being taken.
     void hold(bool held) { held_ = held; }
     [[nodiscard]] bool quiet() const { return !busy_; }
@@ -47,6 +59,9 @@ class DefinitionGate {
     bool busy_ = false;
     bool held_ = false;
     std::deque<std::uint64_t> queue_;
+    std::uint64_t number_ = 0;              // of the one inside
+    std::optional<DefinitionReach> reach_;  // of it, until it is taken
+    std::uint64_t since_ms_ = 0;
 };
 
 using RequestKey = std::pair<SessionId, RequestNumber>;
@@ -115,6 +130,7 @@ class EngineParts final : public PipelineHost {
     void finish_request(const RequestKey& key);
     void leave_gate();
     void pass_gate_on();  // to the next in its queue, if it may go
+    void tick_gate();
 
     // PipelineHost
     void propose(const core::Propose& proposal) override { host.propose(proposal); }

@@ -42,9 +42,9 @@ ReadBalance FrontSession::balance() const {
 }
 
 // A read that might run on this node, or that only the session's settings keep from it, which can be said elsewhere.
-bool FrontSession::may_balance() const {
+bool FrontSession::may_ask_reader() const {
     const Classified& statement = active_->statement;
-    if (balance() == ReadBalance::off || active_->execute.describe || active_->only_here) return false;
+    if (active_->execute.describe || active_->only_here) return false;
     const bool plain = !in_transaction_ && back_autocommit_ && !next_on_back_ && !table_locks_;
     return plain && settings_known() && statement.kind == StatementKind::read && statement.local &&
            !tells_of_connection(active_->execute.sql);
@@ -58,16 +58,34 @@ bool FrontSession::read_elsewhere() {
         ask_reader(last_reader_);
         return true;
     }
-    if (!may_balance()) return false;
+    return balance() != ReadBalance::off && may_ask_reader() && ask_some_reader(balance(), parts_.serves_reads());
+}
+
+bool FrontSession::ask_some_reader(ReadBalance how, bool or_here) {
     parts_.balancer.want();
     const auto excluded = [this](NodeId node) {
         const auto* reader = reader_on(node);
         return reader != nullptr && parts_.now_ms < reader->not_before_ms;
     };
-    const NodeId node = parts_.balancer.pick(balance(), parts_.serves_reads(), excluded);
+    const NodeId node = parts_.balancer.pick(how, or_here, excluded);
     if (!node || node == parts_.view.self) return false;
+    if (active_->wait_id != 0) parts_.barrier.cancel(std::exchange(active_->wait_id, 0));
     ask_reader(node);
     return true;
+}
+
+// A definition that runs here, or is applied here, keeps this server from what the read must see, for minutes perhaps:
+// the coordinator has applied everything, and where it has a definition to wait for, the others do not know it yet.
+void FrontSession::ask_where_it_is_known() {
+    if (active_->execute.describe || active_->only_here || here_open_ || !parts_.barrier.late(active_->wait_id)) return;
+    if (guest()) return decline(ErrorCode::io, "this node has not applied it yet");
+    if (parts_.view.coordinator == parts_.view.self) {
+        if (!active_->here && may_ask_reader()) (void)ask_some_reader(ReadBalance::least_loaded, false);
+        return;
+    }
+    parts_.barrier.cancel(std::exchange(active_->wait_id, 0));
+    if (active_->here) leave_here();
+    forward();
 }
 
 void FrontSession::ask_reader(NodeId node) {

@@ -140,7 +140,7 @@ Status EngineParts::send_to_guest(NodeId node, const SessionMessage& message) {
 
 bool EngineParts::serves_reads() const {
     const bool level = decided.value <= barrier.applied().value + lag_entries_max;
-    return server_up && !fenced && !clearing && view.quorum && level;
+    return server_up && !fenced && !clearing && view.quorum && level && !barrier.late();
 }
 
 void EngineParts::tick_balancer() {

@@ -177,8 +177,8 @@ void FrontSession::read_locally() {
     const bool own_writes = active_->execute.consistency == Consistency::session;
     // Inside a transaction each statement waits, as not all levels keep the first one's view; at the others a barrier
     // more changes nothing.
-    const std::uint64_t id =
-        parts_.barrier.wait(active_->execute.consistency, own_writes ? at_least : LogIndex{}, passed, here_open_);
+    const Read read{active_->execute.consistency, own_writes ? at_least : LogIndex{}, here_open_, active_->execute.sql};
+    const std::uint64_t id = parts_.barrier.wait(read, passed);
     if (active_ && active_->step == Step::barrier) active_->wait_id = id;
 }
 

@@ -74,7 +74,7 @@ void FrontSession::connected(ConnectionPtr connection, const std::optional<Error
             if (session != nullptr && session->serial_ == serial) session->connect(true);
         };
         opening_wait_id_ = 1;  // overwritten below unless the wait is over at once
-        const std::uint64_t wait_id = parts_.barrier.wait(Consistency::strong, LogIndex{}, again);
+        const std::uint64_t wait_id = parts_.barrier.wait({}, again);
         if (opening_wait_id_ != 0) opening_wait_id_ = wait_id;
         return;
     }
@@ -378,7 +378,9 @@ void FrontSession::tick() {
         at_deadline();
         return;
     }
-    if (active_->step == Step::waiting) {
+    if (active_->step == Step::barrier) {
+        ask_where_it_is_known();
+    } else if (active_->step == Step::waiting) {
         forward();
     } else if (active_->step == Step::forwarded && back_node_ != parts_.view.self &&
                parts_.now_ms >= active_->resend_ms) {

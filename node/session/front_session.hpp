@@ -165,8 +165,10 @@ class FrontSession {
 
     // front_balance.cpp
     [[nodiscard]] ReadBalance balance() const;
-    [[nodiscard]] bool may_balance() const;
+    [[nodiscard]] bool may_ask_reader() const;
     [[nodiscard]] bool read_elsewhere();
+    [[nodiscard]] bool ask_some_reader(ReadBalance how, bool or_here);
+    void ask_where_it_is_known();
     void ask_reader(NodeId node);
     void ask_again_elsewhere();
     [[nodiscard]] Reader* reader_on(NodeId node);

@@ -11,17 +11,20 @@ constexpr std::uint64_t answer_ms_max = 200;
 
 }  // namespace
 
-std::uint64_t ReadBarrier::wait(Consistency consistency, LogIndex at_least, Passed passed, bool inside_transaction) {
-    if (consistency == Consistency::local) {
+std::uint64_t ReadBarrier::wait(const Read& read, Passed passed) {
+    if (read.consistency == Consistency::local) {
         passed(applied_);
         return 0;
     }
-    if (consistency == Consistency::session && at_least <= applied_ && (held_ == 0 || inside_transaction)) {
-        passed(applied_);
+    Waiter waiter{++last_id_, ReadToken{}, read.at_least, std::move(passed), read.inside_transaction};
+    if (read.sql.size() <= kept_sql_bytes_max) waiter.sql = read.sql;
+    waiter.held = holds(waiter);
+    waiter.since_ms = now_ms_;
+    if (read.consistency == Consistency::session && read.at_least <= applied_ && !waiter.held) {
+        waiter.passed(applied_);
         return 0;
     }
-    Waiter waiter{++last_id_, ReadToken{}, at_least, std::move(passed), inside_transaction};
-    if (consistency == Consistency::session) {
+    if (read.consistency == Consistency::session) {
         applying_.push_back(std::move(waiter));
         tell_wanted();
         return last_id_;
@@ -34,6 +37,19 @@ std::uint64_t ReadBarrier::wait(Consistency consistency, LogIndex at_least, Pass
 void ReadBarrier::cancel(std::uint64_t id) {
     const auto same = [id](const Waiter& waiter) { return waiter.id == id; };
     for (auto* list : {&gathering_, &asking_, &applying_}) std::erase_if(*list, same);
+}
+
+bool ReadBarrier::late(std::uint64_t id) {
+    const auto found = std::find_if(applying_.begin(), applying_.end(), [id](const Waiter& w) { return w.id == id; });
+    if (found == applying_.end()) return false;
+    if (found->held && now_ms_ >= held_ms_ + late_ms) return true;
+    if (found->index <= applied_) return false;
+    if (now_ms_ >= found->since_ms + late_ms) late_ = std::max(late_, found->index);
+    return late_ > applied_;
+}
+
+bool ReadBarrier::late() const {
+    return late_ > applied_ || (held_ && !reach_ && now_ms_ >= held_ms_ + late_ms);
 }
 
 void ReadBarrier::ask_for_gathered() {
@@ -73,17 +89,41 @@ void ReadBarrier::on_applied(LogIndex applied) {
     let_pass();
 }
 
-void ReadBarrier::release() {
-    DDB_ASSERT(held_ > 0);
-    --held_;
+bool ReadBarrier::holds(const Waiter& waiter) const {
+    if (!held_ || waiter.inside_transaction) return false;
+    return !reach_ || waiter.sql.empty() || reach_->concerns(waiter.sql);
+}
+
+void ReadBarrier::hold_anew() {
+    for (auto* list : {&gathering_, &asking_, &applying_}) {
+        for (Waiter& waiter : *list) waiter.held = holds(waiter);
+    }
     let_pass();
+}
+
+void ReadBarrier::hold() {
+    DDB_ASSERT(!held_);
+    held_ = true;
+    held_ms_ = now_ms_;
+    hold_anew();
+}
+
+void ReadBarrier::narrow(DefinitionReach reach) {
+    DDB_ASSERT(held_);
+    reach_ = std::move(reach);
+    hold_anew();
+}
+
+void ReadBarrier::release() {
+    DDB_ASSERT(held_);
+    held_ = false;
+    reach_.reset();
+    hold_anew();
 }
 
 void ReadBarrier::let_pass() {
     if (applying_.empty()) return;
-    const auto waits = [&](const Waiter& waiter) {
-        return waiter.index > applied_ || (held_ > 0 && !waiter.inside_transaction);
-    };
+    const auto waits = [&](const Waiter& waiter) { return waiter.index > applied_ || waiter.held; };
     const auto ready = std::stable_partition(applying_.begin(), applying_.end(), waits);
     std::vector<Waiter> passing(std::make_move_iterator(ready), std::make_move_iterator(applying_.end()));
     applying_.erase(ready, applying_.end());

@@ -207,6 +207,7 @@ void SessionEngine::tick(std::uint64_t now_ms) {
     parts.now_ms = now_ms;
     parts.barrier.tick(now_ms);
     parts.tick_balancer();
+    parts.tick_gate();
     parts.pipeline.tick();
     impl_->settle();
     for (const auto& [id, session] : parts.fronts) session->tick();

@@ -17,14 +17,14 @@ TEST_CASE("strong reads share a question and wait for the applied index") {
     int passed = 0;
     const auto pass = [&](LogIndex) { ++passed; };
     barrier.on_applied(LogIndex{5});
-    barrier.wait(Consistency::local, LogIndex{99}, pass);
+    barrier.wait({Consistency::local, LogIndex{99}}, pass);
     CHECK(passed == 1);
-    barrier.wait(Consistency::session, LogIndex{5}, pass);
+    barrier.wait({Consistency::session, LogIndex{5}}, pass);
     CHECK(passed == 2);
-    barrier.wait(Consistency::session, LogIndex{6}, pass);
-    barrier.wait(Consistency::strong, LogIndex{}, pass);
-    barrier.wait(Consistency::strong, LogIndex{}, pass);
-    const auto cancelled = barrier.wait(Consistency::strong, LogIndex{}, pass);
+    barrier.wait({Consistency::session, LogIndex{6}}, pass);
+    barrier.wait({}, pass);
+    barrier.wait({}, pass);
+    const auto cancelled = barrier.wait({}, pass);
     CHECK(asked.size() == 1);
     barrier.on_read_index({asked[0], true, LogIndex{5}}, 1);
     CHECK(passed == 3);
@@ -42,7 +42,7 @@ TEST_CASE("refused and lost questions are asked again") {
     std::vector<ReadToken> asked;
     ReadBarrier barrier([&](ReadToken token) { asked.push_back(token); });
     int passed = 0;
-    barrier.wait(Consistency::strong, LogIndex{}, [&](LogIndex) { ++passed; });
+    barrier.wait({}, [&](LogIndex) { ++passed; });
     barrier.on_read_index({asked[0], false, LogIndex{}}, 1);
     barrier.tick(11);
     REQUIRE(asked.size() == 2);
@@ -59,13 +59,109 @@ TEST_CASE("definitions hold reads up, but not those of open transactions") {
     ReadBarrier barrier([](ReadToken) {});
     int passed = 0;
     barrier.hold();
-    barrier.wait(Consistency::session, LogIndex{}, [&](LogIndex) { ++passed; });
+    barrier.wait({Consistency::session, LogIndex{}}, [&](LogIndex) { ++passed; });
     CHECK(passed == 0);
-    barrier.wait(
-        Consistency::session, LogIndex{}, [&](LogIndex) { ++passed; }, true);
+    barrier.wait({Consistency::session, LogIndex{}, true}, [&](LogIndex) { ++passed; });
     CHECK(passed == 1);
     barrier.release();
     CHECK(passed == 2);
+}
+
+TEST_CASE("a definition whose reach is known holds the reads that it concerns") {
+    ReadBarrier barrier([](ReadToken) {});
+    std::vector<int> passed;
+    const auto wait = [&](int number, std::string_view sql) {
+        return barrier.wait({Consistency::session, LogIndex{}, false, sql},
+                            [&passed, number](LogIndex) { passed.push_back(number); });
+    };
+    barrier.tick(1000);
+    barrier.hold();
+    const auto first = wait(1, "SELECT * FROM t");
+    wait(2, "SELECT * FROM u");
+    wait(3, "");
+    wait(4, "SELECT * FROM u /* " + std::string(ReadBarrier::kept_sql_bytes_max, 'x') + " */");
+    CHECK(passed.empty());
+    barrier.narrow(*DefinitionReach::of("ALTER TABLE t ADD COLUMN c INT"));
+    CHECK(passed == std::vector{2});
+    wait(5, "SELECT * FROM u");
+    wait(6, "SELECT * FROM d.T");
+    CHECK(passed == std::vector{2, 5});
+    CHECK_FALSE(barrier.late(first));
+    CHECK_FALSE(barrier.late());
+    barrier.tick(1000 + ReadBarrier::late_ms);
+    CHECK(barrier.late(first));
+    CHECK_FALSE(barrier.late());  // others pass
+    barrier.release();
+    CHECK(passed == std::vector{2, 5, 1, 3, 4, 6});
+    barrier.hold();
+    wait(7, "SELECT * FROM u");
+    CHECK(passed.size() == 6);
+    barrier.tick(1000 + ReadBarrier::late_ms * 3);
+    CHECK(barrier.late());
+    barrier.release();
+    CHECK_FALSE(barrier.late());
+}
+
+TEST_CASE("who waits for what is not applied is late, and so is who comes after") {
+    std::vector<ReadToken> asked;
+    ReadBarrier barrier([&](ReadToken token) { asked.push_back(token); });
+    const auto wait = [&] { return barrier.wait({}, [](LogIndex) {}); };
+    barrier.on_applied(LogIndex{4});
+    barrier.tick(100);
+    const auto first = wait();
+    barrier.tick(100 + ReadBarrier::late_ms);
+    CHECK_FALSE(barrier.late(first));  // no coordinator has answered: nobody is better off
+    barrier.on_read_index({asked.back(), true, LogIndex{5}}, 100 + ReadBarrier::late_ms);
+    CHECK(barrier.late(first));
+    CHECK(barrier.late());
+    const auto second = wait();
+    CHECK_FALSE(barrier.late(second));
+    barrier.on_read_index({asked.back(), true, LogIndex{6}}, 110 + ReadBarrier::late_ms);
+    CHECK(barrier.late(second));
+    barrier.on_applied(LogIndex{5});
+    CHECK_FALSE(barrier.late());
+    CHECK_FALSE(barrier.late(second));
+}
+
+TEST_CASE("what a definition can change for readers") {
+    const auto concerns = [](std::string_view definition, std::string_view read) {
+        const auto reach = DefinitionReach::of(definition);
+        return reach ? std::optional(reach->concerns(read)) : std::nullopt;
+    };
+    const std::string_view of_t = "SELECT a FROM d.`T` WHERE b = 'x'";
+    const std::string_view of_u = "SELECT t1 FROM u WHERE tt = 1.5 AND _t = 2";
+    for (const std::string_view known :
+         {"ALTER TABLE t ADD COLUMN c INT", "alter online table if exists `d`.`t` rename column a to b",
+          "CREATE UNIQUE INDEX i ON t (a)", "DROP INDEX i ON d.t", "TRUNCATE t", "DROP TABLE s, d.t",
+          "OPTIMIZE TABLE t", "ANALYZE LOCAL TABLES s, d.t", "CREATE OR REPLACE TABLE t (a INT) AS SELECT * FROM u",
+          "ALTER TABLE t CONVERT TO CHARACTER SET utf8mb4"}) {
+        CAPTURE(known);
+        CHECK(concerns(known, of_t) == true);
+        CHECK(concerns(known, of_u) == false);
+        CHECK(concerns(known, "SELECT /*!50000t.*/ 1") == true);
+    }
+    for (const std::string_view unknown :
+         {"ALTER TABLE t RENAME TO s", "RENAME TABLE t TO s", "ALTER TABLE t EXCHANGE PARTITION p WITH TABLE s",
+          "ALTER TABLE t CONVERT TABLE s TO PARTITION p VALUES LESS THAN (3)", "DROP DATABASE d",
+          "GRANT ALL ON d.t TO u", "CREATE VIEW v AS SELECT 1",
+          "CREATE PROCEDURE p() CREATE TRIGGER g BEFORE INSERT ON t FOR EACH ROW SET @a = 1",
+          "ALTER TABLE `t-1` ADD COLUMN c INT", "ALTER TABLE `\xc3\xa9` ADD COLUMN c INT", "EXECUTE s", "TRUNCATE",
+          ""}) {
+        CAPTURE(unknown);
+        CHECK_FALSE(concerns(unknown, of_u).has_value());
+    }
+}
+
+TEST_CASE("what leads to a table is concerned by its definitions") {
+    auto reach = *DefinitionReach::of("TRUNCATE t");
+    CHECK(reach.spread({{"outer_view", "select * from `d`.`inner_view`"},
+                        {"inner_view", "select * from `d`.`t`"},
+                        {"f", "RETURN (SELECT MAX(a) FROM outer_view)"},
+                        {"other", "select * from u"}}));
+    CHECK(reach.concerns("SELECT F(1)"));
+    CHECK(reach.concerns("SELECT * FROM outer_view"));
+    CHECK_FALSE(reach.concerns("SELECT * FROM other"));
+    CHECK_FALSE(reach.spread({{"strange name", "select * from t"}}));
 }
 
 TEST_CASE("executors grow while all are busy and are reused afterwards") {

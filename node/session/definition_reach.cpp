@@ -1,0 +1,128 @@
+#include "node/session/definition_reach.hpp"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "node/session/named_tables.hpp"
+#include "node/session/sql_scan.hpp"
+
+namespace ddb::session {
+namespace {
+
+constexpr std::size_t tokens_max = 100'000;
+constexpr std::size_t word_bytes_max = 64;  // of a name
+
+[[nodiscard]] bool in_word(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '$';
+}
+
+[[nodiscard]] bool is_word(std::string_view name) {
+    return !name.empty() && name.size() <= word_bytes_max && std::all_of(name.begin(), name.end(), in_word);
+}
+
+template <std::size_t n>
+[[nodiscard]] bool one_of(const Token& token, const std::array<std::string_view, n>& words) {
+    return std::any_of(words.begin(), words.end(), [&](std::string_view word) { return token.is(word); });
+}
+
+// Another table takes part, or the table gets another name.
+[[nodiscard]] bool moves_tables(const std::vector<Token>& tokens) {
+    constexpr std::array<std::string_view, 3> parts{"COLUMN", "INDEX", "KEY"};
+    constexpr std::array<std::string_view, 2> whole{"TABLE", "PARTITION"};
+    for (std::size_t i = 0; i < tokens.size(); ++i) {
+        const Token after = i + 1 < tokens.size() ? tokens[i + 1] : Token{};
+        if (tokens[i].is("EXCHANGE") || (tokens[i].is("RENAME") && !one_of(after, parts))) return true;
+        if (tokens[i].is("CONVERT") && one_of(after, whole)) return true;
+    }
+    return false;
+}
+
+// And not what may contain other statements, as a routine does.
+[[nodiscard]] bool creates_other(const std::vector<Token>& tokens) {
+    constexpr std::array<std::string_view, 7> kinds{"OR",      "REPLACE", "UNIQUE", "FULLTEXT",
+                                                    "SPATIAL", "ONLINE",  "OFFLINE"};
+    constexpr std::array<std::string_view, 2> known{"TABLE", "INDEX"};
+    std::size_t i = 1;
+    while (i < tokens.size() && one_of(tokens[i], kinds)) ++i;
+    return tokens[0].is("CREATE") && (i == tokens.size() || !one_of(tokens[i], known));
+}
+
+// OPTIMIZE, ANALYZE, CHECK, REPAIR [NO_WRITE_TO_BINLOG | LOCAL] TABLE [database .] table [, …] …
+[[nodiscard]] std::vector<std::string> maintained_tables(const std::vector<Token>& tokens) {
+    std::vector<std::string> out;
+    std::size_t i = 1;
+    while (i < tokens.size() && !tokens[i].is("TABLE") && !tokens[i].is("TABLES")) ++i;
+    for (++i; i < tokens.size(); ++i) {
+        if (i + 2 < tokens.size() && tokens[i + 1].symbol('.')) i += 2;
+        if (!tokens[i].may_name() && tokens[i].kind != Token::Kind::number) return {};
+        out.emplace_back(tokens[i].text);
+        if (i + 1 >= tokens.size() || !tokens[i + 1].symbol(',')) break;
+        ++i;
+    }
+    return out;
+}
+
+[[nodiscard]] std::vector<std::string> changed_tables(std::string_view sql) {
+    constexpr std::array<std::string_view, 4> maintaining{"OPTIMIZE", "ANALYZE", "CHECK", "REPAIR"};
+    constexpr std::array<std::string_view, 4> defining{"ALTER", "CREATE", "DROP", "TRUNCATE"};
+    const std::vector<Token> tokens = scan(sql, tokens_max);
+    if (tokens.empty() || tokens.size() == tokens_max) return {};
+    if (one_of(tokens[0], maintaining)) return maintained_tables(tokens);
+    if (!one_of(tokens[0], defining) || moves_tables(tokens) || creates_other(tokens)) return {};
+    std::vector<std::string> out;
+    for (NamedTable& named : named_tables(sql, {}).tables) {
+        if (named.use == TableUse::defined) out.push_back(std::move(named.table.second));
+    }
+    return out;
+}
+
+}  // namespace
+
+std::optional<DefinitionReach> DefinitionReach::of(std::string_view sql) {
+    const std::vector<std::string> tables = changed_tables(sql);
+    DefinitionReach reach;
+    for (const std::string& table : tables) {
+        if (!reach.add(table)) return std::nullopt;
+    }
+    return tables.empty() ? std::nullopt : std::optional(std::move(reach));
+}
+
+bool DefinitionReach::add(std::string_view name) {
+    if (!is_word(name) || names_.size() >= names_max) return false;
+    names_.insert(lower_case(name));
+    return true;
+}
+
+bool DefinitionReach::spread(std::vector<DefinedName> others) {
+    for (bool grown = true; std::exchange(grown, false);) {
+        const auto concerned = std::stable_partition(others.begin(), others.end(),
+                                                     [&](const DefinedName& other) { return !concerns(other.text); });
+        for (auto it = concerned; it != others.end(); ++it) {
+            if (!add(it->name)) return false;
+            grown = true;
+        }
+        others.erase(concerned, others.end());
+    }
+    return true;
+}
+
+bool DefinitionReach::concerns(std::string_view sql) const {
+    // The version in front may touch a name.
+    if (sql.find("/*!") != std::string_view::npos || sql.find("/*M!") != std::string_view::npos) return true;
+    std::string word;
+    for (std::size_t i = 0; i < sql.size();) {
+        if (!in_word(sql[i])) {
+            ++i;
+            continue;
+        }
+        const std::size_t begin = i;
+        while (i < sql.size() && in_word(sql[i])) ++i;
+        if (i - begin > word_bytes_max) continue;
+        word = lower_case(sql.substr(begin, i - begin));
+        if (names_.contains(word)) return true;
+    }
+    return false;
+}
+
+}  // namespace ddb::session

@@ -1,0 +1,43 @@
+// What a definition can change for those who read: its tables, and what leads to them, as views and functions do. A
+// read whose text names none of these sees the same before and behind it. Names are compared without their databases
+// and without regard to case, wherever in a text they stand, so that a read may be taken for one that is concerned, but
+// not the other way round. Not seen: lists of all tables (SHOW TABLES, information_schema), which name none.
+//
+// Pure; any thread.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_set>
+#include <vector>
+
+namespace ddb::session {
+
+// A view or a routine.
+struct DefinedName {
+    std::string name;
+    std::string text;
+};
+
+class DefinitionReach {
+  public:
+    static constexpr std::size_t names_max = 10'000;
+
+    // Of the definitions that may take long, as they go through a table's rows, and change nothing but the tables they
+    // name. nullopt: another one, or a name that is not found as a word of ASCII.
+    [[nodiscard]] static std::optional<DefinitionReach> of(std::string_view sql);
+
+    // Also those of `others` that name what is in reach already, and so on. False: more than names_max, or a name that
+    // is not found as a word.
+    [[nodiscard]] bool spread(std::vector<DefinedName> others);
+
+    [[nodiscard]] bool concerns(std::string_view sql) const;
+
+  private:
+    [[nodiscard]] bool add(std::string_view name);
+
+    std::unordered_set<std::string> names_;  // in lower case
+};
+
+}  // namespace ddb::session
