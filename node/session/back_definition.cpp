@@ -37,7 +37,7 @@ void BackSession::on_gate_entered() {
         return;
     }
     in_gate_ = true;
-    parts_.gate.inside(DefinitionReach::of(active_->execute.sql), parts_.now_ms);
+    parts_.gate.inside(active_->execute.sql, parts_.now_ms);
     unsure_ = true;
     active_->phase = Phase::running;
     txn_ = Transaction{};

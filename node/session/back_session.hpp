@@ -54,6 +54,7 @@ class BackSession {
         bool read_only = false;
         bool read_write = false;  // asked for, and not what the session's transactions are
         bool barrier_passed = false;
+        bool behind_definition = false;  // it may have read what a definition did that is not decided
         std::string xid;
         TxnId txn;
         std::uint32_t statements = 0;
@@ -153,6 +154,7 @@ class BackSession {
     void start_job(Work work, StatementJob job, Done done);
     void start_inside(StatementJob job);
     [[nodiscard]] Task make_task(Work work, StatementJob job, Done done);
+    void note_definition();
     void job_over(JobReport& report);
     void new_xid();
     void run_alone(bool try_read_only, bool read_only = false);

@@ -65,10 +65,18 @@ Task BackSession::make_task(Work work, StatementJob job, Done done) {
             auto* session = parts->back(serial);
             if (session == nullptr) return;
             session->send_all(std::move(last));
+            session->note_definition();
             session->job_over(report);
             (session->*done)(std::move(report));
         }));
     });
+}
+
+// Asked when a statement has ended: what began in front of a definition may have waited for its locks.
+void BackSession::note_definition() {
+    if (!active_) return;
+    const bool hides = hides_statements(active_->statement.kind);
+    txn_.behind_definition |= parts_.gate.concerns_reader(hides ? std::string_view() : active_->execute.sql);
 }
 
 void BackSession::job_over(JobReport& report) {
@@ -161,6 +169,7 @@ void BackSession::propose_prepared(JobReport& report, bool clients_request, void
     write.statement_count = std::max<std::uint32_t>(txn_.statements, 1);
     write.outcome = outcome_of(active_->statement_end);
     write.keep_when_empty = temporary_tables_;
+    write.behind_definition = txn_.behind_definition;
     write.connection = std::move(report.connection);
     write.done = [parts = &parts_, serial = serial_, decided](WriteResult result) {
         // Deferred: the pipeline may be in the middle of a list.

@@ -13,8 +13,9 @@ namespace {
 constexpr std::size_t tokens_max = 100'000;
 constexpr std::size_t word_bytes_max = 64;  // of a name
 
+// What is a name's byte in a text is one in a file's name, too ('$' is not).
 [[nodiscard]] bool in_word(char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '$';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
 }
 
 [[nodiscard]] bool is_word(std::string_view name) {
@@ -88,16 +89,29 @@ std::optional<DefinitionReach> DefinitionReach::of(std::string_view sql) {
     return tables.empty() ? std::nullopt : std::optional(std::move(reach));
 }
 
+std::optional<DefinitionReach> DefinitionReach::of_all(const std::vector<storage::NamedText>& named) {
+    DefinitionReach reach;
+    const bool all = std::all_of(named.begin(), named.end(), [&](const auto& each) { return reach.add(each.name); });
+    return all ? std::optional(std::move(reach)) : std::nullopt;
+}
+
+bool makes_rows_only(std::string_view sql) {
+    const std::vector<Token> tokens = scan(sql, tokens_max);
+    if (tokens.size() < 2 || tokens.size() == tokens_max || !tokens[0].is("CREATE") || !tokens[1].is("TABLE"))
+        return false;
+    return std::none_of(tokens.begin(), tokens.end(), [](const Token& token) { return token.is("REFERENCES"); });
+}
+
 bool DefinitionReach::add(std::string_view name) {
     if (!is_word(name) || names_.size() >= names_max) return false;
     names_.insert(lower_case(name));
     return true;
 }
 
-bool DefinitionReach::spread(std::vector<DefinedName> others) {
+bool DefinitionReach::spread(std::vector<storage::NamedText> others) {
     for (bool grown = true; std::exchange(grown, false);) {
-        const auto concerned = std::stable_partition(others.begin(), others.end(),
-                                                     [&](const DefinedName& other) { return !concerns(other.text); });
+        const auto concerned = std::stable_partition(
+            others.begin(), others.end(), [&](const storage::NamedText& other) { return !concerns(other.text); });
         for (auto it = concerned; it != others.end(); ++it) {
             if (!add(it->name)) return false;
             grown = true;

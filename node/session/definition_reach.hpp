@@ -1,5 +1,5 @@
-// What a definition can change for those who read: its tables, and what leads to them, as views and functions do. A
-// read whose text names none of these sees the same before and behind it. Names are compared without their databases
+// What a definition can change for others: its tables, and what leads to them, as views and functions do. A statement
+// whose text names none of these finds the same before and behind it. Names are compared without their databases
 // and without regard to case, wherever in a text they stand, so that a read may be taken for one that is concerned, but
 // not the other way round. Not seen: lists of all tables (SHOW TABLES, information_schema), which name none.
 //
@@ -12,13 +12,9 @@
 #include <unordered_set>
 #include <vector>
 
-namespace ddb::session {
+#include "node/storage/table_users.hpp"
 
-// A view or a routine.
-struct DefinedName {
-    std::string name;
-    std::string text;
-};
+namespace ddb::session {
 
 class DefinitionReach {
   public:
@@ -28,9 +24,12 @@ class DefinitionReach {
     // name. nullopt: another one, or a name that is not found as a word of ASCII.
     [[nodiscard]] static std::optional<DefinitionReach> of(std::string_view sql);
 
+    // All these names; nullopt as for spread().
+    [[nodiscard]] static std::optional<DefinitionReach> of_all(const std::vector<storage::NamedText>& named);
+
     // Also those of `others` that name what is in reach already, and so on. False: more than names_max, or a name that
     // is not found as a word.
-    [[nodiscard]] bool spread(std::vector<DefinedName> others);
+    [[nodiscard]] bool spread(std::vector<storage::NamedText> others);
 
     [[nodiscard]] bool concerns(std::string_view sql) const;
 
@@ -39,5 +38,8 @@ class DefinitionReach {
 
     std::unordered_set<std::string> names_;  // in lower case
 };
+
+// It makes a table and fills it, ties it to no other table, and takes none away: CREATE TABLE … SELECT.
+[[nodiscard]] bool makes_rows_only(std::string_view sql);
 
 }  // namespace ddb::session

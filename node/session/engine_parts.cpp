@@ -15,32 +15,6 @@ constexpr int log_error = 4;  // spdlog's level
 // once.
 constexpr std::size_t progress_max = 100'000;
 constexpr std::size_t spare_executors = 8;
-constexpr std::size_t views_and_routines_max = 5000;  // more are not read
-constexpr int views_timeout_ms = 10'000;
-
-// Of all users. Blocks.
-Result<std::vector<DefinedName>> views_and_routines(storage::ConnectOptions service) {
-    service.read_timeout_ms = views_timeout_ms;
-    auto connection = storage::Connection::open(service);
-    if (!connection) return connection.error();
-    // Where a view is being changed, too, its definition is not waited for.
-    if (auto set = (*connection)->execute("SET SESSION lock_wait_timeout = 1"); !set) return set.error();
-    const std::string others = " NOT IN ('sys', 'mysql', 'performance_schema')";
-    auto rows =
-        (*connection)
-            ->rows("SELECT table_name, view_definition FROM information_schema.views WHERE table_schema" + others +
-                   " UNION ALL SELECT routine_name, routine_definition FROM information_schema.routines WHERE "
-                   "routine_schema" +
-                   others + " LIMIT " + std::to_string(views_and_routines_max + 1));
-    if (!rows) return rows.error();
-    std::vector<DefinedName> found;
-    for (auto& row : *rows) {
-        if (!row[0] || !row[1]) return fail(ErrorCode::sql, "a view or routine does not tell its text");
-        found.push_back({std::move(*row[0]), std::move(*row[1])});
-    }
-    if (found.size() > views_and_routines_max) return fail(ErrorCode::overloaded, "too many views and routines");
-    return found;
-}
 
 }  // namespace
 
@@ -59,25 +33,30 @@ bool DefinitionGate::enter(std::uint64_t serial) {
 void DefinitionGate::leave() {
     DDB_ASSERT(busy_);
     busy_ = false;
-    reach_.reset();
+    long_.reset();
+    writers_.reset();
     ++number_;
     barrier_.release();
 }
 
-void DefinitionGate::inside(std::optional<DefinitionReach> reach, std::uint64_t now_ms) {
-    reach_ = std::move(reach);
+void DefinitionGate::inside(std::string_view sql, std::uint64_t now_ms) {
     since_ms_ = now_ms;
+    auto reach = DefinitionReach::of(sql);
+    if (!reach) return;
+    auto writers = makes_rows_only(sql) ? reach : std::nullopt;
+    const std::string_view text = writers ? sql : std::string_view();
+    long_ = Long{number_, std::move(*reach), std::move(writers), std::string(text)};
 }
 
 std::optional<DefinitionGate::Long> DefinitionGate::take_long(std::uint64_t now_ms) {
-    if (!reach_ || now_ms < since_ms_ + long_ms) return std::nullopt;
-    Long taken{number_, std::move(*reach_)};
-    reach_.reset();
-    return taken;
+    if (now_ms < since_ms_ + long_ms) return std::nullopt;
+    return std::exchange(long_, std::nullopt);
 }
 
 void DefinitionGate::narrow(Long spread) {
-    if (busy_ && spread.number == number_) barrier_.narrow(std::move(spread.reach));
+    if (!busy_ || spread.number != number_) return;
+    writers_ = std::move(spread.writers);
+    barrier_.narrow(std::move(spread.readers));
 }
 
 std::uint64_t DefinitionGate::take_next() {
@@ -317,8 +296,13 @@ void EngineParts::tick_gate() {
     auto taken = gate.take_long(now_ms);
     if (!taken) return;
     pool.run(Task([this, taken = std::move(*taken)]() mutable {
-        auto others = views_and_routines(database.service());
-        if (!others || !taken.reach.spread(std::move(*others))) return;
+        auto users = storage::table_users(database.service());
+        if (!users) return;
+        // A function that it calls may write to any table.
+        const auto hiding = DefinitionReach::of_all(users->by_text);
+        const bool known = hiding && !hiding->concerns(taken.sql);
+        if (taken.writers && (!known || !taken.writers->spread(std::move(users->by_key)))) taken.writers.reset();
+        if (!taken.readers.spread(std::move(users->by_text))) return;
         post(Task([this, taken = std::move(taken)]() mutable { gate.narrow(std::move(taken)); }));
     }));
 }

@@ -41,15 +41,19 @@ class DefinitionGate {
     [[nodiscard]] std::uint64_t take_next();  // serial of the next in the queue, now inside; 0 = none
     void cancel(std::uint64_t serial);
     // What the one inside can change, as far as its text tells.
-    void inside(std::optional<DefinitionReach> reach, std::uint64_t now_ms);
-    // Once, of one that takes long: to be spread over what leads to it, and given back under the number that comes
-    // along.
+    void inside(std::string_view sql, std::uint64_t now_ms);
+    // Once, of one that takes long: to be spread over what leads to it, and given back.
     struct Long {
-        std::uint64_t number = 0;
-        DefinitionReach reach;
+        std::uint64_t number = 0;                // of the definition
+        DefinitionReach readers;                 // who could see it
+        std::optional<DefinitionReach> writers;  // whose changes depend on it; nullopt: anybody's
+        std::string sql;                         // of one with writers
     };
     [[nodiscard]] std::optional<Long> take_long(std::uint64_t now_ms);
     void narrow(Long spread);
+    // May what a statement has read, or the rows that it wrote into a table, depend on the one inside?
+    [[nodiscard]] bool concerns_reader(std::string_view sql) const { return busy_ && barrier_.concerns(sql); }
+    [[nodiscard]] bool concerns_table(std::string_view name) const { return !writers_ || writers_->concerns(name); }
     // While held nobody new gets in: a dump of this server is being taken.
     void hold(bool held) { held_ = held; }
     [[nodiscard]] bool quiet() const { return !busy_; }
@@ -59,9 +63,10 @@ class DefinitionGate {
     bool busy_ = false;
     bool held_ = false;
     std::deque<std::uint64_t> queue_;
-    std::uint64_t number_ = 0;              // of the one inside
-    std::optional<DefinitionReach> reach_;  // of it, until it is taken
+    std::uint64_t number_ = 0;  // of the one inside
+    std::optional<Long> long_;  // until it is taken
     std::uint64_t since_ms_ = 0;
+    std::optional<DefinitionReach> writers_;
 };
 
 using RequestKey = std::pair<SessionId, RequestNumber>;
@@ -144,6 +149,7 @@ class EngineParts final : public PipelineHost {
     [[nodiscard]] bool owns_connection(std::uint64_t thread_id) const override {
         return own_connections.contains(thread_id);
     }
+    [[nodiscard]] bool definition_concerns(std::string_view table) const override { return gate.concerns_table(table); }
     void foreign_write(const std::string& text) override;
     void fence(const std::string& reason) override { database.fence(reason); }
     [[nodiscard]] TxnId next_txn() override { return TxnId{office, ++txn_counter}; }

@@ -89,9 +89,12 @@ void ReadBarrier::on_applied(LogIndex applied) {
     let_pass();
 }
 
+bool ReadBarrier::concerns(std::string_view sql) const {
+    return held_ && (!reach_ || sql.empty() || reach_->concerns(sql));
+}
+
 bool ReadBarrier::holds(const Waiter& waiter) const {
-    if (!held_ || waiter.inside_transaction) return false;
-    return !reach_ || waiter.sql.empty() || reach_->concerns(waiter.sql);
+    return !waiter.inside_transaction && concerns(waiter.sql);
 }
 
 void ReadBarrier::hold_anew() {

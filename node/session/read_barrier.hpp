@@ -53,6 +53,8 @@ class ReadBarrier {
     void hold();
     void narrow(DefinitionReach reach);  // this is all that it can concern: other reads pass
     void release();
+    // Such a definition, if one is under way, may be seen by it; empty: what it reads is not known.
+    [[nodiscard]] bool concerns(std::string_view sql) const;
 
     [[nodiscard]] LogIndex applied() const { return applied_; }
 

@@ -3,21 +3,11 @@
 #include <utility>
 #include <vector>
 
+#include "node/storage/binlog_event.hpp"
 #include "schemas/codec.hpp"
 
 namespace ddb::session {
 namespace {
-
-[[nodiscard]] WriteResult ended(WriteResult::Kind kind, Error error = {}) {
-    WriteResult result;
-    result.kind = kind;
-    result.error = std::move(error);
-    return result;
-}
-
-[[nodiscard]] Error unknown_error(TxnId txn, const std::string& reason) {
-    return fail(ErrorCode::unknown_outcome, "outcome of " + to_string(txn) + " is unknown: " + reason);
-}
 
 // MariaDB does so with tables whose versions go by transaction.
 [[nodiscard]] Error logged_as_text() {
@@ -49,6 +39,7 @@ void WritePipeline::open(Epoch epoch) {
 void WritePipeline::close(const std::string& reason) {
     epoch_ = Epoch{};
     groups_.clear();
+    definition_.reset();
     feeder_.close();
     again_.clear();
     xa_ends_ = statement_ends_ = 0;
@@ -228,11 +219,27 @@ void WritePipeline::take_empty(Write& slot, std::uint64_t thread_id) {
 
 // Most groups may overtake a large XA group: until its XA COMMIT, which follows the log, nothing can depend on it, as
 // its locks are still held. But PREPARE gives up those that foreign keys asked for: what was written without these
-// checks, and definitions, keep their place.
+// checks, and definitions, keep their place. A definition has taken effect: what may depend on it waits.
 bool WritePipeline::must_wait(const storage::Captured& group) const {
-    if (statement_ends_ > 0) return true;
+    if (statement_ends_ > 0 || (definition_ && depends_on_definition(group))) return true;
     const bool keeps_its_place = group.kind == storage::Captured::Kind::statement || group.unchecked_keys;
     return keeps_its_place && (xa_ends_ > 0 || !feeder_.idle());
+}
+
+bool WritePipeline::depends_on_definition(const storage::Captured& group) const {
+    if (group.place || group.ddl || group.server_tables || group.kind == storage::Captured::Kind::statement)
+        return true;
+    if (group.kind == storage::Captured::Kind::xa) {
+        const auto it = writes_.find(group.xid);
+        if (it != writes_.end() && (!it->second.ready || it->second.write.behind_definition)) return true;
+    }
+    storage::EventReader events(group.events);
+    while (const auto event = events.next()) {
+        if (event->type != storage::EventType::table_map) continue;
+        const auto map = storage::parse_table_map(*event);
+        if (!map || host_.definition_concerns(map->table)) return true;
+    }
+    return events.malformed();
 }
 
 Entry WritePipeline::entry_of(const Write& slot, std::uint64_t rows) {
@@ -313,9 +320,8 @@ bool WritePipeline::take_statement(storage::Captured& group) {
         return true;
     }
     if (group.place) {
-        // What follows may depend on it, and waits.
-        feed(group.sequence, slot, group);
-        return false;
+        feed(slot, std::move(group));
+        return true;
     }
     StatementPayload& gathered = slot.gathered;
     gathered.events += group.statement.events;
@@ -337,14 +343,18 @@ bool WritePipeline::take_statement(storage::Captured& group) {
     return true;
 }
 
-void WritePipeline::feed(std::uint64_t sequence, Statement& slot, storage::Captured& group) {
-    const auto ended = [this, sequence](PartsRange parts) {
-        if (!statements_.contains(sequence) || groups_.empty()) return;
-        groups_.front().place.reset();
-        if (parts.count > 0) groups_.front().statement.parts = parts;
+void WritePipeline::feed(const Statement& slot, storage::Captured group) {
+    const auto ended = [this](PartsRange parts) {
+        if (!definition_) return;
+        definition_->place.reset();
+        if (parts.count > 0) definition_->statement.parts = parts;
+        groups_.push_front(std::move(*definition_));
+        definition_.reset();
         drain();
     };
-    feeder_.add({slot.finished.txn, *group.place, false, ended});
+    storage::GroupPlace place = *group.place;
+    definition_ = std::move(group);
+    feeder_.add({slot.finished.txn, std::move(place), false, ended});
 }
 
 void WritePipeline::propose_statement(std::uint64_t sequence, Statement& slot) {
@@ -398,171 +408,6 @@ ProposalToken WritePipeline::propose(Entry entry, Proposal proposal) {
     proposals_.emplace(token, std::move(proposal));
     host_.propose(core::Propose{token, epoch_, std::move(entry)});
     return token;
-}
-
-// --- ends ------------------------------------------------------------------------------------------------------------
-
-WriteDone WritePipeline::take_write(const std::string& xid, std::unique_ptr<storage::Connection>& connection) {
-    const auto it = writes_.find(xid);
-    if (it == writes_.end()) return nullptr;
-    WriteDone done = std::move(it->second.write.done);
-    connection = std::move(it->second.write.connection);
-    writes_.erase(it);
-    return done;
-}
-
-void WritePipeline::finish_empty(std::string xid) {
-    const auto it = writes_.find(xid);
-    if (it == writes_.end()) return;
-    std::unique_ptr<storage::Connection> connection;
-    WriteDone done = take_write(xid, connection);
-    host_.roll_back(std::move(connection), std::move(xid), [done = std::move(done)](auto returned) {
-        WriteResult result = ended(WriteResult::Kind::nothing);
-        result.connection = std::move(returned);
-        done(std::move(result));
-    });
-}
-
-void WritePipeline::settled(ProposalToken token) {
-    std::erase_if(last_other_, [token](const auto& other) { return other.second == token; });
-    std::vector<std::string> waiting;
-    for (const auto& [xid, slot] : writes_) {
-        if (slot.waits_for == token) waiting.push_back(xid);
-    }
-    for (const auto& xid : waiting) finish_empty(xid);
-}
-
-void WritePipeline::end_statement(std::uint64_t sequence, WriteResult result) {
-    const auto it = statements_.find(sequence);
-    if (it == statements_.end()) return;
-    WriteDone done = std::move(it->second.finished.done);
-    statements_.erase(it);
-    done(std::move(result));
-}
-
-void WritePipeline::on_accepted(const core::ProposalAccepted& accepted) {
-    const auto it = proposals_.find(accepted.token);
-    if (it == proposals_.end()) return;
-    it->second.index = accepted.id.index;
-    const bool part = it->second.kind == Proposal::Kind::part;
-    const bool ended_parts = it->second.of_parts && !part;
-    it->second.of_parts.reset();
-    if (ended_parts) --(it->second.kind == Proposal::Kind::xa ? xa_ends_ : statement_ends_);
-    by_index_[accepted.id.index] = accepted.token;
-    if (it->second.kind != Proposal::Kind::xa) {
-        host_.register_done(accepted.id.index);
-        if (part) feeder_.on_accepted(accepted.id.index);
-        if (ended_parts) drain();
-        return;
-    }
-    const auto write = writes_.find(it->second.xid);
-    if (write == writes_.end()) return;
-    host_.register_prepared(accepted.id.index, write->second.write.txn, it->second.xid,
-                            std::move(write->second.write.connection));
-    if (ended_parts) drain();
-}
-
-void WritePipeline::on_refused(const core::ProposalRefused& refused) {
-    const auto it = proposals_.find(refused.token);
-    if (it == proposals_.end()) return;
-    if (it->second.of_parts) {
-        again_.push_back(refused.token);
-        return;
-    }
-    const Proposal proposal = std::move(it->second);
-    proposals_.erase(it);
-    if (proposal.kind == Proposal::Kind::xa) {
-        fail_write(proposal.xid, refused.error);
-    } else if (proposal.kind == Proposal::Kind::statement) {
-        // The statement has taken effect here and did not reach the log: this server is rebuilt by the path of its
-        // intent.
-        const auto statement = statements_.find(proposal.sequence);
-        const TxnId txn = statement == statements_.end() ? TxnId{} : statement->second.finished.txn;
-        end_statement(proposal.sequence, ended(WriteResult::Kind::unknown, unknown_error(txn, refused.error.message)));
-    } else {
-        host_.foreign_write("a group outside of transactions was refused by the log: " + refused.error.message);
-        fence_if_kept(proposal);
-        settled(refused.token);
-    }
-}
-
-// Never given to the journal: a definite failure, once it is rolled back.
-void WritePipeline::fail_write(std::string xid, const Error& error) {
-    std::unique_ptr<storage::Connection> connection;
-    WriteDone done = take_write(xid, connection);
-    if (!done) return;
-    host_.roll_back(std::move(connection), std::move(xid), [done = std::move(done), error](auto returned) {
-        WriteResult result = ended(WriteResult::Kind::failed, error);
-        result.connection = std::move(returned);
-        done(std::move(result));
-    });
-}
-
-void WritePipeline::on_unknown(const core::ProposalUnknown& unknown) {
-    const auto it = proposals_.find(unknown.token);
-    if (it == proposals_.end()) return;
-    const Proposal proposal = std::move(it->second);
-    proposals_.erase(it);
-    by_index_.erase(unknown.id.index);
-    constexpr const char* reason = "the coordinator's office ended before it was decided";
-    if (proposal.kind == Proposal::Kind::xa) {
-        const auto write = writes_.find(proposal.xid);
-        if (write == writes_.end()) return;
-        const TxnId txn = write->second.write.txn;
-        std::unique_ptr<storage::Connection> connection;
-        take_write(proposal.xid, connection)(ended(WriteResult::Kind::unknown, unknown_error(txn, reason)));
-    } else if (proposal.kind == Proposal::Kind::statement) {
-        const auto statement = statements_.find(proposal.sequence);
-        if (statement == statements_.end()) return;
-        const TxnId txn = statement->second.finished.txn;
-        end_statement(proposal.sequence, ended(WriteResult::Kind::unknown, unknown_error(txn, reason)));
-    } else {
-        fence_if_kept(proposal);
-    }
-}
-
-void WritePipeline::on_committed(storage::Committed committed) {
-    const auto it = by_index_.find(committed.index);
-    if (it == by_index_.end()) return;
-    const auto proposal = proposals_.find(it->second);
-    if (proposal == proposals_.end() || proposal->second.kind != Proposal::Kind::xa)
-        return;  // on_decided answers these
-    const std::string xid = std::move(proposal->second.xid);
-    proposals_.erase(proposal);
-    by_index_.erase(it);
-    std::unique_ptr<storage::Connection> unused;
-    WriteDone done = take_write(xid, unused);
-    if (!done) return;
-    WriteResult result = ended(WriteResult::Kind::decided);
-    result.index = committed.index;
-    result.connection = std::move(committed.connection);
-    done(std::move(result));
-}
-
-void WritePipeline::on_decided(LogIndex up_to) {
-    feeder_.on_decided(up_to);
-    std::vector<std::pair<ProposalToken, Proposal>> over;
-    for (auto it = by_index_.begin(); it != by_index_.end() && it->first <= up_to;) {
-        const auto proposal = proposals_.find(it->second);
-        if (proposal != proposals_.end() && proposal->second.kind == Proposal::Kind::xa) {
-            ++it;  // answered when its XA COMMIT returned
-            continue;
-        }
-        if (proposal != proposals_.end()) {
-            over.emplace_back(proposal->first, std::move(proposal->second));
-            proposals_.erase(proposal);
-        }
-        it = by_index_.erase(it);
-    }
-    for (auto& [token, proposal] : over) {
-        if (proposal.kind == Proposal::Kind::statement) {
-            WriteResult result = ended(WriteResult::Kind::decided);
-            result.index = proposal.index;
-            end_statement(proposal.sequence, std::move(result));
-        } else if (proposal.kind == Proposal::Kind::other) {
-            settled(token);
-        }
-    }
 }
 
 }  // namespace ddb::session

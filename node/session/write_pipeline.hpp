@@ -20,23 +20,10 @@
 
 #include "node/core/io.hpp"
 #include "node/session/part_feeder.hpp"
+#include "node/session/write_result.hpp"
 #include "node/storage/local_database.hpp"
 
 namespace ddb::session {
-
-struct WriteResult {
-    enum class Kind : std::uint8_t {
-        decided,
-        nothing,  // nothing to replicate; rolled back
-        failed,   // definite: never given to the journal
-        unknown,
-    };
-    Kind kind = Kind::failed;
-    LogIndex index;
-    Error error;
-    std::unique_ptr<storage::Connection> connection;  // given back; null when it is gone
-};
-using WriteDone = std::function<void(WriteResult)>;
 
 // An XA transaction whose PREPARE returned.
 struct PreparedWrite {
@@ -49,6 +36,7 @@ struct PreparedWrite {
     // Temporary tables or those of schema mysql took part: an empty entry is decided, so that it may commit. (A marker
     // without an entry in the log would say that this database diverged.)
     bool keep_when_empty = false;
+    bool behind_definition = false;  // what it read may be of a definition that is not decided
     std::unique_ptr<storage::Connection> connection;
     WriteDone done;
 };
@@ -80,6 +68,8 @@ class PipelineHost {
     virtual void roll_back(std::unique_ptr<storage::Connection> connection, std::string xid,
                            std::function<void(std::unique_ptr<storage::Connection>)> done) = 0;
     [[nodiscard]] virtual bool owns_connection(std::uint64_t thread_id) const = 0;
+    // Of the one under way: may rows of that table depend on it?
+    [[nodiscard]] virtual bool definition_concerns(std::string_view table) const = 0;
     virtual void foreign_write(const std::string& text) = 0;
     // The own server has what the log will not tell it, or tells it again.
     virtual void fence(const std::string& reason) = 0;
@@ -150,11 +140,12 @@ class WritePipeline {
     void propose_rows(Write& slot, storage::Captured& group);
     [[nodiscard]] static Entry entry_of(const Write& slot, std::uint64_t rows);
     void feed(const Write& slot, storage::Captured& group);
-    void feed(std::uint64_t sequence, Statement& slot, storage::Captured& group);
+    void feed(const Statement& slot, storage::Captured group);
     void propose_of_parts(Entry entry, Proposal proposal);
     void propose_end(const std::string& xid, std::uint64_t rows, std::uint64_t thread_id, PartsRange parts);
     void take_empty(Write& slot, std::uint64_t thread_id);
     [[nodiscard]] bool must_wait(const storage::Captured& group) const;
+    [[nodiscard]] bool depends_on_definition(const storage::Captured& group) const;
     void fail_write(std::string xid, const Error& error);
     void propose_statement(std::uint64_t sequence, Statement& slot);
     ProposalToken propose(Entry entry, Proposal proposal);
@@ -174,7 +165,8 @@ class WritePipeline {
     ProposalToken last_token_;
     std::unordered_map<std::string, Write> writes_;
     std::map<std::uint64_t, Statement> statements_;
-    std::deque<storage::Captured> groups_;  // not proposed yet, in the order of the binary log
+    std::deque<storage::Captured> groups_;         // not proposed yet, in the order of the binary log
+    std::optional<storage::Captured> definition_;  // taken out of it while its many rows go into the log
     std::map<ProposalToken, Proposal> proposals_;
     std::map<LogIndex, ProposalToken> by_index_;
     std::unordered_map<std::uint64_t, ProposalToken> last_other_;  // by connection

@@ -111,6 +111,8 @@ class ServerDialect {
     // Every statement that changes a definition is counted when it begins, whoever runs it. (Reading a table that was
     // altered behind the snapshot fails by itself in most cases, but not after an instant ALTER.)
     [[nodiscard]] virtual std::string definitions_counted_sql() const = 0;
+    // The two tables of each foreign key, as the server's storage engine has it, whether or not both are there.
+    [[nodiscard]] virtual std::string foreign_keys_sql() const = 0;
 
   protected:
     ServerDialect() = default;

@@ -231,4 +231,9 @@ std::string MariaDbDialect::definitions_counted_sql() const {
            "'^COM_(ALTER|CREATE|DROP|TRUNCATE|RENAME|OPTIMIZE|REPAIR)'";
 }
 
+std::string MariaDbDialect::foreign_keys_sql() const {
+    return "SELECT SUBSTRING_INDEX(for_name, '/', -1), SUBSTRING_INDEX(ref_name, '/', -1) FROM "
+           "information_schema.innodb_sys_foreign";
+}
+
 }  // namespace ddb::storage

@@ -294,4 +294,9 @@ std::string MySqlDialect::definitions_counted_sql() const {
     return "SHOW GLOBAL STATUS WHERE Variable_name REGEXP '^Com_(alter|create|drop|truncate|rename|optimize|repair)'";
 }
 
+std::string MySqlDialect::foreign_keys_sql() const {
+    return "SELECT SUBSTRING_INDEX(for_name, '/', -1), SUBSTRING_INDEX(ref_name, '/', -1) FROM "
+           "information_schema.innodb_foreign";
+}
+
 }  // namespace ddb::storage

@@ -48,6 +48,7 @@ class MariaDbDialect final : public ServerDialect {
     [[nodiscard]] std::string load_session_sql() const override;
     [[nodiscard]] std::string data_bytes_sql() const override;
     [[nodiscard]] std::string definitions_counted_sql() const override;
+    [[nodiscard]] std::string foreign_keys_sql() const override;
 };
 
 // MySQL 8.4 and newer: server_dialect_mysql.cpp.
@@ -93,6 +94,7 @@ class MySqlDialect final : public ServerDialect {
     [[nodiscard]] std::string load_session_sql() const override;
     [[nodiscard]] std::string data_bytes_sql() const override;
     [[nodiscard]] std::string definitions_counted_sql() const override;
+    [[nodiscard]] std::string foreign_keys_sql() const override;
 };
 
 }  // namespace ddb::storage

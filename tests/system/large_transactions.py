@@ -152,6 +152,48 @@ def coordinator_killed():
             wait_until(lambda c=coordinator: cluster.coordinator(c) != 0, 30, "a coordinator")
 
 
+class Notes(Background):
+    """A client that writes rows of its own, and remembers which it was told of, and how."""
+
+    def __init__(self, cluster, node):
+        super().__init__()
+        self.cluster, self.node, self.last, self.codes = cluster, node, 0, {}
+
+    def step(self):
+        self.last += 1
+        self.codes[self.last] = self.cluster.cli(self.node, f"INSERT INTO d.other (note) VALUES ('{self.last}')", deadline_s=60).code
+
+
+def copy_killed():
+    """CREATE ... SELECT while others write, and its coordinator dies: what overtook it stays, it is whole or nowhere."""
+    with Cluster() as cluster:
+        prepare(cluster)
+        cluster.sql(1, FILL, timeout=STATEMENT_S, deadline_s=STATEMENT_S)
+        for attempt in range(3):
+            coordinator = cluster.coordinator()
+            node, other = cluster.others(coordinator)
+            seconds = random.uniform(0.3, ROWS / 12_000) * SLOW
+            killer = threading.Timer(seconds, lambda c=coordinator: cluster.kill(c, with_mysql=attempt == 2))
+            with Notes(cluster, other) as notes:
+                killer.start()
+                answer = cluster.cli(node, "CREATE TABLE d.copy (PRIMARY KEY (id)) AS SELECT * FROM d.big", timeout=STATEMENT_S,
+                                     deadline_s=STATEMENT_S)
+                killer.join()
+            cluster.start(coordinator, wait=False)
+            cluster.settle(deadline_s=STATEMENT_S)
+            cluster.same_tables("d")
+            made = cluster.sql(node, "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = 'd' AND table_name = 'copy'").value
+            note(f"node {coordinator} killed after {seconds:.1f} s: {answer}, then {made} tables; {notes.last} rows of others")
+            check(answer.code not in (0, 1) or made == (answer.code == 0), f"told {answer}, found {made} tables")
+            if made:
+                equal(cluster.sql(node, "SELECT COUNT(*) FROM d.copy", timeout=60).value, ROWS, "rows of the copy")
+            found = {int(text) for (text,) in cluster.mysql(node, "SELECT note FROM d.other")}
+            for number, code in notes.codes.items():
+                check(code not in (0, 1) or (number in found) == (code == 0), f"row {number} of others: code {code}, found: {number in found}")
+            cluster.sql(node, "DELETE FROM d.other", "DROP TABLE IF EXISTS d.copy", timeout=60)
+            wait_until(lambda c=coordinator: cluster.coordinator(c) != 0, 30, "a coordinator")
+
+
 def beyond_the_limit():
     """Refused with an error, rolled back, and the session goes on."""
     with Cluster(settings=["limits.transaction_mb=8"]) as cluster:
@@ -166,4 +208,4 @@ def beyond_the_limit():
 
 
 if __name__ == "__main__":
-    main(in_parts, many_rows, one_large_row, altered, coordinator_killed, beyond_the_limit)
+    main(in_parts, many_rows, one_large_row, altered, coordinator_killed, copy_killed, beyond_the_limit)

@@ -244,3 +244,10 @@ TEST_CASE("what is small waits for the statement's end, and for nothing else") {
     CHECK(stream.release().size() == 1);
     CHECK(stream.release().empty());
 }
+
+TEST_CASE("definitions that only make a table and its rows") {
+    CHECK(makes_rows_only("CREATE TABLE t (PRIMARY KEY (id)) AS SELECT * FROM u"));
+    CHECK_FALSE(makes_rows_only("CREATE OR REPLACE TABLE t AS SELECT * FROM u"));
+    CHECK_FALSE(makes_rows_only("CREATE TABLE t (p INT, FOREIGN KEY (p) REFERENCES parent (id)) AS SELECT 1 AS p"));
+    CHECK_FALSE(makes_rows_only("ALTER TABLE t ADD COLUMN c INT"));
+}

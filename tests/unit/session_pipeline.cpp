@@ -24,6 +24,7 @@ struct Host final : PipelineHost {
     }
     [[nodiscard]] bool owns_connection(std::uint64_t thread_id) const override { return thread_id < 100; }
     void foreign_write(const std::string& text) override { foreign.push_back(text); }
+    [[nodiscard]] bool definition_concerns(std::string_view table) const override { return table != "far"; }
     void fence(const std::string& reason) override { fences.push_back(reason); }
     [[nodiscard]] TxnId next_txn() override { return TxnId{Epoch{3}, ++counter}; }
     [[nodiscard]] std::uint64_t wall_clock_us() const override { return 1; }
@@ -89,6 +90,32 @@ struct Fixture {
 };
 
 using Kind = WriteResult::Kind;
+
+// A Table_map event of a table of one column.
+std::string rows_of(std::string_view table) {
+    const auto number = [](std::uint64_t value, int bytes) {
+        std::string out;
+        for (int i = 0; i < bytes; ++i) out += static_cast<char>(value >> (8 * i));
+        return out;
+    };
+    std::string body = number(7, 6) + number(0, 2);
+    for (const std::string_view name : {std::string_view("d"), table})
+        body += static_cast<char>(name.size()) + std::string(name) + '\0';
+    body += number(1, 1) + number(3, 1) + number(0, 1) + number(0, 1);
+    return number(0, 4) + number(19, 1) + number(1, 4) + number(19 + body.size(), 4) + number(0, 6) + body;
+}
+
+storage::Captured large_definition() {
+    storage::Captured group;
+    group.epoch = Epoch{3};
+    group.kind = storage::Captured::Kind::statement;
+    group.sequence = 16;
+    group.gtid = "7777-1-16";
+    group.statement.sql = "CREATE TABLE t AS SELECT 1";
+    group.place.emplace();
+    group.place->file = "binlog.2";
+    return group;
+}
 
 }  // namespace
 
@@ -432,19 +459,11 @@ TEST_CASE("while a dump begins no large group is begun") {
     CHECK(f.host.read.size() == 1);
 }
 
-TEST_CASE("a definition with many rows holds back what is behind it") {
+TEST_CASE("a definition with many rows holds back what may depend on it") {
     Fixture f;
     f.pipeline.expect("ddb-a");
     f.pipeline.expect_statement(16);
-    storage::Captured group;
-    group.epoch = Epoch{3};
-    group.kind = storage::Captured::Kind::statement;
-    group.sequence = 16;
-    group.gtid = "7777-1-16";
-    group.statement.sql = "CREATE TABLE t AS SELECT 1";
-    group.place.emplace();
-    group.place->file = "binlog.2";
-    f.pipeline.on_captured(std::move(group));
+    f.pipeline.on_captured(large_definition());
     f.capture("ddb-a");
     f.report("ddb-a", 5);
     FinishedStatement statement;
@@ -464,6 +483,58 @@ TEST_CASE("a definition with many rows holds back what is behind it") {
     REQUIRE(payload.ok());
     CHECK(payload->parts == PartsRange{LogIndex{20}, 1});
     CHECK(f.host.proposals[2].entry.txn.counter == 5);
+}
+
+TEST_CASE("what cannot depend on a definition overtakes its rows") {
+    Fixture f;
+    f.expect_all();
+    f.pipeline.expect("ddb-d");
+    f.pipeline.expect_statement(16);
+    f.pipeline.on_captured(large_definition());
+    FinishedStatement statement;
+    statement.sequence = 16;
+    statement.txn = TxnId{Epoch{3}, 1};
+    statement.last_gtid = "7777-1-16";
+    f.pipeline.statement_logged(std::move(statement));
+    const auto counters = [&f] {
+        std::vector<std::uint64_t> out;
+        for (const auto& proposal : f.host.proposals) out.push_back(proposal.entry.txn.counter);
+        return out;
+    };
+    f.capture("ddb-a", rows_of("far") + rows_of("far"));
+    CHECK(counters().empty());  // what it has read is not known before its report
+    f.report("ddb-a", 5);
+    CHECK(counters() == std::vector<std::uint64_t>{5});
+    f.capture("ddb-b", rows_of("far") + rows_of("near"));
+    f.report("ddb-b", 6);
+    f.capture("ddb-c", rows_of("far"));  // may depend on what is in front of it
+    f.report("ddb-c", 7);
+    CHECK(counters() == std::vector<std::uint64_t>{5});
+    f.part("rows", true);
+    f.accept(1, 20);
+    f.accept(2, 21);
+    CHECK(counters() == std::vector<std::uint64_t>{5, 1, 1, 6, 7});
+    CHECK(f.host.proposals[2].entry.kind == EntryKind::statement);
+}
+
+TEST_CASE("what may have read an undecided definition waits for it") {
+    Fixture f;
+    f.pipeline.expect("ddb-a");
+    f.pipeline.expect_statement(16);
+    f.pipeline.on_captured(large_definition());
+    FinishedStatement statement;
+    statement.sequence = 16;
+    statement.last_gtid = "7777-1-16";
+    statement.done = [](const WriteResult&) {};
+    f.pipeline.statement_logged(std::move(statement));
+    PreparedWrite write;
+    write.xid = "ddb-a";
+    write.behind_definition = true;
+    write.done = [](const WriteResult&) {};
+    f.pipeline.prepared(std::move(write));
+    f.capture("ddb-a", rows_of("far"));
+    CHECK(f.host.proposals.empty());
+    f.pipeline.close("over");
 }
 
 TEST_CASE("what foreign keys did not check keeps its place behind a large group") {
