@@ -3,6 +3,7 @@ add_executable(client_test
   ${CMAKE_CURRENT_LIST_DIR}/client_splitter_test.cpp
   ${CMAKE_CURRENT_LIST_DIR}/client_formats_test.cpp
   ${CMAKE_CURRENT_LIST_DIR}/client_session_test.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/client_lost_node_test.cpp
   ${CMAKE_CURRENT_LIST_DIR}/client_options_test.cpp
   ${CMAKE_CURRENT_LIST_DIR}/client_cli_test.cpp
 )
