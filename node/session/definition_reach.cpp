@@ -54,13 +54,11 @@ template <std::size_t n>
     std::vector<std::string> out;
     std::size_t i = 1;
     while (i < tokens.size() && !tokens[i].is("TABLE") && !tokens[i].is("TABLES")) ++i;
-    for (++i; i < tokens.size(); ++i) {
-        if (i + 2 < tokens.size() && tokens[i + 1].symbol('.')) i += 2;
-        if (!tokens[i].may_name() && tokens[i].kind != Token::Kind::number) return {};
-        out.emplace_back(tokens[i].text);
-        if (i + 1 >= tokens.size() || !tokens[i + 1].symbol(',')) break;
-        ++i;
-    }
+    do {
+        i += i + 3 < tokens.size() && tokens[i + 2].symbol('.') ? 3 : 1;
+        if (i >= tokens.size() || !(tokens[i].may_name() || tokens[i].kind == Token::Kind::number)) return {};
+        out.emplace_back(tokens[i++].text);
+    } while (i < tokens.size() && tokens[i].symbol(','));
     return out;
 }
 
