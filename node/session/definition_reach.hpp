@@ -12,7 +12,7 @@
 #include <unordered_set>
 #include <vector>
 
-#include "node/storage/table_users.hpp"
+#include "node/storage/local_database.hpp"
 
 namespace ddb::session {
 

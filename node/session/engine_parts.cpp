@@ -296,7 +296,7 @@ void EngineParts::tick_gate() {
     auto taken = gate.take_long(now_ms);
     if (!taken) return;
     pool.run(Task([this, taken = std::move(*taken)]() mutable {
-        auto users = storage::table_users(database.service());
+        auto users = database.table_users();
         if (!users) return;
         // A function that it calls may write to any table.
         const auto hiding = DefinitionReach::of_all(users->by_text);

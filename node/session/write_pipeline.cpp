@@ -1,9 +1,9 @@
 #include "node/session/write_pipeline.hpp"
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
-#include "node/storage/binlog_event.hpp"
 #include "schemas/codec.hpp"
 
 namespace ddb::session {
@@ -233,13 +233,9 @@ bool WritePipeline::depends_on_definition(const storage::Captured& group) const 
         const auto it = writes_.find(group.xid);
         if (it != writes_.end() && (!it->second.ready || it->second.write.behind_definition)) return true;
     }
-    storage::EventReader events(group.events);
-    while (const auto event = events.next()) {
-        if (event->type != storage::EventType::table_map) continue;
-        const auto map = storage::parse_table_map(*event);
-        if (!map || host_.definition_concerns(map->table)) return true;
-    }
-    return events.malformed();
+    const auto tables = storage::LocalDatabase::changed_tables(group.events);
+    return !tables || std::any_of(tables->begin(), tables->end(),
+                                  [&](const std::string& table) { return host_.definition_concerns(table); });
 }
 
 Entry WritePipeline::entry_of(const Write& slot, std::uint64_t rows) {

@@ -4,10 +4,12 @@
 
 #include <array>
 
+#include "node/storage/binlog_event.hpp"
 #include "node/storage/local_database_impl.hpp"
 #include "node/storage/metadata.hpp"
 #include "node/storage/server_dialect.hpp"
 #include "node/storage/statement_runner.hpp"
+#include "node/storage/table_users.hpp"
 
 namespace ddb::storage {
 
@@ -149,6 +151,22 @@ void LocalDatabase::install_snapshot(EntryId last, std::vector<Entry> entries) {
 }
 void LocalDatabase::end_rebuild() {
     impl_->end_rebuild();
+}
+
+Result<TableUsers> LocalDatabase::table_users() const {
+    return storage::table_users(impl_->service());
+}
+
+std::optional<std::vector<std::string>> LocalDatabase::changed_tables(std::string_view events) {
+    std::vector<std::string> tables;
+    EventReader reader(events);
+    while (const auto event = reader.next()) {
+        if (event->type != EventType::table_map) continue;
+        const auto map = parse_table_map(*event);
+        if (!map) return std::nullopt;
+        tables.emplace_back(map->table);
+    }
+    return reader.malformed() ? std::nullopt : std::optional(std::move(tables));
 }
 
 const ConnectOptions& LocalDatabase::service() const {

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -161,6 +162,19 @@ using DatabaseEvent =
     std::variant<ServerUp, ServerDown, Applied, Captured, CapturedPart, OfficeReady, OfficeLeft, Committed, Fenced,
                  ForeignWrite, AuditCut, Audited, RebuildReady, LoadedPosition, RebuildLoaded, RebuildBroken>;
 
+// What leads from one table to others: who reads it without naming it, and which tables the server's own checks tie
+// together.
+struct NamedText {
+    std::string name;
+    std::string text;
+};
+
+struct TableUsers {
+    // Views and routines with what they consist of; tables with what their triggers do.
+    std::vector<NamedText> by_text;
+    std::vector<NamedText> by_key;  // tables with the name of another one, at either end of a foreign key
+};
+
 // --- calls -----------------------------------------------------------------------------------------------------------
 
 class LocalDatabase {
@@ -227,6 +241,11 @@ class LocalDatabase {
     [[nodiscard]] static Result<std::string> settings_event(Connection& user);
     // For a statement of which there is no Query event: also what these would tell.
     [[nodiscard]] static Result<std::string> whole_settings_event(Connection& user);
+
+    // Any thread, blocking. An error also where there are too many.
+    [[nodiscard]] Result<TableUsers> table_users() const;
+    // Whose rows the events of a group change; nullopt: malformed.
+    [[nodiscard]] static std::optional<std::vector<std::string>> changed_tables(std::string_view events);
 
     // State transfer, donor: no statement entry is applied from the moment statements_held() says so until taken back.
     void hold_statements(bool hold);
