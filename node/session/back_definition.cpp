@@ -31,6 +31,10 @@ void BackSession::run_as_definition() {
 }
 
 void BackSession::on_gate_entered() {
+    if (letting_go_) {  // called again when it is over
+        in_gate_ = true;
+        return;
+    }
     if (!active_ || closed_ || !connection_ || !parts_.serving()) {
         parts_.leave_gate();
         if (active_ && !closed_) finish_error(fail(ErrorCode::not_coordinator, "this node is no longer coordinator"));

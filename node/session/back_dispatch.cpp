@@ -50,7 +50,7 @@ void BackSession::dispatch() {
 }
 
 void BackSession::dispatch_kind() {
-    if (waits_for_locks() || asks_own_locks()) return;
+    if (waits_for_locks() || handler_forbidden() || asks_own_locks()) return;
     const Classified& statement = active_->statement;
     switch (statement.kind) {
         case StatementKind::refused:
@@ -236,7 +236,8 @@ void BackSession::with_barrier(std::function<void()> go) {
     }
     active_->phase = Phase::barrier;
     const RequestNumber request = active_->execute.request;
-    const Read read{active_->execute.consistency, active_->execute.seen, txn_.active, active_->execute.sql};
+    const bool inside = txn_.active || !handlers_.empty();  // a definition may wait for either
+    const Read read{active_->execute.consistency, active_->execute.seen, inside, active_->execute.sql};
     const auto passed = [this, serial = serial_, request, parts = &parts_, go = std::move(go)](LogIndex) {
         if (parts->back(serial) != this || !active_ || active_->execute.request != request) return;
         active_->wait_id = 0;
@@ -251,6 +252,9 @@ void BackSession::with_barrier(std::function<void()> go) {
 void BackSession::dispatch_data() {
     // Begins no transaction on a server either, and drivers ask whether they are in one.
     if (active_->statement.tableless && !txn_.open && !autocommit_ && !next_is_set_) return run_outside();
+    const HandlerVerb handler = active_->statement.handler;
+    if (!txn_.open && handler == HandlerVerb::close) return run_outside();
+    if (!txn_.open && handler == HandlerVerb::open) return with_barrier([this] { run_outside(); });  // begins none
     if (!txn_.open && !autocommit_) open_transaction(false);
     const bool read = active_->statement.kind == StatementKind::read;
     const bool read_only = next_read_only_.value_or(read_only_default_);

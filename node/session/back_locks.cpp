@@ -31,6 +31,8 @@ std::optional<TableLocks::Statement> BackSession::for_locks() const {
     switch (active_->statement.kind) {
         case StatementKind::read:
             out.reads = !contains_ignoring_case(out.sql, "UPDATE");  // FOR UPDATE
+            if (active_->statement.handler == HandlerVerb::close) return std::nullopt;
+            if (active_->statement.handler == HandlerVerb::read) out.sql = handlers_.read_by(out.sql);
             return out;
         case StatementKind::temporary_table:
             out.reads = true;
@@ -117,7 +119,7 @@ void BackSession::set_lock_deadline(std::uint64_t wait_ms) {
 }
 
 void BackSession::on_tables_free() {
-    if (closed_ || !active_ || active_->phase != Phase::locked) return;
+    if (closed_ || !active_ || active_->phase != Phase::locked || letting_go_) return;
     active_->phase = Phase::running;
     if (active_->statement.kind != StatementKind::lock_tables) {
         dispatch_kind();

@@ -21,7 +21,8 @@ BackSession::~BackSession() = default;
 
 bool BackSession::quiet() const {
     if (closed_) return over();
-    const bool holds = temporary_tables_ || user_locks_ || computed_variables_ || parts_.table_locks.holds(serial_);
+    const bool holds = temporary_tables_ || user_locks_ || computed_variables_ || !handlers_.empty() ||
+                       parts_.table_locks.holds(serial_);
     return !busy_ && !deciding_ && !active_ && !txn_.open && !holds;
 }
 
@@ -238,6 +239,7 @@ void BackSession::finish(ResultEnd end) {
     if (autocommit_) end.status_flags |= status_autocommit;
     end.database = database_;
     if (end.error) ++parts_.counters.errors;
+    forget_unknown_handler(end);
     const RequestKey key{open_.session, active_->execute.request};
     const bool registered = active_->registered;
     if (active_->wait_id != 0) parts_.barrier.cancel(active_->wait_id);
@@ -379,6 +381,7 @@ void BackSession::tick() {
         locks_too_late();
         return;
     }
+    let_handlers_go();
     const bool idle_too_long = !active_ && !busy_ && parts_.now_ms > last_used_ms_ + parts_.limits.transaction_ms;
     if (txn_.open && connection_ && idle_too_long) {
         lost_reason_ = "transaction rolled back: it was idle for longer than " +

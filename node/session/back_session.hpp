@@ -15,6 +15,7 @@
 
 #include "node/session/classifier.hpp"
 #include "node/session/engine_parts.hpp"
+#include "node/session/open_handlers.hpp"
 #include "node/session/statement_jobs.hpp"
 
 namespace ddb::session {
@@ -142,6 +143,13 @@ class BackSession {
     void users_met(JobReport report);
     void locks_too_late();
 
+    // back_handlers.cpp: HANDLER
+    [[nodiscard]] bool handler_forbidden();
+    void note_handlers();
+    void forget_unknown_handler(const ResultEnd& end);
+    void let_handlers_go();
+    void handlers_let_go(JobReport report);
+
     // back_definition.cpp
     void run_as_definition();
     void definition_parsed(JobReport report);
@@ -190,6 +198,7 @@ class BackSession {
     bool deciding_ = false;  // the pipeline has it
     bool killing_ = false;   // a KILL is on its way: nothing new may run on the connection
     bool in_gate_ = false;
+    bool letting_go_ = false;  // let_handlers_go() has the connection
     bool autocommit_ = true;
     bool read_only_default_ = false;
     std::optional<bool> next_read_only_;  // by SET TRANSACTION, for one only
@@ -203,7 +212,8 @@ class BackSession {
     bool clients_commit_ = false;
     Transaction txn_;
     KeptWarnings warnings_;  // of the session's last statement, where its server has forgotten them
-    std::string lock_sql_;   // the session's LOCK TABLES
+    OpenHandlers handlers_;
+    std::string lock_sql_;  // the session's LOCK TABLES
     std::string lock_database_;
     std::string lost_reason_;  // the transaction was rolled back without a request of the client
     LogIndex last_index_;      // of the session's newest write

@@ -243,6 +243,7 @@ void BackSession::note_success() {
     if (statement.kind == StatementKind::temporary_table) temporary_tables_ = true;
     if (statement.kind == StatementKind::ddl && parts_.table_locks.holds(serial_))
         parts_.table_locks.dropped(serial_, dropped_tables(active_->execute.sql, database_));
+    note_handlers();
     if (computes_variables(statement, active_->execute.sql)) computed_variables_ = true;
     if (statement.kind != StatementKind::set) return;
     if (statement.autocommit) autocommit_ = *statement.autocommit;

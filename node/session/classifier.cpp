@@ -55,7 +55,6 @@ constexpr std::string_view per_node =
     }
     if (first.is("START") && !second.is("TRANSACTION"))
         return refuse("START " + std::string(second.text) + std::string(per_node));
-    if (first.is("HANDLER")) return refuse("HANDLER is refused: it reads outside transactions; use SELECT");
     if (first.is("FLUSH") && head_has(tokens, "TABLES") && (head_has(tokens, "LOCK") || head_has(tokens, "EXPORT"))) {
         return refuse(
             "FLUSH TABLES WITH READ LOCK is refused: it would stall every commit; use START TRANSACTION WITH "
@@ -170,6 +169,17 @@ constexpr std::string_view per_node =
     return out;
 }
 
+// HANDLER [database .] table OPEN …, HANDLER name READ | CLOSE …: state of the session's connection.
+[[nodiscard]] Classified classify_handler(std::string_view sql, Tokens tokens) {
+    const Token verb = token_at(tokens, token_at(tokens, 2).symbol('.') ? 4 : 2);
+    Classified out = classify_read(sql, tokens);
+    out.local = false;
+    if (verb.is("OPEN")) out.handler = HandlerVerb::open;
+    if (verb.is("READ")) out.handler = HandlerVerb::read;
+    if (verb.is("CLOSE")) out.handler = HandlerVerb::close;
+    return out;
+}
+
 // `tokens` behind SHOW DDB.
 [[nodiscard]] Classified classify_show_ddb(Tokens tokens) {
     constexpr std::array<std::pair<std::string_view, DdbView>, 3> views{
@@ -211,6 +221,7 @@ constexpr std::string_view per_node =
     }
     Classified out = of(kind);
     out.takes_user_lock = contains_ignoring_case(sql, "GET_LOCK");
+    out.hides_handler = contains_ignoring_case(sql, "HANDLER") && contains_ignoring_case(sql, "OPEN");
     return out;
 }
 
@@ -287,6 +298,7 @@ constexpr std::string_view per_node =
         out.local = false;
         return out;
     }
+    if (first.is("HANDLER")) return classify_handler(sql, tokens);
     if (auto refused = refused_by_first_word(first, second, tokens)) return *refused;
     if (first.is("SET"))
         return second.is("STATEMENT") ? classify_set_statement(sql, tokens) : rules::classify_set(tokens.subspan(1));
@@ -334,6 +346,7 @@ Classified classify(std::string_view sql) {
     Classified out = classify_tokens(sql, tokens);
     if (out.kind == StatementKind::read && tokens[0].versioned) out.local = false;
     out.block = out.kind == StatementKind::execute && !tokens[0].is("EXECUTE");
+    if (out.block) out.hides_handler = false;  // it has those of errors
     if (writes_metadata(sql, out)) return refuse("ddb_meta belongs to the node: it can be read, not written");
     return out;
 }

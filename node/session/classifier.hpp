@@ -39,6 +39,8 @@ enum class StatementKind : std::uint8_t {
     refused,
 };
 
+enum class HandlerVerb : std::uint8_t { none, open, read, close };
+
 enum class DdbView : std::uint8_t { status, nodes, transactions };
 
 struct Classified {
@@ -70,6 +72,8 @@ struct Classified {
     bool tableless = false;                         // of read: no table, and no function that might read one
     bool own_account = false;                       // of account: SET PASSWORD and the like, of who says it
     bool counts_anew = false;                       // FLUSH STATUS: the session's counters are looked at next
+    HandlerVerb handler = HandlerVerb::none;        // of read
+    bool hides_handler = false;                     // PREPARE and EXECUTE: it may open one
     DdbView view = DdbView::status;                 // of ddb_show
     std::string refusal;                            // of refused: the reason and the way out
 };

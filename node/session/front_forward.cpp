@@ -277,6 +277,7 @@ void FrontSession::learn_state(const ResultEnd& end) {
     next_on_back_ = statement.kind == StatementKind::set_transaction;
     if (statement.kind == StatementKind::temporary_table) not_replayable_ = "temporary tables";
     if (statement.takes_user_lock) not_replayable_ = "user locks";
+    if (statement.handler == HandlerVerb::open) not_replayable_ = "open HANDLERs";
     if (computes_variables(statement, active_->execute.sql)) not_replayable_ = "user variables";
     if (statement.counts_anew) reads_anywhere_ = false;
     if (statement.kind == StatementKind::set) remember_set();

@@ -207,6 +207,10 @@ bool TableLocks::give(std::uint64_t serial) {
     return held.given;
 }
 
+bool TableLocks::some_wait_for_users() const {
+    return std::any_of(held_.begin(), held_.end(), [](const auto& held) { return !held.second.given; });
+}
+
 void TableLocks::forget_name(const std::string& table) {
     const auto name = names_.find(table);
     DDB_ASSERT(name != names_.end());

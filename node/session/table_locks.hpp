@@ -70,6 +70,7 @@ class TableLocks {
     [[nodiscard]] const LockRequest& held(std::uint64_t serial) const { return held_.at(serial).asked; }
     [[nodiscard]] bool holds(std::uint64_t serial) const { return held_.contains(serial); }
     [[nodiscard]] bool empty() const { return held_.empty(); }
+    [[nodiscard]] bool some_wait_for_users() const;  // locks that are asked for, and not given yet
 
   private:
     struct Held {

@@ -322,7 +322,6 @@ TEST_CASE("refused in words") {
                             "CALL ddb_meta.begin(1)",
                             "DROP DATABASE `ddb_meta`",
                             "UPDATE DDB_META . position SET a=1",
-                            "HANDLER t OPEN",
                             "ALTER TABLE t ADD c CHAR(36) DEFAULT uuid()",
                             "ALTER TABLE t ADD COLUMN c DOUBLE DEFAULT (rand())",
                             "ALTER TABLE t ADD who VARCHAR(99) DEFAULT (current_user())",
