@@ -25,6 +25,7 @@ void BackSession::definition_parsed(JobReport report) {
 }
 
 void BackSession::run_as_definition() {
+    if (definition_conflicts()) return;
     active_->phase = Phase::gate;
     warnings_ = {};  // of what told that it is a definition
     if (parts_.gate.enter(serial_)) on_gate_entered();

@@ -50,7 +50,8 @@ void BackSession::dispatch() {
 }
 
 void BackSession::dispatch_kind() {
-    if (waits_for_locks() || handler_forbidden() || asks_own_locks()) return;
+    if (waits_for_locks() || forbidden_by_read_lock() || waits_for_read_lock()) return;
+    if (handler_forbidden() || asks_own_locks()) return;
     const Classified& statement = active_->statement;
     switch (statement.kind) {
         case StatementKind::refused:
@@ -76,6 +77,9 @@ void BackSession::dispatch_kind() {
             return;
         case StatementKind::unlock_tables:
             end_locks();
+            return;
+        case StatementKind::read_lock:
+            commit_then([this] { ask_read_lock(); }, false);
             return;
         case StatementKind::set:
             dispatch_set();
@@ -287,7 +291,7 @@ void BackSession::dispatch_diagnostics() {
 
 // Ends an open transaction, but not when it is no statement at all: that the server says when it only looks at it.
 void BackSession::dispatch_definition() {
-    if (!txn_.open) {
+    if (!txn_.open && !parts_.read_lock.holds(serial_)) {
         run_as_definition();
         return;
     }

@@ -32,9 +32,7 @@ JobReport say_instead_of_waiting(ConnectionPtr connection, const StatementJob& /
 // True when it was answered. Servers allow none under LOCK TABLES, of which this one knows nothing.
 bool BackSession::handler_forbidden() {
     if (active_->statement.handler == HandlerVerb::none || !parts_.table_locks.holds(serial_)) return false;
-    finish_error(Error{ErrorCode::sql,
-                       "Can't execute the given command because you have active locked tables or an active transaction",
-                       1192, "HY000"});
+    finish_error(under_locks());
     return true;
 }
 

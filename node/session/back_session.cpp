@@ -22,7 +22,7 @@ BackSession::~BackSession() = default;
 bool BackSession::quiet() const {
     if (closed_) return over();
     const bool holds = temporary_tables_ || user_locks_ || computed_variables_ || !handlers_.empty() ||
-                       parts_.table_locks.holds(serial_);
+                       parts_.table_locks.holds(serial_) || parts_.read_lock.holds(serial_);
     return !busy_ && !deciding_ && !active_ && !txn_.open && !holds;
 }
 
@@ -246,6 +246,7 @@ void BackSession::finish(ResultEnd end) {
     if (active_->outcome_token != 0) parts_.outcome_askers.erase(active_->outcome_token);
     active_.reset();
     parts_.table_locks.statement_over(serial_);
+    parts_.read_lock.statement_over(serial_);
     last_used_ms_ = parts_.now_ms;
     if (!closed_) {
         // A definite "not here" is not remembered: the same request may come back to a later session.
@@ -334,7 +335,7 @@ void BackSession::on_cancel(RequestNumber request) {
         case Phase::barrier:
         case Phase::gate:
         case Phase::locked:
-            if (active_->statement.kind == StatementKind::lock_tables) unlock_tables();
+            give_up_locking();
             parts_.gate.cancel(serial_);
             finish_error(Error{ErrorCode::timeout, "the request was cancelled before it ran", 1317, "70100"});
             return;
@@ -449,6 +450,7 @@ void BackSession::end_life(const Error& reason) {
     closed_ = true;
     parts_.table_locks.statement_over(serial_);
     unlock_tables();
+    parts_.read_lock.release(serial_);
     // What runs or is decided still needs its xid: the pipeline waits for a word about it.
     if (!busy_ && !deciding_) transaction_gone();
     const auto key = parts_.back_keys.find({peer_, open_.session});

@@ -57,13 +57,23 @@ constexpr std::string_view per_node =
         return refuse("START " + std::string(second.text) + std::string(per_node));
     if (first.is("FLUSH") && head_has(tokens, "TABLES") && (head_has(tokens, "LOCK") || head_has(tokens, "EXPORT"))) {
         return refuse(
-            "FLUSH TABLES WITH READ LOCK is refused: it would stall every commit; use START TRANSACTION WITH "
-            "CONSISTENT SNAPSHOT (mysqldump --single-transaction)");
+            "FLUSH TABLES … WITH READ LOCK and FOR EXPORT of some tables are refused: these would be files of one "
+            "server; use LOCK TABLES, or FLUSH TABLES WITH READ LOCK");
     }
     if (first.is("LOCK") && !second.is("TABLE") && !second.is("TABLES"))
         return refuse("LOCK " + std::string(second.text) + std::string(per_node));
     if (first.is("IMPORT")) return refuse("IMPORT" + std::string(per_node));
     return std::nullopt;
+}
+
+// FLUSH [LOCAL | NO_WRITE_TO_BINLOG] TABLES WITH READ LOCK
+[[nodiscard]] bool locks_everything(Tokens tokens) {
+    const bool local = token_at(tokens, 1).is("LOCAL") || token_at(tokens, 1).is("NO_WRITE_TO_BINLOG");
+    const std::size_t i = local ? 2 : 1;
+    const bool tables = token_at(tokens, i).is("TABLES") || token_at(tokens, i).is("TABLE");
+    const std::size_t end = tokens.size() - (tokens.back().symbol(';') ? 1 : 0);
+    return tables && token_at(tokens, i + 1).is("WITH") && token_at(tokens, i + 2).is("READ") &&
+           token_at(tokens, i + 3).is("LOCK") && end == i + 4;
 }
 
 // CREATE, ALTER, DROP, RENAME, TRUNCATE: `tokens` start at the verb.
@@ -273,6 +283,7 @@ constexpr std::string_view per_node =
         Classified out = grant ? secret_of(StatementKind::account) : of(StatementKind::ddl);
         out.grant = grant;
         out.counts_anew = first.is("FLUSH") && head_has(tokens, "STATUS");
+        out.maintains = first.is("FLUSH");
         return out;
     }
     if (one_of(first, compounds)) return of(StatementKind::execute);
@@ -299,6 +310,7 @@ constexpr std::string_view per_node =
         return out;
     }
     if (first.is("HANDLER")) return classify_handler(sql, tokens);
+    if (first.is("FLUSH") && locks_everything(tokens)) return of(StatementKind::read_lock);
     if (auto refused = refused_by_first_word(first, second, tokens)) return *refused;
     if (first.is("SET"))
         return second.is("STATEMENT") ? classify_set_statement(sql, tokens) : rules::classify_set(tokens.subspan(1));
@@ -313,8 +325,11 @@ constexpr std::string_view per_node =
     if (first.is("ANALYZE") && !head_has(tokens.first(std::min<std::size_t>(tokens.size(), 3)), "TABLE")) {
         return of(StatementKind::dml);
     }
-    if (first.is("ANALYZE") || first.is("CHECK") || (first.is("LOAD") && second.is("INDEX")))
-        return of(StatementKind::ddl);
+    if (first.is("ANALYZE") || first.is("CHECK") || (first.is("LOAD") && second.is("INDEX"))) {
+        Classified out = of(StatementKind::ddl);
+        out.maintains = first.is("CHECK");
+        return out;
+    }
     if (auto known = classify_by_table(first, tokens)) {
         const bool hides =
             known->kind == StatementKind::execute || known->kind == StatementKind::call || first.is("PREPARE");

@@ -114,6 +114,12 @@ inline constexpr std::uint16_t error_read_only_transaction = 1792;
 inline constexpr std::uint16_t error_xa_state = 1399;
 inline constexpr std::uint16_t error_server_read_only = 1290;  // of followers' servers: MySQL looks at that first
 
+[[nodiscard]] inline Error under_locks() {
+    return Error{ErrorCode::sql,
+                 "Can't execute the given command because you have active locked tables or an active transaction", 1192,
+                 "HY000"};
+}
+
 // One entry of the log could not keep the order of what these commit.
 [[nodiscard]] inline bool runs_several(const Classified& statement) {
     return statement.kind == StatementKind::call || statement.block;

@@ -106,7 +106,8 @@ TEST_CASE("no HANDLER under LOCK TABLES, and one of a locked table waits under a
     a.good("UNLOCK TABLES");
 }
 
-TEST_CASE("a session with a HANDLER is told when it is lost with its coordinator, and one that closed it counts as quiet") {
+TEST_CASE(
+    "a session with a HANDLER is told when it is lost with its coordinator, and one that closed it counts as quiet") {
     Client a = fresh("hand5");
     Client f(bench(), *bench().follower, "root", "d");
     f.good("HANDLER hand5 OPEN");
