@@ -208,8 +208,7 @@ void BackSession::users_met(JobReport report) {
 }
 
 void BackSession::locks_too_late() {
-    give_up_locking();
-    finish_error(waited_too_long());
+    stop_waiting(waited_too_long());
 }
 
 }  // namespace ddb::session

@@ -124,6 +124,24 @@ void BackSession::read_lock_allowed(JobReport report) {
     }
 }
 
+// A transaction whose COMMIT failed is gone, as on a server: else what the client was told of as failed might be
+// committed by what it says next.
+void BackSession::stop_waiting(Error error) {
+    constexpr std::array committing{StatementKind::commit,        StatementKind::begin,    StatementKind::set,
+                                    StatementKind::ddl,           StatementKind::account,  StatementKind::lock_tables,
+                                    StatementKind::unlock_tables, StatementKind::read_lock};
+    const StatementKind kind = active_->statement.kind;
+    const bool for_commit = active_->phase == Phase::locked && txn_.wrote && parts_.read_lock.others_hold(serial_) &&
+                            std::find(committing.begin(), committing.end(), kind) != committing.end();
+    give_up_locking();
+    if (!for_commit || !connection_) {
+        finish_error(std::move(error));
+        return;
+    }
+    active_->phase = Phase::running;
+    roll_back_then([this, error = std::move(error)] { finish_error(error); });
+}
+
 // For what runs already.
 void BackSession::wait_for_use(ReadLock::Use use) {
     for (const auto& [serial, other] : parts_.backs) {

@@ -335,9 +335,8 @@ void BackSession::on_cancel(RequestNumber request) {
         case Phase::barrier:
         case Phase::gate:
         case Phase::locked:
-            give_up_locking();
             parts_.gate.cancel(serial_);
-            finish_error(Error{ErrorCode::timeout, "the request was cancelled before it ran", 1317, "70100"});
+            stop_waiting(Error{ErrorCode::timeout, "the request was cancelled before it ran", 1317, "70100"});
             return;
         case Phase::running:
             active_->stream->cancel();
@@ -378,7 +377,7 @@ void BackSession::tick() {
         send_kept();
         return;
     }
-    if (active_ && active_->phase == Phase::locked && parts_.now_ms >= active_->locks_until_ms) {
+    if (active_ && active_->phase == Phase::locked && parts_.now_ms >= active_->locks_until_ms && !letting_go_) {
         locks_too_late();
         return;
     }

@@ -162,6 +162,7 @@ class BackSession {
     void note_transactions_writes();
     [[nodiscard]] bool turned_out_to_write(JobReport& report);
     void tell_of_read_lock(JobReport& report);
+    void stop_waiting(Error error);
 
     // back_handlers.cpp: HANDLER
     [[nodiscard]] bool handler_forbidden();
