@@ -142,15 +142,20 @@ void BackSession::stop_waiting(Error error) {
     roll_back_then([this, error = std::move(error)] { finish_error(error); });
 }
 
+// What runs may have begun before there was a lock, and not as what only reads.
+bool BackSession::may_write_now() const {
+    const StatementKind kind = active_->statement.kind;
+    const bool query = kind == StatementKind::read || kind == StatementKind::set;
+    return kind == StatementKind::dml || use_of_read_lock() == ReadLock::Use::writes ||
+           (query && calls_unknown(active_->execute.sql));
+}
+
 // For what runs already.
 void BackSession::wait_for_use(ReadLock::Use use) {
     for (const auto& [serial, other] : parts_.backs) {
         if (serial == serial_ || !other->active_ || other->active_->phase == Phase::locked) continue;
-        const StatementKind kind = other->active_->statement.kind;
-        const bool reads = kind == StatementKind::read || kind == StatementKind::set;
-        const bool may_write = other->use_of_read_lock() == use ||
-                               (use == ReadLock::Use::writes && reads && calls_unknown(other->active_->execute.sql));
-        if (may_write) parts_.read_lock.under_way(serial_, serial);
+        if (use == ReadLock::Use::writes ? other->may_write_now() : other->use_of_read_lock() == use)
+            parts_.read_lock.under_way(serial_, serial);
     }
 }
 

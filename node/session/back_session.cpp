@@ -335,6 +335,10 @@ void BackSession::on_cancel(RequestNumber request) {
         case Phase::barrier:
         case Phase::gate:
         case Phase::locked:
+            if (letting_go_ && active_->phase == Phase::locked) {
+                active_->locks_until_ms = parts_.now_ms;  // once the connection is back
+                return;
+            }
             parts_.gate.cancel(serial_);
             stop_waiting(Error{ErrorCode::timeout, "the request was cancelled before it ran", 1317, "70100"});
             return;

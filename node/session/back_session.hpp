@@ -157,6 +157,7 @@ class BackSession {
     [[nodiscard]] bool definition_conflicts();
     void ask_read_lock();
     void read_lock_allowed(JobReport report);
+    [[nodiscard]] bool may_write_now() const;
     void wait_for_use(ReadLock::Use use);
     void meet_writers();
     void note_transactions_writes();

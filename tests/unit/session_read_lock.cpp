@@ -172,6 +172,7 @@ TEST_CASE("the read lock waits for statements that write, and those may wait for
     CHECK(f.good("SELECT v FROM all4").cell() == "12");
     f.good("UNLOCK TABLES");
     bench().hold_decisions(true);
+    a.good("CREATE TEMPORARY TABLE all4t (id INT PRIMARY KEY)");
     const auto undecided = a.start("UPDATE all4 SET v = 5");
     CHECK(waits(a, undecided));
     const auto again = f.start(lock_all);
