@@ -229,6 +229,9 @@ constexpr std::string_view per_node =
                           "…, on which replication depends: it is refused");
         }
     }
+    if (contains_ignoring_case(sql, "WITH READ LOCK"))
+        return refuse(
+            "FLUSH TABLES WITH READ LOCK is refused in PREPARE and EXECUTE; say it as a statement of its own");
     Classified out = of(kind);
     out.takes_user_lock = contains_ignoring_case(sql, "GET_LOCK");
     out.hides_handler = contains_ignoring_case(sql, "HANDLER") && contains_ignoring_case(sql, "OPEN");

@@ -336,6 +336,7 @@ TEST_CASE("refused in words") {
                             "ALTER TABLE t ADD id INT AUTO_INCREMENT PRIMARY KEY",
                             "EXECUTE IMMEDIATE 'set sql_log_bin=0'",
                             "PREPARE s FROM 'set gtid_domain_id=1'",
+                            "PREPARE s FROM 'flush tables with read lock'",
                             "CREATE FUNCTION f RETURNS INT SONAME 'x.so'",
                             "/*!40101 SET sql_log_bin=0 */"}) {
         INFO(sql);
