@@ -75,7 +75,8 @@ Task BackSession::make_task(Work work, StatementJob job, Done done) {
 // Asked when a statement has ended: what began in front of a definition may have waited for its locks.
 void BackSession::note_definition() {
     if (!active_) return;
-    const bool hides = hides_statements(active_->statement.kind);
+    const Classified& statement = active_->statement;
+    const bool hides = hides_statements(statement.kind) || statement.handler != HandlerVerb::none;
     txn_.behind_definition |= parts_.gate.concerns_reader(hides ? std::string_view() : active_->execute.sql);
 }
 
