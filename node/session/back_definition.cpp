@@ -25,12 +25,17 @@ void BackSession::definition_parsed(JobReport report) {
 }
 
 void BackSession::run_as_definition() {
+    if (definition_conflicts()) return;
     active_->phase = Phase::gate;
     warnings_ = {};  // of what told that it is a definition
     if (parts_.gate.enter(serial_)) on_gate_entered();
 }
 
 void BackSession::on_gate_entered() {
+    if (letting_go_) {  // called again when it is over
+        in_gate_ = true;
+        return;
+    }
     if (!active_ || closed_ || !connection_ || !parts_.serving()) {
         parts_.leave_gate();
         if (active_ && !closed_) finish_error(fail(ErrorCode::not_coordinator, "this node is no longer coordinator"));

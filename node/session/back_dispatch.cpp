@@ -50,7 +50,8 @@ void BackSession::dispatch() {
 }
 
 void BackSession::dispatch_kind() {
-    if (waits_for_locks() || asks_own_locks()) return;
+    if (waits_for_locks() || forbidden_by_read_lock() || waits_for_read_lock()) return;
+    if (handler_forbidden() || asks_own_locks()) return;
     const Classified& statement = active_->statement;
     switch (statement.kind) {
         case StatementKind::refused:
@@ -76,6 +77,9 @@ void BackSession::dispatch_kind() {
             return;
         case StatementKind::unlock_tables:
             end_locks();
+            return;
+        case StatementKind::read_lock:
+            commit_then([this] { ask_read_lock(); }, false);
             return;
         case StatementKind::set:
             dispatch_set();
@@ -236,7 +240,8 @@ void BackSession::with_barrier(std::function<void()> go) {
     }
     active_->phase = Phase::barrier;
     const RequestNumber request = active_->execute.request;
-    const Read read{active_->execute.consistency, active_->execute.seen, txn_.active, active_->execute.sql};
+    const bool inside = txn_.active || !handlers_.empty();  // a definition may wait for either
+    const Read read{active_->execute.consistency, active_->execute.seen, inside, active_->execute.sql};
     const auto passed = [this, serial = serial_, request, parts = &parts_, go = std::move(go)](LogIndex) {
         if (parts->back(serial) != this || !active_ || active_->execute.request != request) return;
         active_->wait_id = 0;
@@ -251,6 +256,9 @@ void BackSession::with_barrier(std::function<void()> go) {
 void BackSession::dispatch_data() {
     // Begins no transaction on a server either, and drivers ask whether they are in one.
     if (active_->statement.tableless && !txn_.open && !autocommit_ && !next_is_set_) return run_outside();
+    const HandlerVerb handler = active_->statement.handler;
+    if (!txn_.open && handler == HandlerVerb::close) return run_outside();
+    if (!txn_.open && handler == HandlerVerb::open) return with_barrier([this] { run_outside(); });  // begins none
     if (!txn_.open && !autocommit_) open_transaction(false);
     const bool read = active_->statement.kind == StatementKind::read;
     const bool read_only = next_read_only_.value_or(read_only_default_);
@@ -283,7 +291,7 @@ void BackSession::dispatch_diagnostics() {
 
 // Ends an open transaction, but not when it is no statement at all: that the server says when it only looks at it.
 void BackSession::dispatch_definition() {
-    if (!txn_.open) {
+    if (!txn_.open && !parts_.read_lock.holds(serial_)) {
         run_as_definition();
         return;
     }

@@ -31,6 +31,8 @@ std::optional<TableLocks::Statement> BackSession::for_locks() const {
     switch (active_->statement.kind) {
         case StatementKind::read:
             out.reads = !contains_ignoring_case(out.sql, "UPDATE");  // FOR UPDATE
+            if (active_->statement.handler == HandlerVerb::close) return std::nullopt;
+            if (active_->statement.handler == HandlerVerb::read) out.sql = handlers_.read_by(out.sql);
             return out;
         case StatementKind::temporary_table:
             out.reads = true;
@@ -101,7 +103,7 @@ void BackSession::lock_wait_known(JobReport report) {
     if (!connection_ || closed_) {
         (void)inside_error_ends_here(report);
     } else if (report.end.error) {  // somebody killed the question
-        if (active_->statement.kind == StatementKind::lock_tables) unlock_tables();
+        give_up_locking();
         finish_report(report);
     } else {
         set_lock_deadline(report.wait_ms);
@@ -117,10 +119,12 @@ void BackSession::set_lock_deadline(std::uint64_t wait_ms) {
 }
 
 void BackSession::on_tables_free() {
-    if (closed_ || !active_ || active_->phase != Phase::locked) return;
+    if (closed_ || !active_ || active_->phase != Phase::locked || letting_go_) return;
     active_->phase = Phase::running;
-    if (active_->statement.kind != StatementKind::lock_tables) {
+    if (!active_->locking) {
         dispatch_kind();
+    } else if (active_->statement.kind == StatementKind::read_lock) {
+        meet_writers();
     } else if (parts_.table_locks.holds(serial_)) {
         meet_users();
     } else {
@@ -132,6 +136,7 @@ void BackSession::on_tables_free() {
 void BackSession::end_locks() {
     const auto after = [this] {
         unlock_tables();
+        parts_.read_lock.release(serial_);
         finish_ok();
     };
     parts_.table_locks.holds(serial_) ? commit_then(after, false) : after();
@@ -141,7 +146,14 @@ void BackSession::unlock_tables() {
     parts_.table_locks.release(serial_);
 }
 
+// What the statement has asked for.
+void BackSession::give_up_locking() {
+    if (active_->statement.kind == StatementKind::lock_tables) unlock_tables();
+    if (active_->asks_read_lock) parts_.read_lock.release(serial_);
+}
+
 void BackSession::take_locks() {
+    active_->locking = true;
     auto asked = tables_to_lock(active_->execute.sql, database_);
     lock_sql_ = active_->execute.sql;
     lock_database_ = database_;
@@ -196,8 +208,7 @@ void BackSession::users_met(JobReport report) {
 }
 
 void BackSession::locks_too_late() {
-    if (active_->statement.kind == StatementKind::lock_tables) unlock_tables();
-    finish_error(waited_too_long());
+    stop_waiting(waited_too_long());
 }
 
 }  // namespace ddb::session

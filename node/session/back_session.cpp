@@ -21,7 +21,8 @@ BackSession::~BackSession() = default;
 
 bool BackSession::quiet() const {
     if (closed_) return over();
-    const bool holds = temporary_tables_ || user_locks_ || computed_variables_ || parts_.table_locks.holds(serial_);
+    const bool holds = temporary_tables_ || user_locks_ || computed_variables_ || !handlers_.empty() ||
+                       parts_.table_locks.holds(serial_) || parts_.read_lock.holds(serial_);
     return !busy_ && !deciding_ && !active_ && !txn_.open && !holds;
 }
 
@@ -238,12 +239,14 @@ void BackSession::finish(ResultEnd end) {
     if (autocommit_) end.status_flags |= status_autocommit;
     end.database = database_;
     if (end.error) ++parts_.counters.errors;
+    forget_unknown_handler(end);
     const RequestKey key{open_.session, active_->execute.request};
     const bool registered = active_->registered;
     if (active_->wait_id != 0) parts_.barrier.cancel(active_->wait_id);
     if (active_->outcome_token != 0) parts_.outcome_askers.erase(active_->outcome_token);
     active_.reset();
     parts_.table_locks.statement_over(serial_);
+    parts_.read_lock.statement_over(serial_);
     last_used_ms_ = parts_.now_ms;
     if (!closed_) {
         // A definite "not here" is not remembered: the same request may come back to a later session.
@@ -332,9 +335,12 @@ void BackSession::on_cancel(RequestNumber request) {
         case Phase::barrier:
         case Phase::gate:
         case Phase::locked:
-            if (active_->statement.kind == StatementKind::lock_tables) unlock_tables();
+            if (letting_go_ && active_->phase == Phase::locked) {
+                active_->locks_until_ms = parts_.now_ms;  // once the connection is back
+                return;
+            }
             parts_.gate.cancel(serial_);
-            finish_error(Error{ErrorCode::timeout, "the request was cancelled before it ran", 1317, "70100"});
+            stop_waiting(Error{ErrorCode::timeout, "the request was cancelled before it ran", 1317, "70100"});
             return;
         case Phase::running:
             active_->stream->cancel();
@@ -375,10 +381,11 @@ void BackSession::tick() {
         send_kept();
         return;
     }
-    if (active_ && active_->phase == Phase::locked && parts_.now_ms >= active_->locks_until_ms) {
+    if (active_ && active_->phase == Phase::locked && parts_.now_ms >= active_->locks_until_ms && !letting_go_) {
         locks_too_late();
         return;
     }
+    let_handlers_go();
     const bool idle_too_long = !active_ && !busy_ && parts_.now_ms > last_used_ms_ + parts_.limits.transaction_ms;
     if (txn_.open && connection_ && idle_too_long) {
         lost_reason_ = "transaction rolled back: it was idle for longer than " +
@@ -446,6 +453,7 @@ void BackSession::end_life(const Error& reason) {
     closed_ = true;
     parts_.table_locks.statement_over(serial_);
     unlock_tables();
+    parts_.read_lock.release(serial_);
     // What runs or is decided still needs its xid: the pipeline waits for a word about it.
     if (!busy_ && !deciding_) transaction_gone();
     const auto key = parts_.back_keys.find({peer_, open_.session});

@@ -15,6 +15,7 @@
 
 #include "node/session/classifier.hpp"
 #include "node/session/engine_parts.hpp"
+#include "node/session/open_handlers.hpp"
 #include "node/session/statement_jobs.hpp"
 
 namespace ddb::session {
@@ -55,6 +56,8 @@ class BackSession {
         bool read_write = false;  // asked for, and not what the session's transactions are
         bool barrier_passed = false;
         bool behind_definition = false;  // it may have read what a definition did that is not decided
+        bool wrote = false;              // perhaps
+        bool under_read_lock = false;    // began under the session's own: only reads
         std::string xid;
         TxnId txn;
         std::uint32_t statements = 0;
@@ -80,6 +83,10 @@ class BackSession {
         std::uint64_t outcome_token = 0;
         std::uint64_t deadline_ms = 0;
         std::uint64_t locks_until_ms = 0;  // of a wait for tables; 0: none so far
+        bool locking = false;              // LOCK TABLES and its kin have begun to
+        bool asks_read_lock = false;       // and did not hold it before
+        bool writes = false;               // a query, as was found out
+        bool only_read = false;            // so that it is found out
         bool understood = false;           // of LOCK TABLES
         bool locks_asked = false;          // the session's own, about this statement
         std::shared_ptr<CreditStream> stream;
@@ -138,9 +145,32 @@ class BackSession {
     void take_locks();
     void end_locks();
     void unlock_tables();
+    void give_up_locking();
     void meet_users();
     void users_met(JobReport report);
     void locks_too_late();
+
+    // back_read_lock.cpp: FLUSH TABLES WITH READ LOCK
+    [[nodiscard]] ReadLock::Use use_of_read_lock() const;
+    [[nodiscard]] bool waits_for_read_lock();
+    [[nodiscard]] bool forbidden_by_read_lock();
+    [[nodiscard]] bool definition_conflicts();
+    void ask_read_lock();
+    void read_lock_allowed(JobReport report);
+    [[nodiscard]] bool may_write_now() const;
+    void wait_for_use(ReadLock::Use use);
+    void meet_writers();
+    void note_transactions_writes();
+    [[nodiscard]] bool turned_out_to_write(JobReport& report);
+    void tell_of_read_lock(JobReport& report);
+    void stop_waiting(Error error);
+
+    // back_handlers.cpp: HANDLER
+    [[nodiscard]] bool handler_forbidden();
+    void note_handlers();
+    void forget_unknown_handler(const ResultEnd& end);
+    void let_handlers_go();
+    void handlers_let_go(JobReport report);
 
     // back_definition.cpp
     void run_as_definition();
@@ -190,6 +220,7 @@ class BackSession {
     bool deciding_ = false;  // the pipeline has it
     bool killing_ = false;   // a KILL is on its way: nothing new may run on the connection
     bool in_gate_ = false;
+    bool letting_go_ = false;  // let_handlers_go() has the connection
     bool autocommit_ = true;
     bool read_only_default_ = false;
     std::optional<bool> next_read_only_;  // by SET TRANSACTION, for one only
@@ -203,7 +234,8 @@ class BackSession {
     bool clients_commit_ = false;
     Transaction txn_;
     KeptWarnings warnings_;  // of the session's last statement, where its server has forgotten them
-    std::string lock_sql_;   // the session's LOCK TABLES
+    OpenHandlers handlers_;
+    std::string lock_sql_;  // the session's LOCK TABLES
     std::string lock_database_;
     std::string lost_reason_;  // the transaction was rolled back without a request of the client
     LogIndex last_index_;      // of the session's newest write

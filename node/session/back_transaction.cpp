@@ -22,7 +22,7 @@ StatementJob BackSession::make_job() {
     job.xid = txn_.xid;
     job.txn = txn_.txn;
     job.kept_bytes_max = parts_.limits.result_bytes_buffered_max;
-    job.read_only = txn_.read_only;
+    job.read_only = txn_.read_only || txn_.under_read_lock;
     job.read_write = txn_.read_write;
     job.user = open_.user;
     job.password = open_.password;
@@ -75,7 +75,8 @@ Task BackSession::make_task(Work work, StatementJob job, Done done) {
 // Asked when a statement has ended: what began in front of a definition may have waited for its locks.
 void BackSession::note_definition() {
     if (!active_) return;
-    const bool hides = hides_statements(active_->statement.kind);
+    const Classified& statement = active_->statement;
+    const bool hides = hides_statements(statement.kind) || statement.handler != HandlerVerb::none;
     txn_.behind_definition |= parts_.gate.concerns_reader(hides ? std::string_view() : active_->execute.sql);
 }
 
@@ -103,8 +104,12 @@ void BackSession::run_alone(bool try_read_only, bool read_only) {
         return;
     }
     new_xid();
+    const bool own_lock = parts_.read_lock.holds(serial_);
+    const bool others_lock = parts_.read_lock.others_hold(serial_);
+    try_read_only = try_read_only || own_lock || (others_lock && temporary_tables_ && !active_->writes);
     StatementJob job = make_job();
-    job.read_only = read_only;
+    job.read_only = read_only || own_lock || (others_lock && try_read_only && !active_->writes);
+    active_->only_read = job.read_only && !read_only;
     next_is_set_ = false;
     job.check_first = std::exchange(unsure_, hides_statements(active_->statement.kind));
     parts_.pipeline.expect(job.xid);
@@ -146,6 +151,10 @@ void BackSession::alone_done(JobReport report) {
         report.end.error = cannot_commit(active_->statement, *report.end.error);
     } else if (implicit_commit && !report.end.answered && !closed_) {
         run_as_definition();
+        return;
+    }
+    if (!closed_ && turned_out_to_write(report)) {
+        dispatch_kind();
         return;
     }
     if (!report.end.error) note_success();
@@ -243,6 +252,7 @@ void BackSession::note_success() {
     if (statement.kind == StatementKind::temporary_table) temporary_tables_ = true;
     if (statement.kind == StatementKind::ddl && parts_.table_locks.holds(serial_))
         parts_.table_locks.dropped(serial_, dropped_tables(active_->execute.sql, database_));
+    note_handlers();
     if (computes_variables(statement, active_->execute.sql)) computed_variables_ = true;
     if (statement.kind != StatementKind::set) return;
     if (statement.autocommit) autocommit_ = *statement.autocommit;
@@ -261,8 +271,10 @@ void BackSession::run_inside() {
     if (begin) {
         next_is_set_ = false;
         new_xid();
-        if (!txn_.read_only) parts_.pipeline.expect(txn_.xid);
+        txn_.under_read_lock = !txn_.read_only && parts_.read_lock.holds(serial_);
+        if (!txn_.read_only && !txn_.under_read_lock) parts_.pipeline.expect(txn_.xid);
     }
+    note_transactions_writes();
     StatementJob job = make_job();
     job.begin = begin;
     job.snapshot = begin && active_->statement.consistent_snapshot;
@@ -283,6 +295,7 @@ void BackSession::inside_done(JobReport report) {
         finish_report(report);
         return;
     }
+    tell_of_read_lock(report);
     const Error& error = *report.end.error;
     const bool gone = ends_transaction(error.mysql_code);
     if (gone || (was_active && !report.xa_active)) transaction_gone();
@@ -331,7 +344,7 @@ void BackSession::commit_then(std::function<void()> after, bool clients_request)
         return;
     }
     active_->after_commit = std::move(after);
-    if (txn_.read_only) {
+    if (txn_.read_only || txn_.under_read_lock) {
         start_job(commit_read_only, make_job(), &BackSession::rollback_done);
         return;
     }

@@ -55,16 +55,25 @@ constexpr std::string_view per_node =
     }
     if (first.is("START") && !second.is("TRANSACTION"))
         return refuse("START " + std::string(second.text) + std::string(per_node));
-    if (first.is("HANDLER")) return refuse("HANDLER is refused: it reads outside transactions; use SELECT");
     if (first.is("FLUSH") && head_has(tokens, "TABLES") && (head_has(tokens, "LOCK") || head_has(tokens, "EXPORT"))) {
         return refuse(
-            "FLUSH TABLES WITH READ LOCK is refused: it would stall every commit; use START TRANSACTION WITH "
-            "CONSISTENT SNAPSHOT (mysqldump --single-transaction)");
+            "FLUSH TABLES … WITH READ LOCK and FOR EXPORT of some tables are refused: these would be files of one "
+            "server; use LOCK TABLES, or FLUSH TABLES WITH READ LOCK");
     }
     if (first.is("LOCK") && !second.is("TABLE") && !second.is("TABLES"))
         return refuse("LOCK " + std::string(second.text) + std::string(per_node));
     if (first.is("IMPORT")) return refuse("IMPORT" + std::string(per_node));
     return std::nullopt;
+}
+
+// FLUSH [LOCAL | NO_WRITE_TO_BINLOG] TABLES WITH READ LOCK
+[[nodiscard]] bool locks_everything(Tokens tokens) {
+    const bool local = token_at(tokens, 1).is("LOCAL") || token_at(tokens, 1).is("NO_WRITE_TO_BINLOG");
+    const std::size_t i = local ? 2 : 1;
+    const bool tables = token_at(tokens, i).is("TABLES") || token_at(tokens, i).is("TABLE");
+    const std::size_t end = tokens.size() - (tokens.back().symbol(';') ? 1 : 0);
+    return tables && token_at(tokens, i + 1).is("WITH") && token_at(tokens, i + 2).is("READ") &&
+           token_at(tokens, i + 3).is("LOCK") && end == i + 4;
 }
 
 // CREATE, ALTER, DROP, RENAME, TRUNCATE: `tokens` start at the verb.
@@ -170,6 +179,17 @@ constexpr std::string_view per_node =
     return out;
 }
 
+// HANDLER [database .] table OPEN …, HANDLER name READ | CLOSE …: state of the session's connection.
+[[nodiscard]] Classified classify_handler(std::string_view sql, Tokens tokens) {
+    const Token verb = token_at(tokens, token_at(tokens, 2).symbol('.') ? 4 : 2);
+    Classified out = classify_read(sql, tokens);
+    out.local = false;
+    if (verb.is("OPEN")) out.handler = HandlerVerb::open;
+    if (verb.is("READ")) out.handler = HandlerVerb::read;
+    if (verb.is("CLOSE")) out.handler = HandlerVerb::close;
+    return out;
+}
+
 // `tokens` behind SHOW DDB.
 [[nodiscard]] Classified classify_show_ddb(Tokens tokens) {
     constexpr std::array<std::pair<std::string_view, DdbView>, 3> views{
@@ -209,8 +229,12 @@ constexpr std::string_view per_node =
                           "…, on which replication depends: it is refused");
         }
     }
+    if (contains_ignoring_case(sql, "WITH READ LOCK"))
+        return refuse(
+            "FLUSH TABLES WITH READ LOCK is refused in PREPARE and EXECUTE; say it as a statement of its own");
     Classified out = of(kind);
     out.takes_user_lock = contains_ignoring_case(sql, "GET_LOCK");
+    out.hides_handler = contains_ignoring_case(sql, "HANDLER") && contains_ignoring_case(sql, "OPEN");
     return out;
 }
 
@@ -262,6 +286,7 @@ constexpr std::string_view per_node =
         Classified out = grant ? secret_of(StatementKind::account) : of(StatementKind::ddl);
         out.grant = grant;
         out.counts_anew = first.is("FLUSH") && head_has(tokens, "STATUS");
+        out.maintains = first.is("FLUSH");
         return out;
     }
     if (one_of(first, compounds)) return of(StatementKind::execute);
@@ -287,6 +312,8 @@ constexpr std::string_view per_node =
         out.local = false;
         return out;
     }
+    if (first.is("HANDLER")) return classify_handler(sql, tokens);
+    if (first.is("FLUSH") && locks_everything(tokens)) return of(StatementKind::read_lock);
     if (auto refused = refused_by_first_word(first, second, tokens)) return *refused;
     if (first.is("SET"))
         return second.is("STATEMENT") ? classify_set_statement(sql, tokens) : rules::classify_set(tokens.subspan(1));
@@ -301,8 +328,11 @@ constexpr std::string_view per_node =
     if (first.is("ANALYZE") && !head_has(tokens.first(std::min<std::size_t>(tokens.size(), 3)), "TABLE")) {
         return of(StatementKind::dml);
     }
-    if (first.is("ANALYZE") || first.is("CHECK") || (first.is("LOAD") && second.is("INDEX")))
-        return of(StatementKind::ddl);
+    if (first.is("ANALYZE") || first.is("CHECK") || (first.is("LOAD") && second.is("INDEX"))) {
+        Classified out = of(StatementKind::ddl);
+        out.maintains = first.is("CHECK");
+        return out;
+    }
     if (auto known = classify_by_table(first, tokens)) {
         const bool hides =
             known->kind == StatementKind::execute || known->kind == StatementKind::call || first.is("PREPARE");
@@ -334,6 +364,7 @@ Classified classify(std::string_view sql) {
     Classified out = classify_tokens(sql, tokens);
     if (out.kind == StatementKind::read && tokens[0].versioned) out.local = false;
     out.block = out.kind == StatementKind::execute && !tokens[0].is("EXECUTE");
+    if (out.block) out.hides_handler = false;  // it has those of errors
     if (writes_metadata(sql, out)) return refuse("ddb_meta belongs to the node: it can be read, not written");
     return out;
 }

@@ -34,10 +34,13 @@ enum class StatementKind : std::uint8_t {
     account,  // as ddl, and secret
     lock_tables,
     unlock_tables,
-    ddb_set,   // SET ddb_…: read level and write concern of the session; no server knows them
-    ddb_show,  // SHOW DDB …
+    read_lock,  // FLUSH TABLES WITH READ LOCK
+    ddb_set,    // SET ddb_…: read level and write concern of the session; no server knows them
+    ddb_show,   // SHOW DDB …
     refused,
 };
+
+enum class HandlerVerb : std::uint8_t { none, open, read, close };
 
 enum class DdbView : std::uint8_t { status, nodes, transactions };
 
@@ -70,6 +73,9 @@ struct Classified {
     bool tableless = false;                         // of read: no table, and no function that might read one
     bool own_account = false;                       // of account: SET PASSWORD and the like, of who says it
     bool counts_anew = false;                       // FLUSH STATUS: the session's counters are looked at next
+    HandlerVerb handler = HandlerVerb::none;        // of read
+    bool maintains = false;                         // of ddl: FLUSH, CHECK TABLE: changes nothing that a dump has
+    bool hides_handler = false;                     // PREPARE and EXECUTE: it may open one
     DdbView view = DdbView::status;                 // of ddb_show
     std::string refusal;                            // of refused: the reason and the way out
 };

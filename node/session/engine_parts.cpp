@@ -111,11 +111,8 @@ EngineParts::EngineParts(SessionHost& host_in, storage::LocalDatabase& database_
       }),
       pipeline(*this),
       gate(barrier),
-      table_locks([this](std::uint64_t serial) {
-          defer(Task([this, serial] {
-              if (auto* session = back(serial)) session->on_tables_free();
-          }));
-      }),
+      table_locks([this](std::uint64_t serial) { wake_for_locks(serial); }),
+      read_lock([this](std::uint64_t serial) { wake_for_locks(serial); }),
       pool(static_cast<std::size_t>(limits_in.sessions_max) * 5 + spare_executors) {}
 
 EngineParts::~EngineParts() = default;
@@ -271,6 +268,12 @@ void EngineParts::finish_request(const RequestKey& key) {
             if (auto* session = back(serial)) session->on_other_finished();
         }));
     }
+}
+
+void EngineParts::wake_for_locks(std::uint64_t serial) {
+    defer(Task([this, serial] {
+        if (auto* session = back(serial)) session->on_tables_free();
+    }));
 }
 
 void EngineParts::leave_gate() {

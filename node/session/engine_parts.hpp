@@ -18,6 +18,7 @@
 #include "node/session/executor_pool.hpp"
 #include "node/session/read_balancer.hpp"
 #include "node/session/read_barrier.hpp"
+#include "node/session/read_lock.hpp"
 #include "node/session/session_engine.hpp"
 #include "node/session/table_locks.hpp"
 #include "node/session/write_pipeline.hpp"
@@ -134,7 +135,8 @@ class EngineParts final : public PipelineHost {
     [[nodiscard]] bool coordinator_ready() const;
     void finish_request(const RequestKey& key);
     void leave_gate();
-    void pass_gate_on();  // to the next in its queue, if it may go
+    void wake_for_locks(std::uint64_t serial);  // later
+    void pass_gate_on();                        // to the next in its queue, if it may go
     void tick_gate();
 
     // PipelineHost
@@ -178,6 +180,7 @@ class EngineParts final : public PipelineHost {
     WritePipeline pipeline;
     DefinitionGate gate;
     TableLocks table_locks;
+    ReadLock read_lock;
     RequestRegistry requests;
     SessionEngine::Counters counters;
     std::unordered_map<SessionId, std::unique_ptr<FrontSession>> fronts;

@@ -45,7 +45,7 @@ ReadBalance FrontSession::balance() const {
 bool FrontSession::may_ask_reader() const {
     const Classified& statement = active_->statement;
     if (active_->execute.describe || active_->only_here) return false;
-    const bool plain = !in_transaction_ && back_autocommit_ && !next_on_back_ && !table_locks_;
+    const bool plain = !in_transaction_ && back_autocommit_ && !next_on_back_ && !holds_locks();
     return plain && settings_known() && statement.kind == StatementKind::read && statement.local &&
            !tells_of_connection(active_->execute.sql);
 }

@@ -23,6 +23,7 @@ constexpr std::uint64_t begin_again_ms_max = 10'000;  // as begin_ms_max, when a
         case StatementKind::begin:
         case StatementKind::lock_tables:
         case StatementKind::unlock_tables:
+        case StatementKind::read_lock:
         case StatementKind::execute:
             return true;
         case StatementKind::commit:
@@ -67,8 +68,8 @@ void FrontSession::forward() {
 bool FrontSession::open_back() {
     if (back_node_ == parts_.view.coordinator && back_epoch_ == parts_.view.epoch) return true;
     const bool locks = active_->statement.kind == StatementKind::lock_tables;  // sent again, perhaps
-    if (had_back_ && table_locks_ && !locks && not_replayable_.empty()) not_replayable_ = "locked tables";
-    table_locks_ = false;
+    if (had_back_ && holds_locks() && !locks && not_replayable_.empty()) not_replayable_ = "locked tables";
+    table_locks_ = read_lock_ = false;
     if (had_back_ && !not_replayable_.empty()) {
         const std::string lost = std::exchange(not_replayable_, {});
         replay_.clear();
@@ -270,13 +271,17 @@ void FrontSession::learn_state(const ResultEnd& end) {
     const StatementKind kind = active_->statement.kind;
     // Older ones are given up in any case.
     if (kind == StatementKind::lock_tables) table_locks_ = !end.error || end.error->code == ErrorCode::unknown_outcome;
+    if (kind == StatementKind::read_lock)
+        read_lock_ = read_lock_ || !end.error || end.error->code == ErrorCode::unknown_outcome;
     if (end.error) return;
+    if (kind == StatementKind::unlock_tables) read_lock_ = false;
     if (kind == StatementKind::unlock_tables || kind == StatementKind::begin) table_locks_ = false;
     if (const auto id = generated_id_of(end); id != 0) last_insert_id_ = id;
     const Classified& statement = active_->statement;
     next_on_back_ = statement.kind == StatementKind::set_transaction;
     if (statement.kind == StatementKind::temporary_table) not_replayable_ = "temporary tables";
     if (statement.takes_user_lock) not_replayable_ = "user locks";
+    if (statement.handler == HandlerVerb::open) not_replayable_ = "open HANDLERs";
     if (computes_variables(statement, active_->execute.sql)) not_replayable_ = "user variables";
     if (statement.counts_anew) reads_anywhere_ = false;
     if (statement.kind == StatementKind::set) remember_set();

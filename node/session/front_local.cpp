@@ -152,7 +152,7 @@ bool FrontSession::may_read_here() const {
     if (statement.kind == StatementKind::diagnostics)
         return last_was_local_ && !last_reader_ && (local_ != nullptr || local_busy_);
     const bool plain_session =
-        !in_transaction_ && back_autocommit_ && settings_known() && !next_on_back_ && !table_locks_;
+        !in_transaction_ && back_autocommit_ && settings_known() && !next_on_back_ && !holds_locks();
     return statement.kind == StatementKind::read && statement.local && plain_session;
 }
 

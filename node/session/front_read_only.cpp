@@ -28,7 +28,7 @@ bool FrontSession::may_begin_here() const {
     const bool begun = held_begin_ == Begin::read_only && !held_begin_sent_;
     const bool by_default = !in_transaction_ && !back_autocommit_ && read_only_default_.value_or(false);
     // Reads of SERIALIZABLE lock rows, which others' writes could not be applied to here.
-    const bool as_there = settings_known() && !serializable_ && !next_on_back_ && !table_locks_;
+    const bool as_there = settings_known() && !serializable_ && !next_on_back_ && !holds_locks();
     const bool reads = statement.kind == StatementKind::read && statement.local;
     return reads && (begun || by_default) && as_there && parts_.server_up && !parts_.fenced;
 }
@@ -79,6 +79,7 @@ bool FrontSession::run_read_only_here() {
             return true;
         case StatementKind::account:
         case StatementKind::lock_tables:
+        case StatementKind::read_lock:
             return end_here(), false;
         case StatementKind::dml:
             if (!client_file_of(active_->execute.sql, no_backslash_escapes_)) {

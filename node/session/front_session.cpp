@@ -198,7 +198,7 @@ bool FrontSession::answer_without_work() {
     }
     const bool ends_nothing = (kind == StatementKind::commit || kind == StatementKind::rollback) && !in_transaction_ &&
                               back_autocommit_ && !statement.chain && !active_->execute.retry;
-    const bool unlocks_nothing = kind == StatementKind::unlock_tables && !table_locks_;
+    const bool unlocks_nothing = kind == StatementKind::unlock_tables && !holds_locks();
     if (kind == StatementKind::empty || unlocks_nothing || ends_nothing || hold_begin() || end_held()) {
         finish(make_end());
         return true;

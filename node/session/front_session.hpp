@@ -125,6 +125,7 @@ class FrontSession {
 
     // front_local.cpp
     [[nodiscard]] bool settings_known() const { return not_replayable_.empty() && reads_anywhere_; }
+    [[nodiscard]] bool holds_locks() const { return table_locks_ || read_lock_; }
     [[nodiscard]] bool may_read_here() const;
     void read_locally();
     [[nodiscard]] bool tell_kept_warnings();
@@ -275,6 +276,7 @@ class FrontSession {
     bool next_on_back_ = false;          // SET TRANSACTION concerns the next statement
     KeptWarnings warnings_;              // of the last local read, where its server has forgotten them
     bool table_locks_ = false;           // by LOCK TABLES
+    bool read_lock_ = false;             // by FLUSH TABLES WITH READ LOCK
     std::vector<std::string> replay_;
     std::size_t replay_bytes_ = 0;
     std::string not_replayable_;  // in words: state that a new coordinator cannot be given

@@ -258,6 +258,15 @@ JobReport ask_lock_wait(ConnectionPtr connection, const StatementJob& job) {
     return report;
 }
 
+JobReport keep_last_warnings(ConnectionPtr connection, const StatementJob& job) {
+    JobReport report;
+    report.connection = std::move(connection);
+    if (report.connection->start(show_warnings_sql))
+        report.warnings = read_warnings(*report.connection, job.session, job.request);
+    if (report.connection->broken()) report.connection.reset();
+    return report;
+}
+
 JobReport run_read(ConnectionPtr connection, const StatementJob& job) {
     JobReport report;
     report.connection = std::move(connection);

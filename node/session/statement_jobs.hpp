@@ -65,6 +65,8 @@ using ConnectionPtr = std::unique_ptr<storage::Connection>;
                                         const LockQuestions& questions);
 // How long its session wants to wait for a table.
 [[nodiscard]] JobReport ask_lock_wait(ConnectionPtr connection, const StatementJob& job);
+// Runs nothing: so that the warnings of the statement before outlast what is said on its connection next.
+[[nodiscard]] JobReport keep_last_warnings(ConnectionPtr connection, const StatementJob& job);
 // As a statement of its own: read-only first, again as a write when the server says 1792 and `read_only` does not.
 [[nodiscard]] JobReport run_read(ConnectionPtr connection, const StatementJob& job);
 // As a statement of its own, up to and including XA PREPARE.
@@ -111,6 +113,12 @@ using storage::xa_sql;
 inline constexpr std::uint16_t error_read_only_transaction = 1792;
 inline constexpr std::uint16_t error_xa_state = 1399;
 inline constexpr std::uint16_t error_server_read_only = 1290;  // of followers' servers: MySQL looks at that first
+
+[[nodiscard]] inline Error under_locks() {
+    return Error{ErrorCode::sql,
+                 "Can't execute the given command because you have active locked tables or an active transaction", 1192,
+                 "HY000"};
+}
 
 // One entry of the log could not keep the order of what these commit.
 [[nodiscard]] inline bool runs_several(const Classified& statement) {

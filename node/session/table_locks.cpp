@@ -80,6 +80,12 @@ bool read_table(Reader& in, std::string_view database, LockRequest& out) {
 
 }  // namespace
 
+bool locks_for_writing(std::string_view sql) {
+    const auto asked = tables_to_lock(sql, {});
+    if (!asked) return false;  // the server refuses it
+    return std::any_of(asked->tables.begin(), asked->tables.end(), [](const auto& table) { return table.second; });
+}
+
 std::optional<LockRequest> tables_to_lock(std::string_view sql, std::string_view database) {
     Reader in(sql);
     if (!in.word("LOCK") || !(in.word("TABLES") || in.word("TABLE"))) return std::nullopt;
@@ -162,6 +168,19 @@ bool TableLocks::must_wait(std::uint64_t serial, const LockRequest& request) {
     return stand_in_line(serial, wait);
 }
 
+bool TableLocks::must_wait_for_writers(std::uint64_t serial) {
+    return stand_in_line(serial, std::any_of(held_.begin(), held_.end(), [&](const auto& held) {
+                             return held.first != serial && holds_for_writing(held.first);
+                         }));
+}
+
+bool TableLocks::holds_for_writing(std::uint64_t serial) const {
+    const auto held = held_.find(serial);
+    if (held == held_.end()) return false;
+    const auto& tables = held->second.asked.tables;
+    return std::any_of(tables.begin(), tables.end(), [](const auto& table) { return table.second; });
+}
+
 // Who asks again keeps the place it has.
 bool TableLocks::stand_in_line(std::uint64_t serial, bool wait) {
     const auto place = std::find(waiting_.begin(), waiting_.end(), serial);
@@ -205,6 +224,10 @@ bool TableLocks::give(std::uint64_t serial) {
     Held& held = held_.at(serial);
     held.given = !held.entered;
     return held.given;
+}
+
+bool TableLocks::some_wait_for_users() const {
+    return std::any_of(held_.begin(), held_.end(), [](const auto& held) { return !held.second.given; });
 }
 
 void TableLocks::forget_name(const std::string& table) {

@@ -35,6 +35,9 @@ struct LockRequest {
 };
 inline constexpr std::size_t locked_tables_max = 20'000;
 
+// Whether LOCK TABLES asks for some table to write to it.
+[[nodiscard]] bool locks_for_writing(std::string_view sql);
+
 // What LOCK TABLES asks for; nullopt: it is none that we understand, or asks for more than locked_tables_max. Names
 // without a database are of `database`.
 [[nodiscard]] std::optional<LockRequest> tables_to_lock(std::string_view sql, std::string_view database);
@@ -55,6 +58,7 @@ class TableLocks {
     // False: it may run. True: it waits and is woken when that may have changed.
     [[nodiscard]] bool must_wait(std::uint64_t serial, const Statement& statement);
     [[nodiscard]] bool must_wait(std::uint64_t serial, const LockRequest& request);
+    [[nodiscard]] bool must_wait_for_writers(std::uint64_t serial);  // for others that have locked a table for writing
     void statement_over(std::uint64_t serial);
 
     // Nobody new gets at the tables. Transactions that began before `number` still do, as they may have them in use:
@@ -69,7 +73,9 @@ class TableLocks {
 
     [[nodiscard]] const LockRequest& held(std::uint64_t serial) const { return held_.at(serial).asked; }
     [[nodiscard]] bool holds(std::uint64_t serial) const { return held_.contains(serial); }
+    [[nodiscard]] bool holds_for_writing(std::uint64_t serial) const;
     [[nodiscard]] bool empty() const { return held_.empty(); }
+    [[nodiscard]] bool some_wait_for_users() const;  // locks that are asked for, and not given yet
 
   private:
     struct Held {

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """LOCK TABLES through every node: who writes to a locked table waits, who counts under a lock counts right, a dump under locks is
 whole, a session is refused what its locks do not allow as on a plain server, and a lock ends with its coordinator, which its session
-is told.
+is told. The same of FLUSH TABLES WITH READ LOCK.
 """
 
 import contextlib
@@ -10,7 +10,7 @@ import re
 import subprocess
 import threading
 
-from ddb_cluster import SLOW, STEADY, Background, Cluster, check, code, equal, good, main, need, note, wait_until
+from ddb_cluster import MYSQL, SLOW, STEADY, Background, Cluster, check, code, equal, good, main, need, note, wait_until
 from gateway import PlainServer
 import gateway
 from wire_client import Client
@@ -205,6 +205,156 @@ def a_dump_under_locks_is_whole():
                     equal((len(rows), len(set(rows))), (2, 1), f"both tables as of one moment, through node {node}: {rows}")
 
 
+# Those of the second session have a plus in front.
+UNDER_READ_LOCK = """CREATE FUNCTION wf() RETURNS INT DETERMINISTIC MODIFIES SQL DATA BEGIN INSERT INTO log VALUES (77, 1); RETURN 1; END
+CREATE PROCEDURE wp() INSERT INTO log VALUES (78, 1)
+CREATE PROCEDURE rp() SELECT COUNT(*) FROM t
+CREATE TEMPORARY TABLE tmp (id INT PRIMARY KEY)
++USE o
++SET lock_wait_timeout = 1
++CREATE TEMPORARY TABLE tmp (id INT PRIMARY KEY)
+SET autocommit = 0
+INSERT INTO t VALUES (1, 1)
++BEGIN
++INSERT INTO u VALUES (1, 1)
+FLUSH TABLES WITH READ LOCK
+ROLLBACK
+SET autocommit = 1
++COMMIT
++INSERT INTO u VALUES (2, 2)
++SELECT COUNT(*) FROM u
++ROLLBACK
++SELECT COUNT(*) FROM u
++BEGIN
++SELECT COUNT(*) FROM t
++COMMIT
++UPDATE t SET v = 9
++SELECT id FROM t FOR UPDATE
++SELECT id FROM t LOCK IN SHARE MODE
++SELECT wf()
++SET @a = wf()
++CALL wp()
++INSERT INTO tmp VALUES (1)
++CREATE TABLE n (id INT PRIMARY KEY)
++LOCK TABLES t WRITE
++LOCK TABLES t READ
++UNLOCK TABLES
++FLUSH LOCAL TABLES WITH READ LOCK
++UPDATE t SET v = 9
++UNLOCK TABLES
++DROP TEMPORARY TABLE tmp
+INSERT INTO t VALUES (2, 2)
+UPDATE t SET v = 2
+DELETE FROM u
+REPLACE INTO u VALUES (1, 1)
+INSERT INTO tmp VALUES (1)
+UPDATE tmp SET id = 2
+SELECT * FROM tmp
+SELECT * FROM t
+SELECT id FROM t FOR UPDATE
+SELECT id FROM t LOCK IN SHARE MODE
+SELECT wf()
+SET @a = wf()
+SET @a = (SELECT MAX(id) FROM t)
+SELECT @a
+CALL wp()
+CALL rp()
+CREATE TABLE n (id INT PRIMARY KEY)
+CREATE TABL n (id INT PRIMARY KEY)
+ALTER TABLE t ADD z INT
+TRUNCATE t
+DROP TABLE t
+CREATE VIEW v2 AS SELECT 1
+DROP DATABASE o
+CREATE USER somebody
+FLUSH TABLES
+CREATE TEMPORARY TABLE tmp2 (id INT PRIMARY KEY)
+DROP TEMPORARY TABLE tmp2
+SELECT GET_LOCK('l', 0)
+SELECT RELEASE_LOCK('l')
+LOCK TABLES t WRITE
+LOCK TABLES t READ
+INSERT INTO t VALUES (3, 3)
+UNLOCK TABLES
++INSERT INTO t VALUES (4, 4)
+LOCK TABLES t READ
+FLUSH TABLES WITH READ LOCK
+UNLOCK TABLES
++LOCK TABLES t WRITE
+SET lock_wait_timeout = 1
+FLUSH TABLES WITH READ LOCK
++INSERT INTO t VALUES (5, 5)
++UNLOCK TABLES
+FLUSH TABLE WITH READ LOCK
+START TRANSACTION WITH CONSISTENT SNAPSHOT
++INSERT INTO t VALUES (6, 6)
+UNLOCK TABLES
++INSERT INTO t VALUES (7, 7)
+SELECT id FROM t
+COMMIT
+SELECT id FROM t
+INSERT INTO t VALUES (8, 8)
+SELECT COUNT(*) FROM log""".splitlines()
+
+
+def read_lock_as_on_a_plain_server():
+    def all_told(connect_one):
+        first, second = connect_one(), connect_one()
+        for sql in OWN_TABLES:
+            good(first, sql)
+        return [told(second, sql[1:]) if sql[0] == "+" else told(first, sql) for sql in UNDER_READ_LOCK]
+
+    with Cluster(settings=STEADY) as cluster:
+        prepare(cluster)
+        with PlainServer(os.path.join(cluster.base, "plain")) as plain:
+            if MYSQL:
+                plain.server.sql("SET GLOBAL log_bin_trust_function_creators = 1")
+            expected = all_told(lambda: Client("127.0.0.1", plain.port, gateway.USER, gateway.PASSWORD, "", deadline_s=60 * SLOW))
+        codes = [answer[0][0] for answer in expected if answer and isinstance(answer[0], tuple)]
+        check(codes.count(1223) >= 15 and codes.count(1205) >= 10, f"the plain server refuses: {codes}")
+        through = cluster.others(cluster.coordinator())[0]
+        for sql, found, answer in zip(UNDER_READ_LOCK, all_told(lambda: connect(cluster, through)), expected):
+            equal(found, answer, sql)
+        note(f"{len(UNDER_READ_LOCK)} statements, {codes.count(1223)} of them refused and {codes.count(1205)} too late")
+
+
+def a_dump_under_the_read_lock_is_whole():
+    ways = [["--lock-all-tables"], *([] if MYSQL else [["--master-data=2"], ["--master-data=2", "--single-transaction"]])]
+    with Cluster(settings=STEADY) as cluster:
+        prepare(cluster)
+        with Pairs(cluster, 1) as writer:
+            for node in cluster.nodes:
+                wanted = writer.done + 10
+                wait_until(lambda wanted=wanted: writer.done > wanted, 30 * SLOW, "the writer writes")
+                for way in ways:
+                    dump = subprocess.run([need("mariadb-dump"), "--no-defaults", "-h", cluster.nodes[node]["address"], "-P", str(cluster.port + 2),
+                                           "-u", USER, *way, "--skip-tz-utc", "l", "a", "b"],
+                                          env=dict(os.environ, MYSQL_PWD=PASSWORD), capture_output=True, text=True, timeout=60 * SLOW, check=False)
+                    equal(dump.returncode, 0, f"mariadb-dump {way}: {dump.stderr}")
+                    rows = re.findall(r"^INSERT INTO `[ab]` VALUES\s*\(1,(\d+)\)", dump.stdout, re.M)
+                    equal((len(rows), len(set(rows))), (2, 1), f"{way}: both tables as of one moment, through node {node}: {rows}")
+
+
+def a_read_lock_ends_with_its_coordinator():
+    with Cluster() as cluster:
+        prepare(cluster)
+        coordinator = cluster.coordinator()
+        holder, writer = (connect(cluster, node) for node in cluster.others(coordinator))
+        good(holder, "FLUSH TABLES WITH READ LOCK")
+        answers = []
+        waiting = threading.Thread(target=lambda: answers.append(code(writer, "UPDATE a SET v = v + 1")))
+        waiting.start()
+        equal(good(holder, "SELECT v FROM a"), [[b"0"]], "its holder reads")
+        check(not answers, "the writer waits")
+        cluster.kill(coordinator)
+        waiting.join(60 * SLOW)
+        equal(answers, [0], "the writer goes on with the next coordinator")
+        equal(code(holder, "SELECT v FROM a"), 1927, "the session is told that its lock is gone")
+        equal(good(holder, "SELECT v FROM a"), [[b"1"]], "and goes on without it")
+        cluster.start(coordinator)
+        cluster.settle()
+
+
 def a_lock_ends_with_its_coordinator():
     with Cluster() as cluster:
         prepare(cluster)
@@ -228,4 +378,5 @@ def a_lock_ends_with_its_coordinator():
 
 
 if __name__ == "__main__":
-    main(counts_under_a_lock, under_locks_as_on_a_plain_server, a_dump_under_locks_is_whole, a_lock_ends_with_its_coordinator)
+    main(counts_under_a_lock, under_locks_as_on_a_plain_server, a_dump_under_locks_is_whole, a_lock_ends_with_its_coordinator,
+         read_lock_as_on_a_plain_server, a_dump_under_the_read_lock_is_whole, a_read_lock_ends_with_its_coordinator)

@@ -308,7 +308,8 @@ TEST_CASE("refused in words") {
                             "STOP SLAVE",
                             "START REPLICA",
                             "BACKUP STAGE START",
-                            "FLUSH TABLES WITH READ LOCK",
+                            "FLUSH TABLES t WITH READ LOCK",
+                            "FLUSH TABLES WITH READ LOCK AND DISABLE CHECKPOINT",
                             "FLUSH TABLES t FOR EXPORT",
                             "INSTALL PLUGIN x SONAME 'y'",
                             "UNINSTALL PLUGIN x",
@@ -322,7 +323,6 @@ TEST_CASE("refused in words") {
                             "CALL ddb_meta.begin(1)",
                             "DROP DATABASE `ddb_meta`",
                             "UPDATE DDB_META . position SET a=1",
-                            "HANDLER t OPEN",
                             "ALTER TABLE t ADD c CHAR(36) DEFAULT uuid()",
                             "ALTER TABLE t ADD COLUMN c DOUBLE DEFAULT (rand())",
                             "ALTER TABLE t ADD who VARCHAR(99) DEFAULT (current_user())",
@@ -336,6 +336,7 @@ TEST_CASE("refused in words") {
                             "ALTER TABLE t ADD id INT AUTO_INCREMENT PRIMARY KEY",
                             "EXECUTE IMMEDIATE 'set sql_log_bin=0'",
                             "PREPARE s FROM 'set gtid_domain_id=1'",
+                            "PREPARE s FROM 'flush tables with read lock'",
                             "CREATE FUNCTION f RETURNS INT SONAME 'x.so'",
                             "/*!40101 SET sql_log_bin=0 */"}) {
         INFO(sql);
@@ -514,4 +515,36 @@ TEST_CASE("strings end, and words are found, as a look at each byte would have i
         for (const std::string word : {"A", "AA", "A'A", "''", "\\AA"})
             CHECK(contains_ignoring_case(sql, word) == (upper.find(word) != std::string::npos));
     }
+}
+
+TEST_CASE("HANDLER is a read of the coordinator that opens, reads or closes") {
+    for (const auto& [sql, verb] :
+         {std::pair{"HANDLER t OPEN", HandlerVerb::open}, std::pair{"HANDLER d.t OPEN AS h", HandlerVerb::open},
+          std::pair{"handler h read `PRIMARY` = (1)", HandlerVerb::read},
+          std::pair{"HANDLER h CLOSE", HandlerVerb::close}, std::pair{"HANDLER d.t READ FIRST", HandlerVerb::read},
+          std::pair{"HANDLER h", HandlerVerb::none}}) {
+        INFO(sql);
+        const Classified found = classify(sql);
+        CHECK(found.kind == StatementKind::read);
+        CHECK(!found.local);
+        CHECK(found.handler == verb);
+    }
+    CHECK(classify("PREPARE s FROM 'HANDLER t OPEN'").hides_handler);
+    CHECK(classify("EXECUTE IMMEDIATE 'HANDLER t OPEN'").hides_handler);
+    CHECK(!classify("BEGIN NOT ATOMIC DECLARE CONTINUE HANDLER FOR NOT FOUND SET @a=1; OPEN c; END").hides_handler);
+}
+
+TEST_CASE("FLUSH TABLES WITH READ LOCK is known in each of its forms, and other FLUSHes are not it") {
+    for (const char* sql :
+         {"FLUSH TABLES WITH READ LOCK", "flush table with read lock;", "FLUSH /*!40101 LOCAL */ TABLES WITH READ LOCK",
+          "FLUSH NO_WRITE_TO_BINLOG TABLES WITH READ LOCK"}) {
+        INFO(sql);
+        CHECK(classify(sql).kind == StatementKind::read_lock);
+    }
+    for (const char* sql : {"FLUSH TABLES", "FLUSH LOCAL TABLES", "FLUSH TABLES with, t", "FLUSH STATUS"}) {
+        INFO(sql);
+        CHECK(classify(sql).kind == StatementKind::ddl);
+        CHECK(classify(sql).maintains);
+    }
+    CHECK(!classify("ALTER TABLE t ADD w INT").maintains);
 }

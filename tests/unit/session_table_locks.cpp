@@ -2,6 +2,8 @@
 #include <vector>
 
 #include "node/session/named_tables.hpp"
+#include "node/session/open_handlers.hpp"
+#include "node/session/read_lock.hpp"
 #include "node/session/table_locks.hpp"
 
 namespace ddb::session {
@@ -270,6 +272,55 @@ TEST_CASE("a lock is not given over statements that were let run before anybody 
     CHECK(b.woken == std::vector<std::uint64_t>{1});
     CHECK(!b.locks.others_inside(1));
     CHECK(b.locks.give(1));
+}
+
+TEST_CASE("a read lock holds up writes when it is asked for, and commits when no write is left") {
+    using Use = ReadLock::Use;
+    std::vector<std::uint64_t> woken;
+    ReadLock lock([&](std::uint64_t serial) { woken.push_back(serial); });
+    CHECK(!lock.must_wait(2, Use::writes));
+    lock.ask(1);
+    lock.under_way(1, 2);
+    lock.under_way(1, 5);
+    CHECK(lock.must_wait(3, Use::writes));
+    CHECK(!lock.must_wait(4, Use::commits));
+    CHECK(!lock.must_wait(4, Use::none));
+    CHECK(!lock.must_wait(1, Use::writes));
+    lock.statement_over(2);
+    CHECK(lock.others_inside(1));
+    CHECK(lock.must_wait(5, Use::writes));  // it was taken for one that runs
+    CHECK(woken == std::vector<std::uint64_t>{1});
+    CHECK(!lock.others_inside(1));
+    lock.hold_commits(1);
+    CHECK(lock.must_wait(4, Use::commits));
+    lock.ask(6);
+    lock.statement_over(4);
+    lock.release(1);
+    CHECK(woken == std::vector<std::uint64_t>{1, 3, 5});
+    CHECK(!lock.must_wait(4, Use::commits));
+    CHECK(lock.must_wait(3, Use::writes));
+    CHECK(lock.others_hold(3));
+    CHECK(!lock.others_hold(6));
+    lock.release(6);
+    CHECK(!lock.must_wait(3, Use::writes));
+}
+
+TEST_CASE("open HANDLERs are known by their names, and what they read by its own") {
+    OpenHandlers handlers;
+    handlers.opened("HANDLER t OPEN", "d");
+    handlers.opened("handler `other`.`t 2` OPEN AS `H x`", "d");
+    handlers.opened("HANDLER u /* so */ OPEN b;", "d");
+    CHECK(handlers.read_by("HANDLER t READ NEXT") == "`d`.t");
+    CHECK(handlers.read_by("HANDLER `h X` READ `PRIMARY` = (1)") == "`other`.`t 2`");
+    CHECK(handlers.read_by("HANDLER b READ FIRST") == "`d`.u");
+    CHECK(handlers.read_by("HANDLER u READ FIRST").empty());
+    handlers.closed("HANDLER T CLOSE");
+    handlers.closed("HANDLER `h x` CLOSE");
+    CHECK(!handlers.empty());
+    handlers.closed("HANDLER b CLOSE");
+    CHECK(handlers.empty());
+    handlers.opened_unseen();
+    CHECK(!handlers.empty());
 }
 
 }  // namespace ddb::session
