@@ -186,3 +186,19 @@ TEST_CASE("a dump loads") {
     CHECK(c.good("SELECT MIN(id) FROM t8").cell() == "0");
     CHECK(c.good("SELECT @@sql_mode LIKE '%NO_AUTO_VALUE%'").cell() == "0");
 }
+
+TEST_CASE("a right to explain a view that was given a moment ago is asked for where it was given") {
+    Client c = fresh("t9");
+    c.good("CREATE USER u9 IDENTIFIED BY 'pw'");
+    c.good("CREATE VIEW t9v AS SELECT * FROM t9");
+    c.good("GRANT SELECT ON d.t9 TO u9");
+    c.good("GRANT SELECT ON d.t9v TO u9");
+    c.good("GRANT INSERT ON d.* TO u9");
+    Client never(bench(), *bench().follower, "u9", "d");
+    CHECK(never.run("EXPLAIN SELECT * FROM t9v").code() == 1345);
+    Client u(bench(), *bench().follower, "u9", "d");  // its connection here knows the rights of now
+    c.good("GRANT SHOW VIEW ON d.* TO u9");
+    u.good("EXPLAIN SELECT * FROM t9v");
+    c.good("DROP VIEW t9v");
+    c.good("DROP USER u9");
+}
