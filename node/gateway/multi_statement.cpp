@@ -66,8 +66,9 @@ bool opens_other_block(const Token& token, const Token& next) {
     return is_one_of(token, other_blocks);
 }
 
-// Where a body of the form BEGIN … END ends; the end of the text where that is in doubt. BEGIN is counted wherever it
-// may open a block, END only where nothing else than a block can end: behind a statement's semicolon, or behind BEGIN.
+// Where a body of one statement, or of the form BEGIN … END, ends; the end of the text where that is in doubt. BEGIN is
+// counted wherever it may open a block, END only where nothing else than a block can end: behind a statement's
+// semicolon, or behind BEGIN.
 std::size_t end_of_body(std::string_view sql) {
     SqlScanner scanner(sql);
     std::size_t depth = 0;
@@ -84,7 +85,7 @@ std::size_t end_of_body(std::string_view sql) {
                    !is_one_of(next, other_blocks)) {
             --depth;
         } else if (token.symbol(';') && depth == 0) {
-            if (!seen_block || !begins_statement(sql.substr(token.offset + 1))) break;
+            if (!begins_statement(sql.substr(token.offset + 1))) break;
             return token.offset;
         }
         before = token;
