@@ -188,17 +188,17 @@ TEST_CASE("a dump loads") {
 }
 
 TEST_CASE("a right to explain a view that was given a moment ago is asked for where it was given") {
-    Client c = fresh("t9");
-    c.good("CREATE USER u9 IDENTIFIED BY 'pw'");
-    c.good("CREATE VIEW t9v AS SELECT * FROM t9");
-    c.good("GRANT SELECT ON d.t9 TO u9");
-    c.good("GRANT SELECT ON d.t9v TO u9");
-    c.good("GRANT INSERT ON d.* TO u9");
-    Client never(bench(), *bench().follower, "u9", "d");
-    CHECK(never.run("EXPLAIN SELECT * FROM t9v").code() == 1345);
-    Client u(bench(), *bench().follower, "u9", "d");  // its connection here knows the rights of now
-    c.good("GRANT SHOW VIEW ON d.* TO u9");
-    u.good("EXPLAIN SELECT * FROM t9v");
-    c.good("DROP VIEW t9v");
-    c.good("DROP USER u9");
+    Client c = fresh("explained");
+    c.good("CREATE USER u20 IDENTIFIED BY 'pw'");
+    c.good("CREATE VIEW explained_v AS SELECT * FROM explained");
+    c.good("GRANT SELECT ON d.explained TO u20");
+    c.good("GRANT SELECT ON d.explained_v TO u20");
+    c.good("GRANT INSERT ON d.* TO u20");
+    Client never(bench(), *bench().follower, "u20", "d");
+    CHECK(never.run("EXPLAIN SELECT * FROM explained_v").code() == 1345);
+    Client u(bench(), *bench().follower, "u20", "d");  // its connection here knows the rights of now
+    c.good("GRANT SHOW VIEW ON d.* TO u20");
+    u.good("EXPLAIN SELECT * FROM explained_v");
+    c.good("DROP VIEW explained_v");
+    c.good("DROP USER u20");
 }
