@@ -47,6 +47,53 @@ bool has_body(std::string_view sql) {
     return false;
 }
 
+bool is_one_of(const Token& token, std::span<const std::string_view> words) {
+    return std::any_of(words.begin(), words.end(), [&](std::string_view word) { return token.is(word); });
+}
+
+bool begins_statement(std::string_view sql) {
+    constexpr std::array<std::string_view, 18> verbs{"ALTER",  "CALL",   "COMMIT", "CREATE",  "DELETE",   "DROP",
+                                                     "GRANT",  "INSERT", "RENAME", "REPLACE", "REVOKE",   "ROLLBACK",
+                                                     "SELECT", "SET",    "SHOW",   "START",   "TRUNCATE", "UPDATE"};
+    return is_one_of(SqlScanner(sql).next(), verbs);
+}
+
+constexpr std::array<std::string_view, 6> other_blocks{"IF", "CASE", "LOOP", "WHILE", "REPEAT", "FOR"};
+
+bool opens_other_block(const Token& token, const Token& next) {
+    if (token.is("IF") && (next.is("NOT") || next.is("EXISTS"))) return false;  // CREATE … IF NOT EXISTS
+    if (token.is("FOR") && next.is("EACH")) return false;                       // of a trigger
+    return is_one_of(token, other_blocks);
+}
+
+// Where a body of one statement, or of the form BEGIN … END, ends; the end of the text where that is in doubt. BEGIN is
+// counted wherever it may open a block, END only where nothing else than a block can end: behind a statement's
+// semicolon, or behind BEGIN.
+std::size_t end_of_body(std::string_view sql) {
+    SqlScanner scanner(sql);
+    std::size_t depth = 0;
+    bool seen_block = false;
+    Token before;
+    Token token = scanner.next();
+    while (token.kind != Token::Kind::end) {
+        const Token next = scanner.next();
+        if (token.versioned || token.is("PACKAGE") || (!seen_block && opens_other_block(token, next))) break;
+        if (token.is("BEGIN") && !before.symbol('.')) {
+            ++depth;
+            seen_block = true;
+        } else if (token.is("END") && depth > 0 && (before.symbol(';') || before.is("BEGIN")) &&
+                   !is_one_of(next, other_blocks)) {
+            --depth;
+        } else if (token.symbol(';') && depth == 0) {
+            if (!begins_statement(sql.substr(token.offset + 1))) break;
+            return token.offset;
+        }
+        before = token;
+        token = next;
+    }
+    return sql.size();
+}
+
 // Nothing but space, comments and semicolons.
 bool does_nothing(std::string_view sql) {
     SqlScanner scanner(sql);
@@ -74,7 +121,9 @@ std::deque<std::string> split_statements(std::string_view sql) {
     if (sql.find(';') == std::string_view::npos) return {std::string(sql)};
     while (!sql.empty()) {
         std::size_t end = sql.size();
-        if (!has_body(sql)) {
+        if (has_body(sql)) {
+            end = end_of_body(sql);
+        } else {
             SqlScanner scanner(sql);
             for (Token token = scanner.next(); token.kind != Token::Kind::end; token = scanner.next()) {
                 if (!token.symbol(';') || token.versioned) continue;

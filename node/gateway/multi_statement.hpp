@@ -13,7 +13,8 @@ namespace ddb::gateway {
 [[nodiscard]] bool is_call(std::string_view sql);
 
 // At least one; empty ones are left out. A statement with a body of its own (routines, triggers, events) takes the rest
-// of the text: where the body ends only the server's grammar knows.
+// of the text, as only the server's grammar knows where a body ends; but one of BEGIN … END, or of one simple
+// statement, with another statement behind it.
 [[nodiscard]] std::deque<std::string> split_statements(std::string_view sql);
 
 }  // namespace ddb::gateway

@@ -15,6 +15,7 @@ constexpr std::uint16_t unknown_database = 1049;
 BackSession::BackSession(EngineParts& parts, std::uint64_t serial, NodeId peer, OpenSession open)
     : parts_(parts), serial_(serial), peer_(peer), open_(std::move(open)), database_(open_.database) {
     last_used_ms_ = parts.now_ms;
+    reads_anew_ = parts.isolation_set;
 }
 
 BackSession::~BackSession() = default;

@@ -257,6 +257,7 @@ void BackSession::note_success() {
     if (statement.kind != StatementKind::set) return;
     if (statement.autocommit) autocommit_ = *statement.autocommit;
     if (statement.read_only_default) read_only_default_ = *statement.read_only_default;
+    if (statement.global_isolation) parts_.isolation_set = true;
     if (statement.each_statement_reads_anew) reads_anew_ = *statement.each_statement_reads_anew;
 }
 

@@ -48,7 +48,9 @@ constexpr std::string_view per_node =
 [[nodiscard]] std::optional<Classified> refused_by_first_word(const Token& first, const Token& second, Tokens tokens) {
     constexpr std::array<std::string_view, 12> words{"XA",        "RESET",  "PURGE",  "CHANGE",   "STOP",  "INSTALL",
                                                      "UNINSTALL", "BACKUP", "BINLOG", "SHUTDOWN", "CLONE", "RESTART"};
-    if (one_of(first, words)) {
+    const bool clears_cache = first.is("RESET") && second.is("QUERY") && token_at(tokens, 2).is("CACHE") &&
+                              (tokens.size() == 3 || token_at(tokens, 3).symbol(';'));  // others may follow a comma
+    if (one_of(first, words) && !clears_cache) {
         std::string reason = std::string(first.text) + std::string(per_node);
         if (first.is("XA")) reason += "; use BEGIN and COMMIT, every transaction here is already a distributed one";
         return refuse(std::move(reason));
@@ -167,9 +169,28 @@ constexpr std::string_view per_node =
     return true;
 }
 
+// SELECT … FROM information_schema.PROCESSLIST [WHERE …], and nothing else: by names and functions of the server's own.
+[[nodiscard]] bool lists_processes(Tokens tokens) {
+    constexpr std::array<std::string_view, 6> functions{"COUNT", "MAX", "MIN", "SUM", "IN", "AND"};
+    constexpr std::array<std::string_view, 6> further{"FROM", "SELECT", "JOIN", "INTO", "UNION", "PROCEDURE"};
+    std::size_t from = 0;
+    while (from < tokens.size() && !tokens[from].is("FROM")) ++from;
+    const bool listed = token_at(tokens, from + 1).is("INFORMATION_SCHEMA") && token_at(tokens, from + 2).symbol('.') &&
+                        token_at(tokens, from + 3).is("PROCESSLIST");
+    const Token behind = token_at(tokens, from + 4);
+    const bool alone = from + 4 >= tokens.size() || behind.symbol(';') || behind.is("WHERE") || behind.is("ORDER");
+    if (!tokens[0].is("SELECT") || !listed || !alone || tokens.size() >= head_tokens) return false;
+    for (std::size_t i = 1; i < tokens.size(); ++i) {
+        if (i != from && one_of(tokens[i], further)) return false;
+        if (tokens[i].symbol('(') && !one_of(tokens[i - 1], functions)) return false;
+    }
+    return true;
+}
+
 [[nodiscard]] Classified classify_read(std::string_view sql, Tokens tokens) {
     if (asks_for_counts(tokens)) return of(StatementKind::diagnostics);
     Classified out = of(StatementKind::read);
+    out.of_server = lists_processes(tokens);
     out.local = rules::may_read_locally(sql);
     out.tableless = rules::names_no_table(tokens);
     if (!out.local) {
@@ -212,8 +233,10 @@ constexpr std::string_view per_node =
     }
     Classified out = classify_read(sql, tokens);
     const bool scoped = second.is("GLOBAL") || second.is("SESSION") || second.is("LOCAL");
+    const bool routines = (second.is("PROCEDURE") || second.is("FUNCTION")) && token_at(tokens, 2).is("STATUS");
     const bool schemas = second.is("DATABASES") || second.is("SCHEMAS");
-    out.lists_schemas = schemas && (tokens.size() == 2 || (tokens.size() == 3 && tokens[2].symbol(';')));
+    if ((schemas || routines) && !contains_ignoring_case(sql, "DDB")) out.hides = Hides::schema;
+    if (second.is("GRANTS")) out.hides = Hides::rights;
     out.shows_status = token_at(tokens, scoped ? 2 : 1).is("STATUS");
     const bool processes = token_at(tokens, second.is("FULL") ? 2 : 1).is("PROCESSLIST");
     out.of_server = (out.local && out.shows_status) || processes;
@@ -221,10 +244,12 @@ constexpr std::string_view per_node =
 }
 
 // Hidden text can bypass what first words tell; only the account's own rights stop what is assembled at run time.
+// Without SET it can only ask for a variable, or talk of it.
 [[nodiscard]] Classified classify_hidden(std::string_view sql, StatementKind kind) {
     constexpr std::array<std::string_view, 4> words{"SQL_LOG_BIN", "GTID_", "BINLOG_", "SESSION_TRACK_"};
+    const bool sets = contains_ignoring_case(sql, "SET");
     for (const auto word : words) {
-        if (contains_ignoring_case(sql, word)) {
+        if (sets && contains_ignoring_case(sql, word)) {
             return refuse("this statement names " + std::string(word) +
                           "…, on which replication depends: it is refused");
         }
@@ -273,14 +298,34 @@ constexpr std::string_view per_node =
     return inner;
 }
 
+// REVOKE ALL PRIVILEGES, GRANT OPTION FROM …, PUBLIC: also of the rights by which the node runs everybody's statements.
+[[nodiscard]] bool takes_all_from_everybody(Tokens tokens) {
+    if (!tokens[0].is("REVOKE") || !token_at(tokens, 1).is("ALL")) return false;
+    std::size_t i = 2;
+    while (i < tokens.size() && !tokens[i].is("FROM")) {
+        if (tokens[i++].is("ON")) return false;  // of one object
+    }
+    for (; i < tokens.size(); ++i) {
+        const bool names = tokens[i].may_name() || tokens[i].kind == Token::Kind::string;
+        const bool has_host = token_at(tokens, i + 1).kind == Token::Kind::user_variable;
+        if (names && !has_host && equals_ignoring_case(tokens[i].text, "PUBLIC")) return true;
+    }
+    return false;
+}
+
 [[nodiscard]] std::optional<Classified> classify_by_table(const Token& first, Tokens tokens) {
-    constexpr std::array<std::string_view, 6> definition_words{"GRANT",  "REVOKE", "OPTIMIZE",
-                                                               "REPAIR", "CACHE",  "FLUSH"};
+    constexpr std::array<std::string_view, 7> definition_words{"GRANT", "REVOKE", "OPTIMIZE", "REPAIR",
+                                                               "CACHE", "FLUSH",  "RESET"};
     // DECLARE opens a block of sql_mode=ORACLE.
     constexpr std::array<std::string_view, 8> compounds{"EXECUTE", "IF",  "WHILE", "LOOP",
                                                         "REPEAT",  "FOR", "CASE",  "DECLARE"};
     constexpr std::array<std::string_view, 7> plains{"PREPARE", "DEALLOCATE", "KILL",    "HELP",
                                                      "GET",     "SIGNAL",     "RESIGNAL"};
+    if (takes_all_from_everybody(tokens)) {
+        return refuse(
+            "REVOKE ALL from PUBLIC is refused: it would take the rights by which the node runs everybody's "
+            "statements; name the rights, or their object with ON");
+    }
     if (one_of(first, definition_words)) {
         const bool grant = first.is("GRANT") || first.is("REVOKE");
         Classified out = grant ? secret_of(StatementKind::account) : of(StatementKind::ddl);
@@ -359,7 +404,7 @@ constexpr std::string_view per_node =
 Classified classify(std::string_view sql) {
     std::vector<Token> tokens = scan(sql, head_tokens);
     if (tokens.empty()) return of(StatementKind::empty);
-    constexpr std::array<std::string_view, 3> whole{"SET", "ALTER", "CREATE"};
+    constexpr std::array<std::string_view, 4> whole{"SET", "ALTER", "CREATE", "REVOKE"};
     if (tokens.size() == head_tokens && one_of(tokens[0], whole)) tokens = scan(sql, tokens_max);
     Classified out = classify_tokens(sql, tokens);
     if (out.kind == StatementKind::read && tokens[0].versioned) out.local = false;

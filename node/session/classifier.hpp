@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 
+#include "node/session/hidden_rows.hpp"
 #include "schemas/session_messages.hpp"
 
 namespace ddb::session {
@@ -61,6 +62,7 @@ struct Classified {
     std::optional<bool> read_only_default;          // SET [SESSION] TRANSACTION READ ONLY | WRITE
     std::optional<bool> each_statement_reads_anew;  // READ COMMITTED or less (true), more (false)
     std::optional<bool> serializable;               // whether the session's transactions are from here on
+    bool global_isolation = false;                  // of set: sessions to come may begin at another level
     std::optional<Consistency> read_consistency;    // of ddb_set
     std::optional<WriteConcern> write_concern;      // of ddb_set
     std::optional<ReadBalance> read_balance;        // of ddb_set
@@ -69,7 +71,7 @@ struct Classified {
     bool shows_status = false;                      // of read: SHOW STATUS
     bool of_server = false;                         // of read: tells of one server as it is now, and of no data
     bool block = false;                             // of execute: several statements, BEGIN NOT ATOMIC and its kin
-    bool lists_schemas = false;                     // of read: SHOW DATABASES, all of them
+    Hides hides = Hides::nothing;                   // of read: SHOW DATABASES, SHOW GRANTS and the like
     bool tableless = false;                         // of read: no table, and no function that might read one
     bool own_account = false;                       // of account: SET PASSWORD and the like, of who says it
     bool counts_anew = false;                       // FLUSH STATUS: the session's counters are looked at next

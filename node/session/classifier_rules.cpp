@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "node/session/pinned_settings.hpp"
+
 namespace ddb::session::rules {
 namespace {
 
@@ -20,47 +22,6 @@ constexpr std::array<std::string_view, 11> session_functions{
 // Their statements' traces are with the connection that ran them; so all of the session's run on one.
 constexpr std::array<std::string_view, 3> tracing_variables{"PROFILING", "PROFILING_HISTORY_SIZE", "OPTIMIZER_TRACE"};
 
-// Variables that capture, apply or the two-phase commit stand on: refused in every scope.
-constexpr std::array<std::string_view, 20> pinned_variables{"SQL_LOG_BIN",
-                                                            "SERVER_ID",
-                                                            "SESSION_TRACK_GTIDS",
-                                                            "SESSION_TRACK_SYSTEM_VARIABLES",
-                                                            "SESSION_TRACK_SCHEMA",
-                                                            "SESSION_TRACK_STATE_CHANGE",
-                                                            "SESSION_TRACK_TRANSACTION_INFO",
-                                                            "SKIP_REPLICATION",
-                                                            "PSEUDO_SLAVE_MODE",
-                                                            "PSEUDO_REPLICA_MODE",
-                                                            "PSEUDO_THREAD_ID",
-                                                            "COMPLETION_TYPE",
-                                                            "ENFORCE_STORAGE_ENGINE",
-                                                            "INNODB_SNAPSHOT_ISOLATION",
-                                                            "SQL_REQUIRE_PRIMARY_KEY",
-                                                            "XA_DETACH_ON_PREPARE",
-                                                            "SQL_ERROR_LOG",
-                                                            "LOG_BIN",
-                                                            "SYSTEM_VERSIONING_INSERT_HISTORY",
-                                                            "CREATE_TMP_TABLE_BINLOG_FORMATS"};
-constexpr std::array<std::string_view, 7> pinned_prefixes{"GTID_", "BINLOG_", "LOG_BIN_COMPRESS", "WSREP_",
-                                                          "RPL_",  "SLAVE_",  "REPLICATE_"};
-// Refused in the global scope only: the node's own sessions begin with them, those that read a whole table too.
-constexpr std::array<std::string_view, 16> pinned_globals{"READ_ONLY",
-                                                          "TX_READ_ONLY",
-                                                          "TRANSACTION_READ_ONLY",
-                                                          "SQL_SELECT_LIMIT",
-                                                          "SUPER_READ_ONLY",
-                                                          "EVENT_SCHEDULER",
-                                                          "MAX_BINLOG_CACHE_SIZE",
-                                                          "MAX_BINLOG_STMT_CACHE_SIZE",
-                                                          "SYNC_BINLOG",
-                                                          "EXPIRE_LOGS_DAYS",
-                                                          "AUTOCOMMIT",
-                                                          "INNODB_FORCE_PRIMARY_KEY",
-                                                          "INNODB_FLUSH_LOG_AT_TRX_COMMIT",
-                                                          "MAX_ALLOWED_PACKET",
-                                                          "LOCAL_INFILE",
-                                                          "INIT_CONNECT"};
-
 struct Assignment {
     bool global = false;
     bool user_variable = false;
@@ -70,15 +31,6 @@ struct Assignment {
 
 [[nodiscard]] bool listed(std::string_view name, std::span<const std::string_view> words) {
     return std::any_of(words.begin(), words.end(), [&](auto word) { return equals_ignoring_case(name, word); });
-}
-
-[[nodiscard]] bool pinned(const Assignment& assignment) {
-    if (assignment.user_variable) return false;
-    if (listed(assignment.name, pinned_variables)) return true;
-    for (const auto prefix : pinned_prefixes) {
-        if (starts_ignoring_case(assignment.name, prefix)) return true;
-    }
-    return assignment.global && listed(assignment.name, pinned_globals);
 }
 
 [[nodiscard]] std::string_view without_scope(std::string_view name, bool& global) {
@@ -222,13 +174,40 @@ void read_transaction_words(Tokens tokens, Classified& out) {
     return false;
 }
 
+constexpr std::string_view globally_serializable =
+    "SERIALIZABLE in the global scope is refused: it would hold on one server only, and the other nodes would read as "
+    "ever; say SET SESSION TRANSACTION ISOLATION LEVEL SERIALIZABLE";
+
+// SET GLOBAL TRANSACTION …: `tokens` behind these words. As other SET GLOBAL it holds on the coordinator's server.
+[[nodiscard]] Classified classify_global_transaction(Tokens tokens) {
+    if (mentions(tokens, "ONLY")) {
+        return refuse(
+            "SET GLOBAL TRANSACTION READ ONLY is refused: it would hold on one server only; set it in the server's "
+            "configuration on every node");
+    }
+    if (mentions(tokens, "SERIALIZABLE")) return refuse(std::string(globally_serializable));
+    Classified out;
+    out.kind = StatementKind::set;
+    out.reads_tables = false;
+    out.global_isolation = true;
+    return out;
+}
+
 // Effects of one assignment on the session; a reason when it is refused.
 [[nodiscard]] std::string take_effect(const Assignment& assignment, Classified& out) {
-    if (pinned(assignment)) {
+    if (!assignment.user_variable && pinned(assignment.name, assignment.global) &&
+        !changes_nothing(assignment.name, assignment.value)) {
         return "SET " + std::string(assignment.name) +
                " is refused: replication depends on this variable; leave it out, the node sets it itself";
     }
     if (may_read_tables(assignment)) out.reads_tables = true;
+    const bool isolation = equals_ignoring_case(assignment.name, "TX_ISOLATION") ||
+                           equals_ignoring_case(assignment.name, "TRANSACTION_ISOLATION");
+    if (isolation && assignment.global) {
+        const std::string_view level = assignment.value.size() == 1 ? assignment.value[0].text : "";
+        if (level == "3" || equals_ignoring_case(level, "SERIALIZABLE")) return std::string(globally_serializable);
+        out.global_isolation = true;
+    }
     if (assignment.user_variable || assignment.global) return {};
     if (equals_ignoring_case(assignment.name, "AUTOCOMMIT")) {
         out.autocommit = truth(assignment.value);
@@ -237,8 +216,7 @@ void read_transaction_words(Tokens tokens, Classified& out) {
                equals_ignoring_case(assignment.name, "TRANSACTION_READ_ONLY")) {
         const bool standard = assignment.value.size() == 1 && assignment.value[0].is("DEFAULT");
         out.read_only_default = standard ? false : truth(assignment.value);
-    } else if (equals_ignoring_case(assignment.name, "TX_ISOLATION") ||
-               equals_ignoring_case(assignment.name, "TRANSACTION_ISOLATION")) {
+    } else if (isolation) {
         const std::string_view level = assignment.value.empty() ? "" : assignment.value[0].text;
         out.each_statement_reads_anew =
             contains_ignoring_case(level, "COMMITTED") || mentions(assignment.value, "COMMITTED");
@@ -334,11 +312,7 @@ Classified classify_set(Tokens tokens) {
         read_transaction_words(tokens, out);
         return out;
     }
-    if (first.is("GLOBAL") && second.is("TRANSACTION")) {
-        return refuse(
-            "SET GLOBAL TRANSACTION is refused: it would hold on one server only; set it in the server's configuration "
-            "on every node");
-    }
+    if (first.is("GLOBAL") && second.is("TRANSACTION")) return classify_global_transaction(tokens.subspan(2));
     if ((first.is("SESSION") || first.is("LOCAL")) && second.is("TRANSACTION")) {
         read_transaction_words(tokens, out);
         out.session_state = out.repeatable = true;

@@ -169,7 +169,8 @@ class EngineParts final : public PipelineHost {
     bool server_up = true;
     bool clearing = false;  // an office is being left: the server ends every user's connection
     bool quiescing = false;
-    bool large_groups_held = false;                                   // wanted
+    bool isolation_set = false;      // in the global scope, through this node: what sessions begin with is not known
+    bool large_groups_held = false;  // wanted
     std::unordered_set<std::uint64_t> own_connections;                // of back sessions of this office
     std::unordered_map<std::uint64_t, std::uint64_t> outcome_askers;  // token → serial of the back session
     std::uint64_t last_outcome_token = 0;

@@ -40,9 +40,10 @@ struct FrontSession::LocalJob {
     std::shared_ptr<CreditStream> stream;
 };
 
-// No right to the database, table, column, routine or what a privilege is needed for.
+// No right to the database, table, column, routine or what a privilege is needed for; to explain a view (1345), or to
+// what it stands on (1356).
 bool FrontSession::is_denial(std::uint16_t error) {
-    constexpr std::array<std::uint16_t, 6> codes{1044, 1045, 1142, 1143, 1227, 1370};
+    constexpr std::array<std::uint16_t, 8> codes{1044, 1045, 1142, 1143, 1227, 1345, 1356, 1370};
     return std::find(codes.begin(), codes.end(), error) != codes.end();
 }
 

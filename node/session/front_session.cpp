@@ -14,8 +14,6 @@ constexpr std::uint64_t opening_ms_max = 3000;
 constexpr std::uint64_t cancel_grace_ms = 1500;
 constexpr std::uint64_t timeout_ms_max = 24ULL * 3600 * 1000;
 
-constexpr std::string_view schemas_of_users = "SHOW DATABASES WHERE `Database` <> 'ddb_meta'";
-
 // Refusals that an account or database made a moment ago may explain: this server may not have applied it yet.
 [[nodiscard]] bool may_be_behind(const Error& error) {
     return error.mysql_code == 1044 || error.mysql_code == 1045 || error.mysql_code == 1049 || error.mysql_code == 1698;
@@ -157,8 +155,6 @@ void FrontSession::begin(Execute execute) {
     active_->execute.begin = Begin::none;
     if (active_->statement.kind != StatementKind::diagnostics) warnings_ = {};
     if (guest()) return begin_guest();
-    // What lists them to dump them all could not bring the node's own back.
-    if (active_->statement.lists_schemas) active_->execute.sql = schemas_of_users;
     if (!active_->execute.describe) {
         if (auto known = with_last_statement(active_->execute.sql, active_->statement.kind, last_, back_autocommit_))
             active_->execute.sql = std::move(*known);
@@ -223,6 +219,7 @@ ResultEnd FrontSession::make_end() const {
 }
 
 void FrontSession::finish(ResultEnd end) {
+    if (end.rows) *end.rows -= std::min<std::uint64_t>(*end.rows, active_->hidden_rows);
     if (active_->wait_id != 0) parts_.barrier.cancel(active_->wait_id);
     if (end.error) {
         if (!guest()) ++parts_.counters.errors;  // told by the session that it reads for
@@ -252,10 +249,19 @@ void FrontSession::finish_error(Error error) {
 
 void FrontSession::send(SessionMessage message) {
     if (closed_) return;
-    if (auto* rows = std::get_if<ResultRows>(&message); rows != nullptr && active_ && active_->statement.shows_status)
-        tell_sessions(*rows, parts_.fronts.size() - parts_.guests());
+    if (active_) fit_to_client(message);
     outbox_.push_back(std::move(message));
     flush();
+}
+
+// What the server says of itself that is otherwise for the client of a node.
+void FrontSession::fit_to_client(SessionMessage& message) {
+    if (const auto* header = std::get_if<ResultHeader>(&message)) active_->columns = header->columns.size();
+    auto* rows = std::get_if<ResultRows>(&message);
+    if (rows == nullptr) return;
+    if (active_->statement.shows_status) tell_sessions(*rows, parts_.fronts.size() - parts_.guests());
+    const Hides hides = active_->statement.hides;
+    if (hides != Hides::nothing && !guest()) active_->hidden_rows += hide_rows(*rows, hides, active_->columns);
 }
 
 void FrontSession::flush() {

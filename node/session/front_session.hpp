@@ -76,10 +76,12 @@ class FrontSession {
         std::uint64_t resend_gap_ms = 0;
         std::optional<Error> unknown;  // what a coordinator said before it lost its office
         RowCount rows;                 // relayed, of the current result
-        bool only_here = false;        // reads what this node has, and no other
-        NodeId reader;                 // of step afar: who reads it
-        RequestNumber asked;           // and its number there
-        ReadSlot slot;                 // of a read
+        std::size_t columns = 0;       // of the current result
+        std::uint64_t hidden_rows = 0;
+        bool only_here = false;  // reads what this node has, and no other
+        NodeId reader;           // of step afar: who reads it
+        RequestNumber asked;     // and its number there
+        ReadSlot slot;           // of a read
         std::shared_ptr<CreditStream> stream;
     };
     // The read-only XA on the local connection: reads that follow each other closely share it, or it is that of a
@@ -117,6 +119,7 @@ class FrontSession {
     void finish(ResultEnd end);
     void finish_error(Error error);
     void send(SessionMessage message);
+    void fit_to_client(SessionMessage& message);
     void flush();
     void at_deadline();
     [[nodiscard]] ResultEnd make_end() const;

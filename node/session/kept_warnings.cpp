@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "node/session/classifier_rules.hpp"
+#include "node/session/row_values.hpp"
 #include "node/session/sql_scan.hpp"
 
 namespace ddb::session {
@@ -17,21 +18,6 @@ using rules::Tokens;
 
 constexpr std::size_t tokens_max = 16;
 constexpr std::size_t columns = 3;  // level, code, message
-
-// The length-encoded string at `at`, which goes behind it.
-[[nodiscard]] std::string_view value_at(std::string_view rows, std::size_t& at) {
-    const auto byte = [&](std::size_t i) { return i < rows.size() ? static_cast<unsigned char>(rows[i]) : 0u; };
-    std::size_t length = byte(at++);
-    if (length == 0xFC || length == 0xFD) {
-        const std::size_t bytes = length - 0xFA;
-        length = 0;
-        for (std::size_t i = 0; i < bytes; ++i) length |= static_cast<std::size_t>(byte(at++)) << (8 * i);
-    }
-    if (length > rows.size() - std::min(at, rows.size())) length = 0;
-    const auto value = rows.substr(std::min(at, rows.size()), length);
-    at += length;
-    return value;
-}
 
 // Each row as it is in the result, with its level.
 template <typename Take>

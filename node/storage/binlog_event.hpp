@@ -51,7 +51,6 @@ inline constexpr std::size_t tag_digits = 16;
 [[nodiscard]] std::string statement_tag(std::string_view kind, std::uint64_t sequence);
 [[nodiscard]] std::optional<std::uint64_t> sequence_of_tag(std::string_view tag);  // of either kind, else nullopt
 
-inline constexpr std::uint16_t event_flag_suppress_use = 0x0008;
 inline constexpr std::uint16_t event_flag_ignorable = 0x0080;
 inline constexpr std::size_t event_header_bytes = 19;
 

@@ -235,7 +235,8 @@ Result<SessionSetup> session_of(const ServerDialect& dialect, std::string_view q
     const auto context = query ? parse_status(query->status) : std::nullopt;
     if (!context) return fail(ErrorCode::corrupt, "statement entry with a context this version does not know");
     SessionSetup out;
-    if (!query->database.empty() && (event->flags & event_flag_suppress_use) == 0) {
+    // Also where the event says that none is needed: ALTER DATABASE without a name means this one.
+    if (!query->database.empty()) {
         out.use = "USE " + quoted_identifier(query->database);
     }
     std::string micros = std::to_string(context->microseconds);

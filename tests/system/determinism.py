@@ -129,7 +129,7 @@ def definitions(cluster):
 
 def sessions(cluster):
     """What only the coordinator's session allowed, had or counted; the log does not tell the other nodes."""
-    cluster.sql(1, "CREATE DATABASE s", "SET innodb_strict_mode = 0",
+    cluster.sql(1, "CREATE DATABASE s", "USE s", "ALTER DATABASE CHARACTER SET latin2", "SET innodb_strict_mode = 0",
                 "CREATE TABLE s.loose (id INT PRIMARY KEY) ROW_FORMAT=COMPRESSED KEY_BLOCK_SIZE=64")
     if not MYSQL:
         cluster.sql(2, "CREATE TABLE s.checked (id INT PRIMARY KEY)", "INSERT INTO s.checked VALUES (1)",
@@ -142,6 +142,7 @@ def sessions(cluster):
                     "DELETE FROM mysql.innodb_index_stats WHERE database_name = 's'", "INSERT INTO s.loose VALUES (1)")
     cluster.same_tables("s")
     nobody_fenced(cluster)
+    check("latin2" in str(cluster.same("SHOW CREATE DATABASE s")), "ALTER DATABASE without a name means the session's")
 
 
 def nobody_fenced(cluster):

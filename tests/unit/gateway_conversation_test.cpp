@@ -2,6 +2,7 @@
 #define CATCH_CONFIG_MAIN
 #include <catch2/catch.hpp>
 #include <random>
+#include <regex>
 
 #include "node/gateway/multi_statement.hpp"
 #include "tests/unit/gateway_support.hpp"
@@ -332,6 +333,33 @@ TEST_CASE("statements in one text") {
     CHECK(split("BEGIN INSERT INTO t VALUES (1); DO 1; END").size() == 1);
     CHECK(split("DECLARE a INT; BEGIN DO 1; END").size() == 1);
     CHECK(split("CREATE TABLE `PROCEDURE` (a INT); DO 1").size() == 2);
+    const std::string body =
+        "CREATE PROCEDURE IF NOT EXISTS p() l: BEGIN DECLARE EXIT HANDLER FOR 1062 BEGIN END; IF a THEN BEGIN SELECT "
+        "1; "
+        "END; END IF; CASE a WHEN 1 THEN SELECT begin, t.end FROM t; END CASE; SET a = CASE WHEN 1 THEN 2 END; WHILE a "
+        "DO "
+        "SET a = 0; END WHILE; END";
+    CHECK(split(body + " l; CALL p()").size() == 1);  // a column may be named BEGIN: in doubt it is all of the text
+    const std::string clear = std::regex_replace(body, std::regex("begin, t"), "t");
+    CHECK(split("DROP PROCEDURE p; " + clear + " l; CREATE PROCEDURE q() BEGIN END; CALL p(); ") ==
+          std::vector<std::string>{"DROP PROCEDURE p", " " + clear + " l", " CREATE PROCEDURE q() BEGIN END",
+                                   " CALL p()"});
+    CHECK(split("CREATE TRIGGER t BEFORE INSERT ON a FOR EACH ROW BEGIN SET @a=1; END; INSERT INTO a VALUES (1)")
+              .size() == 2);
+    CHECK(split("BEGIN NOT ATOMIC SELECT 1; END; SELECT 2").size() == 2);
+    CHECK(split("CREATE PROCEDURE p() SELECT 1; CALL p()").size() == 2);
+    CHECK(split("CREATE TRIGGER t BEFORE INSERT ON a FOR EACH ROW SET NEW.b = 1; INSERT INTO a VALUES (1)").size() ==
+          2);
+    for (const char* whole :
+         {"CREATE PROCEDURE p() IF a THEN BEGIN END; SELECT 1; END IF",
+          "CREATE PROCEDURE p() LOOP BEGIN END; SELECT 1; END LOOP", "CREATE PROCEDURE p() BEGIN END; -- x",
+          "IF 1 THEN BEGIN NOT ATOMIC SELECT 1; END; SELECT 2; END IF",
+          "CREATE PROCEDURE p AS a INT; b INT; BEGIN SELECT 1; END; SELECT 2", "DECLARE a INT; BEGIN SELECT 1; END",
+          "CREATE FUNCTION f() RETURNS INT CASE 1 WHEN 1 THEN RETURN 1; SELECT 1; END CASE",
+          "CREATE PACKAGE BODY p AS PROCEDURE q AS BEGIN NULL; END; CREATE END"}) {
+        INFO(whole);
+        CHECK(split(whole).size() == 1);
+    }
     CHECK(is_empty_statement(" ; \n"));
     CHECK(is_empty_statement("/* no end"));
     for (const char* comment : {" /* x */ ; # y", "/* ping */", "-- x", "# y\n;", "/*! */", "/*!99999999 x */"})

@@ -141,21 +141,78 @@ TEST_CASE("what a procedure or a block showed before it failed is told, and what
     CHECK(broken_off.rows.empty());
 }
 
-TEST_CASE("SHOW DATABASES lists those that a dump can bring back") {
+TEST_CASE("SHOW DATABASES and SHOW PROCEDURE STATUS list what a dump can bring back") {
     Client f(bench(), *bench().follower, "root", "");
-    const auto listed = [&](const std::string& sql) {
+    const auto listed = [&](const std::string& sql, std::size_t column = 0) {
         const auto answer = f.good(sql);
-        CHECK(answer.columns.at(0).name == "Database");
+        CHECK(answer.end.rows == answer.rows.size());
         return std::count_if(answer.rows.begin(), answer.rows.end(),
-                             [](const auto& row) { return row[0] == "ddb_meta"; });
+                             [&](const auto& row) { return row[column] == "ddb_meta"; });
     };
     f.good("CREATE DATABASE IF NOT EXISTS d");
+    CHECK(f.good("SHOW DATABASES").columns.at(0).name == "Database");
     CHECK(f.good("SHOW DATABASES").rows.size() == f.good("SHOW SCHEMAS;").rows.size());
     CHECK(f.good("SHOW DATABASES").rows.size() > 2);
-    CHECK(listed("SHOW DATABASES") == 0);
-    CHECK(listed("show schemas ;") == 0);
+    CHECK(f.good("SHOW DATABASES LIKE '%'").rows.size() == f.good("SHOW DATABASES").rows.size());
+    for (const char* sql :
+         {"SHOW DATABASES", "show schemas ;", "SHOW DATABASES LIKE '%'", "SHOW SCHEMAS WHERE `Database` <> 'sys'",
+          "SHOW PROCEDURE STATUS", "SHOW PROCEDURE STATUS WHERE Db <> 'sys'", "SHOW FUNCTION STATUS"}) {
+        INFO(sql);
+        CHECK(listed(sql) == 0);
+    }
     CHECK(f.good("SHOW DATABASES LIKE 'ddb%'").cell() == "ddb_meta");
+    CHECK(listed("SHOW PROCEDURE STATUS WHERE Db = 'ddb_meta'") > 0);
     CHECK(f.good("SELECT COUNT(*) FROM ddb_meta.position").cell() == "1");
+    f.good("SHOW DATABASES");
+    CHECK(f.good("SELECT FOUND_ROWS()").cell() == std::to_string(f.good("SHOW DATABASES").rows.size()));
+}
+
+TEST_CASE("SHOW GRANTS leaves out the rights on the node's schema that everybody has") {
+    Client c = fresh("a14");
+    Client f(bench(), *bench().follower, "root", "d");
+    c.good("CREATE USER a14u");
+    c.good("GRANT SELECT ON d.a14 TO a14u");
+    c.good("GRANT SELECT ON d.* TO PUBLIC");
+    for (Client* client : {&c, &f}) {
+        for (const char* sql : {"SHOW GRANTS", "SHOW GRANTS FOR PUBLIC", "SHOW GRANTS FOR a14u"}) {
+            INFO(sql);
+            const auto answer = client->good(sql);
+            CHECK(answer.rows.size() >= 1);
+            CHECK(answer.end.rows == answer.rows.size());
+            for (const auto& row : answer.rows) CHECK(row[0]->find("ddb_meta") == std::string::npos);
+        }
+    }
+    CHECK(f.good("SHOW GRANTS FOR PUBLIC").rows.size() == 1);
+    c.good("REVOKE SELECT ON d.* FROM PUBLIC");
+    c.good("DROP USER a14u");
+}
+
+TEST_CASE("SET of what replication stands on: to what it has, with the server's own error for what is no value") {
+    Client c = fresh("a16");
+    for (const char* sql :
+         {"SET SESSION binlog_format = ROW", "SET @@sql_log_bin = ON, SESSION completion_type = NO_CHAIN",
+          "SET GLOBAL local_infile = 1", "SET GLOBAL max_allowed_packet = 1024*1024*1024",
+          "SET STATEMENT innodb_snapshot_isolation = ON FOR INSERT INTO a16 VALUES (1,1)"}) {
+        c.good(sql);
+    }
+    CHECK(c.run("SET SESSION binlog_format = 'rows'").code() == 1231);
+    CHECK(c.run("SET sql_log_bin = maybe").code() == 1231);
+    CHECK(c.run("SET SESSION binlog_format = MIXED").code() == 1235);
+    c.good("BEGIN");
+    c.good("INSERT INTO a16 VALUES (2,2)");
+    CHECK(c.run("SET sql_log_bin = 1").code() == 1694);  // as a server says inside of a transaction
+    c.good("COMMIT");
+    CHECK(c.good("SELECT COUNT(*) FROM a16").cell() == "2");
+}
+
+TEST_CASE("RESET QUERY CACHE empties the coordinator's, and commits as on a server") {
+    Client c = fresh("a15");
+    c.good("BEGIN");
+    c.good("INSERT INTO a15 VALUES (1,1)");
+    c.good("RESET QUERY CACHE");
+    c.good("ROLLBACK");
+    CHECK(c.good("SELECT COUNT(*) FROM a15").cell() == "1");
+    CHECK(c.run("RESET QUERY CACHE, MASTER").code() == 1235);
 }
 
 TEST_CASE("SHOW STATUS counts the sessions of the node, each as one connection") {

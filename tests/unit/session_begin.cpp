@@ -114,4 +114,24 @@ TEST_CASE("a first statement that was given up does not come back with the trans
     CHECK(c.good("SELECT GROUP_CONCAT(v ORDER BY id) FROM begin3").cell() == "5,2");
 }
 
+TEST_CASE("behind a level set in the global scope each statement of a later session's transaction passes the barrier") {
+    Client c = fresh("begin4");
+    const auto asked = [](Client& client) {
+        client.good("BEGIN");
+        client.good("SELECT 1 FROM begin4");
+        const std::size_t before = bench().node->read_indexes_asked;
+        client.good("SELECT 2 FROM begin4");
+        const std::size_t after = bench().node->read_indexes_asked;
+        client.good("COMMIT");
+        return after - before;
+    };
+    CHECK(asked(c) == 0);
+    c.good("SET GLOBAL TRANSACTION ISOLATION LEVEL READ COMMITTED");
+    Client later(bench(), *bench().node, "root", "d");
+    CHECK(asked(later) == 1);
+    CHECK(later.good("SELECT @@tx_isolation").cell() == "READ-COMMITTED");
+    CHECK(c.run("SET GLOBAL TRANSACTION ISOLATION LEVEL SERIALIZABLE").code() == 1235);
+    c.good("SET GLOBAL TRANSACTION ISOLATION LEVEL REPEATABLE READ");
+}
+
 }  // namespace ddb::session::test

@@ -78,6 +78,21 @@ TEST_CASE("what sessions run is asked of the coordinator, as it is now") {
         CHECK_FALSE(classify(sql).local);
         CHECK(classify(sql).of_server);
     }
+    for (const char* sql : {"SELECT * FROM information_schema.processlist",
+                            "select count(*) = 1 from information_schema.PROCESSLIST where state='x' and id in (1);"}) {
+        INFO(sql);
+        CHECK(classify(sql).of_server);
+    }
+    for (const char* sql : {"SELECT * FROM information_schema.processlist, t", "SELECT * FROM t",
+                            "SELECT f(id) FROM information_schema.processlist",
+                            "SELECT id FROM information_schema.processlist WHERE id IN (SELECT id FROM t)",
+                            "SELECT * FROM information_schema.processlist WHERE d.f(1)",
+                            "SELECT id FROM information_schema.processlist JOIN t",
+                            "SELECT id FROM information_schema.processlist UNION SELECT id FROM t",
+                            "SELECT a,b,c,d,e,f,g,h,i,j FROM information_schema.processlist WHERE f(1)"}) {
+        INFO(sql);
+        CHECK_FALSE(classify(sql).of_server);
+    }
     CHECK(classify("SHOW STATUS").local);
     CHECK(classify("SHOW GLOBAL STATUS").of_server);
     CHECK_FALSE(classify("SHOW TABLES").of_server);

@@ -186,3 +186,19 @@ TEST_CASE("a dump loads") {
     CHECK(c.good("SELECT MIN(id) FROM t8").cell() == "0");
     CHECK(c.good("SELECT @@sql_mode LIKE '%NO_AUTO_VALUE%'").cell() == "0");
 }
+
+TEST_CASE("a right to explain a view that was given a moment ago is asked for where it was given") {
+    Client c = fresh("explained");
+    c.good("CREATE USER u20 IDENTIFIED BY 'pw'");
+    c.good("CREATE VIEW explained_v AS SELECT * FROM explained");
+    c.good("GRANT SELECT ON d.explained TO u20");
+    c.good("GRANT SELECT ON d.explained_v TO u20");
+    c.good("GRANT INSERT ON d.* TO u20");
+    Client never(bench(), *bench().follower, "u20", "d");
+    CHECK(never.run("EXPLAIN SELECT * FROM explained_v").code() == 1345);
+    Client u(bench(), *bench().follower, "u20", "d");  // its connection here knows the rights of now
+    c.good("GRANT SHOW VIEW ON d.* TO u20");
+    u.good("EXPLAIN SELECT * FROM explained_v");
+    c.good("DROP VIEW explained_v");
+    c.good("DROP USER u20");
+}

@@ -64,6 +64,7 @@ Status TestNode::send(const Origin& to, const SessionMessage& message) {
 }
 
 void TestNode::ask_read_index(ReadToken token) {
+    ++read_indexes_asked;
     if (!hears_coordinator) return;
     bench.post([this, token] { engine->on_read_index({token, bench.ready_, bench.decided_}); });
 }

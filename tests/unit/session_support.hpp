@@ -47,6 +47,7 @@ class TestNode final : public SessionHost {
     std::map<std::string, std::deque<SessionMessage>> sent;  // by client
     std::vector<std::string> logged;
     core::OutcomeQuery last_outcome_query;
+    std::size_t read_indexes_asked = 0;
     bool clients_gone = false;
     bool hears_coordinator = true;  // else nobody confirms an office to it
 };

@@ -127,6 +127,9 @@ TEST_CASE("statements run on the follower as they ran on the coordinator", "[rep
     cluster.statement("CREATE TABLE versioned (a INT PRIMARY KEY) WITH SYSTEM VERSIONING");
     cluster.statement("ALTER TABLE versioned ADD b INT", "d", "root", {"SET system_versioning_alter_history=KEEP"});
     cluster.statement("TRUNCATE TABLE c1");
+    cluster.statement("CREATE DATABASE unnamed", "");
+    cluster.statement("ALTER DATABASE CHARACTER SET latin2", "unnamed");
+    cluster.statement("ALTER DATABASE unnamed COLLATE latin2_croatian_ci", "d");
     cluster.statement("DROP DATABASE `odd ``name`", "odd `name");
     cluster.settle();
     CHECK(Cluster::picture(a) == Cluster::picture(b));

@@ -404,6 +404,8 @@ std::string Cluster::picture(StorageNode& node) {
     add("SELECT event_schema,event_name,definer,event_definition,time_zone FROM information_schema.events ORDER BY "
         "1,2");
     add("SELECT user,host,db FROM mysql.db ORDER BY 1,2,3");
+    add("SELECT schema_name,default_collation_name FROM information_schema.schemata WHERE schema_name <> 'ddb_meta' "
+        "ORDER BY 1");
     if (connection->server_version().find("MariaDB") == std::string::npos) {
         add("SELECT user,host,plugin FROM mysql.user ORDER BY 1,2");
         add("SELECT * FROM mysql.role_edges ORDER BY 1,2,3,4");

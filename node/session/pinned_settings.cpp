@@ -1,0 +1,145 @@
+#include "node/session/pinned_settings.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cstdint>
+#include <span>
+
+namespace ddb::session::rules {
+namespace {
+
+// Variables that capture, apply or the two-phase commit stand on: refused in every scope.
+constexpr std::array<std::string_view, 20> pinned_variables{"SQL_LOG_BIN",
+                                                            "SERVER_ID",
+                                                            "SESSION_TRACK_GTIDS",
+                                                            "SESSION_TRACK_SYSTEM_VARIABLES",
+                                                            "SESSION_TRACK_SCHEMA",
+                                                            "SESSION_TRACK_STATE_CHANGE",
+                                                            "SESSION_TRACK_TRANSACTION_INFO",
+                                                            "SKIP_REPLICATION",
+                                                            "PSEUDO_SLAVE_MODE",
+                                                            "PSEUDO_REPLICA_MODE",
+                                                            "PSEUDO_THREAD_ID",
+                                                            "COMPLETION_TYPE",
+                                                            "ENFORCE_STORAGE_ENGINE",
+                                                            "INNODB_SNAPSHOT_ISOLATION",
+                                                            "SQL_REQUIRE_PRIMARY_KEY",
+                                                            "XA_DETACH_ON_PREPARE",
+                                                            "SQL_ERROR_LOG",
+                                                            "LOG_BIN",
+                                                            "SYSTEM_VERSIONING_INSERT_HISTORY",
+                                                            "CREATE_TMP_TABLE_BINLOG_FORMATS"};
+constexpr std::array<std::string_view, 7> pinned_prefixes{"GTID_", "BINLOG_", "LOG_BIN_COMPRESS", "WSREP_",
+                                                          "RPL_",  "SLAVE_",  "REPLICATE_"};
+// Refused in the global scope only: the node's own sessions begin with them, those that read a whole table too.
+constexpr std::array<std::string_view, 16> pinned_globals{"READ_ONLY",
+                                                          "TX_READ_ONLY",
+                                                          "TRANSACTION_READ_ONLY",
+                                                          "SQL_SELECT_LIMIT",
+                                                          "SUPER_READ_ONLY",
+                                                          "EVENT_SCHEDULER",
+                                                          "MAX_BINLOG_CACHE_SIZE",
+                                                          "MAX_BINLOG_STMT_CACHE_SIZE",
+                                                          "SYNC_BINLOG",
+                                                          "EXPIRE_LOGS_DAYS",
+                                                          "AUTOCOMMIT",
+                                                          "INNODB_FORCE_PRIMARY_KEY",
+                                                          "INNODB_FLUSH_LOG_AT_TRX_COMMIT",
+                                                          "MAX_ALLOWED_PACKET",
+                                                          "LOCAL_INFILE",
+                                                          "INIT_CONNECT"};
+
+// What a variable has on every node, because the node sees to it or nobody could change it, and its other values.
+struct Fixed {
+    std::string_view name;
+    std::span<const std::string_view> has;
+    std::span<const std::string_view> others;  // none: any word may be one
+};
+constexpr std::array<std::string_view, 3> on{"ON", "TRUE", "1"};
+constexpr std::array<std::string_view, 3> off{"OFF", "FALSE", "0"};
+constexpr std::array<std::string_view, 1> row{"ROW"};
+constexpr std::array<std::string_view, 2> other_formats{"STATEMENT", "MIXED"};
+constexpr std::array<std::string_view, 1> full{"FULL"};
+constexpr std::array<std::string_view, 3> other_images{"MINIMAL", "NOBLOB", "FULL_NODUP"};
+constexpr std::array<std::string_view, 1> no_chain{"NO_CHAIN"};
+constexpr std::array<std::string_view, 2> other_ends{"CHAIN", "RELEASE"};
+constexpr std::array<std::string_view, 1> innodb{"INNODB"};
+constexpr std::array<std::string_view, 2> no_limit{"DEFAULT", "18446744073709551615"};
+constexpr std::array<std::string_view, 1> nothing{""};
+// read_only is not among them: it is ON where the coordinator's office is not, which may end meanwhile.
+constexpr std::array<Fixed, 16> fixed_variables{{{"SQL_LOG_BIN", on, off},
+                                                 {"BINLOG_FORMAT", row, other_formats},
+                                                 {"BINLOG_ROW_IMAGE", full, other_images},
+                                                 {"SKIP_REPLICATION", off, on},
+                                                 {"COMPLETION_TYPE", no_chain, other_ends},
+                                                 {"ENFORCE_STORAGE_ENGINE", innodb, {}},
+                                                 {"INNODB_SNAPSHOT_ISOLATION", on, off},
+                                                 {"INNODB_FORCE_PRIMARY_KEY", on, off},
+                                                 {"SQL_SELECT_LIMIT", no_limit, {}},
+                                                 {"EVENT_SCHEDULER", off, {}},
+                                                 {"BINLOG_ANNOTATE_ROW_EVENTS", off, on},
+                                                 {"TX_READ_ONLY", off, on},
+                                                 {"TRANSACTION_READ_ONLY", off, on},
+                                                 {"AUTOCOMMIT", on, off},
+                                                 {"LOCAL_INFILE", on, off},
+                                                 {"INIT_CONNECT", nothing, {}}}};
+
+[[nodiscard]] bool listed(std::string_view name, std::span<const std::string_view> words) {
+    return std::any_of(words.begin(), words.end(), [&](auto word) { return equals_ignoring_case(name, word); });
+}
+
+// Letters alone, so that no escape, introducer or number can mean another one.
+[[nodiscard]] bool plain_word(const Token& token) {
+    if (token.kind != Token::Kind::word && token.kind != Token::Kind::string) return false;
+    return !token.text.empty() && std::all_of(token.text.begin(), token.text.end(), [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+    });
+}
+
+// The product that numbers and asterisks are; 0 for anything else, and for what is too large.
+[[nodiscard]] std::uint64_t product(Tokens value) {
+    constexpr std::uint64_t factor_max = 1ULL << 31;
+    std::uint64_t out = value.size() % 2;
+    for (std::size_t i = 0; i < value.size(); ++i) {
+        if (i % 2 == 1) {
+            if (!value[i].symbol('*')) return 0;
+            continue;
+        }
+        const std::string_view text = value[i].text;
+        std::uint64_t factor = 0;
+        const auto end = text.data() + text.size();
+        const bool number = value[i].kind == Token::Kind::number;
+        if (!number || std::from_chars(text.data(), end, factor).ptr != end || factor > factor_max) return 0;
+        if (out > factor_max) return 0;
+        out *= factor;
+    }
+    return out;
+}
+
+}  // namespace
+
+bool pinned(std::string_view name, bool global) {
+    if (listed(name, pinned_variables)) return true;
+    for (const auto prefix : pinned_prefixes) {
+        if (starts_ignoring_case(name, prefix)) return true;
+    }
+    return global && listed(name, pinned_globals);
+}
+
+bool changes_nothing(std::string_view name, Tokens value) {
+    constexpr std::uint64_t packet_bytes_max = 1ULL << 30;  // the most that servers take, which the node's own need
+    if (equals_ignoring_case(name, "MAX_ALLOWED_PACKET")) return product(value) >= packet_bytes_max;
+    const auto fixed = std::find_if(fixed_variables.begin(), fixed_variables.end(),
+                                    [&](const Fixed& one) { return equals_ignoring_case(name, one.name); });
+    if (fixed == fixed_variables.end() || value.size() != 1) return false;
+    const Token& token = value[0];
+    if (token.kind == Token::Kind::number) return listed(token.text, fixed->has);
+    if (token.kind == Token::Kind::string && token.text.empty()) return listed("", fixed->has);
+    if (!plain_word(token)) return false;
+    const bool standard = equals_ignoring_case(token.text, "DEFAULT");
+    if (listed(token.text, fixed->has)) return !standard || token.kind == Token::Kind::word;
+    return !fixed->others.empty() && !standard && !listed(token.text, fixed->others);
+}
+
+}  // namespace ddb::session::rules
