@@ -16,9 +16,8 @@ void name_the_engine(Error& error) {
     if (error.mysql_code != option_prevents_statement) return;
     if (error.message.find("NO_ENGINE_SUBSTITUTION") == std::string::npos) return;
     error.message +=
-        "; ddb replicates InnoDB's tables only: say ENGINE=InnoDB, or take NO_ENGINE_SUBSTITUTION out of sql_mode to "
-        "have "
-        "them made so";
+        "; ddb replicates InnoDB's tables only: say ENGINE=InnoDB, or take NO_ENGINE_SUBSTITUTION out of sql_mode for "
+        "tables to become InnoDB's";
 }
 
 }  // namespace
