@@ -9,6 +9,16 @@ namespace {
 // Session variables of the front are replayed as requests without a number, beyond the client's own limit.
 constexpr std::size_t replayed_max = 64;
 constexpr std::uint16_t unknown_database = 1049;
+constexpr std::uint16_t option_prevents_statement = 1290;
+
+// The server speaks of an option only: why another engine is refused is not its affair (enforce_storage_engine).
+void name_the_engine(Error& error) {
+    if (error.mysql_code != option_prevents_statement) return;
+    if (error.message.find("NO_ENGINE_SUBSTITUTION") == std::string::npos) return;
+    error.message +=
+        "; ddb replicates InnoDB's tables only: say ENGINE=InnoDB, or take NO_ENGINE_SUBSTITUTION out of sql_mode for "
+        "tables to become InnoDB's";
+}
 
 }  // namespace
 
@@ -239,7 +249,10 @@ void BackSession::finish(ResultEnd end) {
     if (txn_.open && txn_.read_only) end.status_flags |= status_in_read_only_transaction;
     if (autocommit_) end.status_flags |= status_autocommit;
     end.database = database_;
-    if (end.error) ++parts_.counters.errors;
+    if (end.error) {
+        ++parts_.counters.errors;
+        name_the_engine(*end.error);
+    }
     forget_unknown_handler(end);
     const RequestKey key{open_.session, active_->execute.request};
     const bool registered = active_->registered;

@@ -67,6 +67,8 @@ void FrontSession::connected(ConnectionPtr connection, const std::optional<Error
         return;
     }
     if (error && !last_try && may_be_behind(*error) && parts_.view.quorum) {
+        opening_refusal_ = *error;
+        opening_until_ms_ = parts_.now_ms + begin_ms_max;
         const auto again = [parts = &parts_, id = open_.session, serial = serial_](LogIndex) {
             auto* session = parts->front(id);
             if (session != nullptr && session->serial_ == serial) session->connect(true);
@@ -76,17 +78,11 @@ void FrontSession::connected(ConnectionPtr connection, const std::optional<Error
         if (opening_wait_id_ != 0) opening_wait_id_ = wait_id;
         return;
     }
-    SessionOpened opened;
-    opened.session = open_.session;
-    opened.node = parts_.view.self;
-    opened.coordinator = parts_.view.coordinator;
-    opened.coordinator_address = parts_.view.coordinator_address;
     if (error) {
-        opened.error = *error;
-        send(std::move(opened));
-        closed_ = true;  // the engine removes it with the next tick
+        refuse_opening(*error);
         return;
     }
+    SessionOpened opened = opened_here();
     local_ = std::move(connection);
     local_id_ = local_->id();
     local_database_ = open_.database;
@@ -97,6 +93,40 @@ void FrontSession::connected(ConnectionPtr connection, const std::optional<Error
     opened.server_version = local_->server_version();
     send(std::move(opened));
     advance();
+}
+
+SessionOpened FrontSession::opened_here() const {
+    SessionOpened out;
+    out.session = open_.session;
+    out.node = parts_.view.self;
+    out.coordinator = parts_.view.coordinator;
+    out.coordinator_address = parts_.view.coordinator_address;
+    return out;
+}
+
+void FrontSession::refuse_opening(const Error& error) {
+    SessionOpened opened = opened_here();
+    opened.error = error;
+    send(std::move(opened));
+    closed_ = true;  // the engine removes it with the next tick
+}
+
+// Whether the account or database is there, this server cannot know: a refusal in its words would be believed.
+void FrontSession::watch_opening() {
+    if (connects_later_ && (!parts_.clearing || parts_.now_ms >= opening_until_ms_)) connect(*connects_later_);
+    if (opening_wait_id_ == 0) return;
+    if (!parts_.view.quorum) {
+        parts_.barrier.cancel(opening_wait_id_);
+        connect(true);
+    } else if (parts_.now_ms >= opening_until_ms_) {
+        parts_.barrier.cancel(std::exchange(opening_wait_id_, 0));
+        Error behind = fail(ErrorCode::timeout, "this node has not applied for " + std::to_string(begin_ms_max) +
+                                                    " ms what the others have, and knows no better yet than: " +
+                                                    opening_refusal_.message + "; try again, or another node");
+        behind.mysql_code = 1047;
+        behind.sqlstate = "08S01";
+        refuse_opening(behind);
+    }
 }
 
 // --- requests --------------------------------------------------------------------------------------------------------
@@ -372,11 +402,7 @@ void FrontSession::tick() {
     close_idle_xa();
     run_wanted();
     watch_readers();
-    if (connects_later_ && (!parts_.clearing || parts_.now_ms >= opening_until_ms_)) connect(*connects_later_);
-    if (opening_wait_id_ != 0 && parts_.now_ms >= opening_until_ms_) {
-        parts_.barrier.cancel(opening_wait_id_);
-        connect(true);
-    }
+    watch_opening();
     if (!active_) return;
     const bool waits = active_->step == Step::barrier || active_->step == Step::waiting;
     const bool begins_late = waits && active_->begin_until_ms != 0 && parts_.now_ms >= active_->begin_until_ms;

@@ -112,6 +112,9 @@ class FrontSession {
 
     // front_session.cpp
     void connected(ConnectionPtr connection, const std::optional<Error>& error, bool last_try);
+    [[nodiscard]] SessionOpened opened_here() const;
+    void refuse_opening(const Error& error);
+    void watch_opening();
     [[nodiscard]] bool answer_without_work();
     void connect(bool last_try);
     void advance();
@@ -242,6 +245,7 @@ class FrontSession {
     bool last_was_local_ = false;
     std::uint64_t opening_wait_id_ = 0;
     std::uint64_t opening_until_ms_ = 0;
+    Error opening_refusal_;               // that this server may take back when it has applied more
     std::optional<bool> connects_later_;  // the argument of connect()
 
     // reads of other nodes

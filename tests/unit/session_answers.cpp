@@ -480,3 +480,29 @@ TEST_CASE("a read that waits for an office to be left goes to the coordinator wh
     engine.on_office_left();
     engine.on_applied(LogIndex{bench().entries.size()});
 }
+
+TEST_CASE("a node that has not applied all for long does not say that an account or database is not there") {
+    auto& follower = *bench().follower;
+    follower.hears_coordinator = false;
+    for (const auto* user : {"root", "stranger"}) {
+        Client late(bench(), follower, user, "made_a_moment_ago", false);
+        late.open();
+        CHECK(!late.opened.accepted);
+        CHECK(late.opened.error.code == ErrorCode::timeout);
+        CHECK(late.opened.error.mysql_code == 1047);
+        CHECK(late.opened.error.message.find(user[0] == 'r' ? "Unknown database" : "Access denied") !=
+              std::string::npos);
+    }
+    follower.hears_coordinator = true;
+    Client known(bench(), follower, "root", "never_made", false);
+    known.open();
+    CHECK(known.opened.error.mysql_code == 1049);
+    // Without a majority nobody knows better than this server.
+    follower.hears_coordinator = false;
+    bench().set_view(NodeId{}, false);
+    Client alone(bench(), follower, "root", "never_made", false);
+    alone.open();
+    CHECK(alone.opened.error.mysql_code == 1049);
+    bench().set_view(bench().node->id);
+    follower.hears_coordinator = true;
+}

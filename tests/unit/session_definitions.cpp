@@ -42,6 +42,20 @@ TEST_CASE("definitions and accounts") {
     CHECK(bench().node->engine->counters().foreign_writes == 0);
 }
 
+TEST_CASE("who names an engine that is not replicated is told which one is") {
+    Client c = fresh("t6e");
+    for (const std::string what : {"CREATE TABLE t6m", "CREATE TEMPORARY TABLE t6m"}) {
+        const auto refused = c.run(what + " (id INT PRIMARY KEY) ENGINE=MyISAM");
+        CHECK(refused.code() == 1290);
+        REQUIRE(refused.end.error);
+        CHECK(refused.end.error->message.find("say ENGINE=InnoDB") != std::string::npos);
+    }
+    c.good("SET sql_mode = ''");
+    c.good("CREATE TABLE t6m (id INT PRIMARY KEY) ENGINE=MyISAM");
+    CHECK(c.good("SHOW CREATE TABLE t6m").cell(0, 1).find("ENGINE=InnoDB") != std::string::npos);
+    c.good("DROP TABLE t6m");
+}
+
 // Each server counts for itself: rows of these tables would not be found on another one.
 TEST_CASE("what a client changes in the statistics of tables stays on its server") {
     Client c = fresh("t22");
