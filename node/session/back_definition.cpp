@@ -87,6 +87,7 @@ void BackSession::definition_done(JobReport report) {
 
 void BackSession::propose_definition(const JobReport& report) {
     active_->phase = Phase::deciding;
+    parts_.gate.took_effect();
     active_->statement_end = report.end;
     deciding_ = true;
     FinishedStatement finished;

@@ -227,6 +227,7 @@ bool BackSession::needs_barrier() const {
     if (active_->execute.consistency == Consistency::local) return false;
     const StatementKind kind = active_->statement.kind;
     if (!txn_.open) return kind == StatementKind::read || kind == StatementKind::set;
+    if (parts_.gate.concerns_reader(reader_text())) return true;
     // What only writes sees the newest rows anyway, and its fate hangs on the decision. A read view opens once, or with
     // each statement.
     const bool reads = kind != StatementKind::dml;
@@ -241,7 +242,8 @@ void BackSession::with_barrier(std::function<void()> go) {
     active_->phase = Phase::barrier;
     const RequestNumber request = active_->execute.request;
     const bool inside = txn_.active || !handlers_.empty();  // a definition may wait for either
-    const Read read{active_->execute.consistency, active_->execute.seen, inside, active_->execute.sql};
+    const Read read{active_->execute.consistency, active_->execute.seen, inside, reader_text()};
+    active_->barrier_until_ms = parts_.now_ms + barrier_ms_max;
     const auto passed = [this, serial = serial_, request, parts = &parts_, go = std::move(go)](LogIndex) {
         if (parts->back(serial) != this || !active_ || active_->execute.request != request) return;
         active_->wait_id = 0;

@@ -395,6 +395,11 @@ void BackSession::tick() {
         send_kept();
         return;
     }
+    if (active_ && active_->phase == Phase::barrier && parts_.now_ms >= active_->barrier_until_ms) {
+        finish_error(fail(ErrorCode::timeout, "timed out after " + std::to_string(barrier_ms_max) +
+                                                  " ms before anything was done: what it reads is being changed"));
+        return;
+    }
     if (active_ && active_->phase == Phase::locked && parts_.now_ms >= active_->locks_until_ms && !letting_go_) {
         locks_too_late();
         return;

@@ -62,6 +62,7 @@ class BackSession {
         TxnId txn;
         std::uint32_t statements = 0;
     };
+    static constexpr std::uint64_t barrier_ms_max = 10'000;
     enum class Phase : std::uint8_t {
         looking_up,
         joining,
@@ -80,6 +81,7 @@ class BackSession {
         bool registered = false;    // in RequestRegistry
         bool absent = false;        // looked up: it has not happened
         std::uint64_t wait_id = 0;  // of the barrier
+        std::uint64_t barrier_until_ms = 0;
         std::uint64_t outcome_token = 0;
         std::uint64_t deadline_ms = 0;
         std::uint64_t locks_until_ms = 0;  // of a wait for tables; 0: none so far
@@ -185,6 +187,7 @@ class BackSession {
     void start_inside(StatementJob job);
     [[nodiscard]] Task make_task(Work work, StatementJob job, Done done);
     void note_definition();
+    [[nodiscard]] std::string_view reader_text() const;
     void job_over(JobReport& report);
     void new_xid();
     void run_alone(bool try_read_only, bool read_only = false);

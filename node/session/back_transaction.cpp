@@ -75,9 +75,14 @@ Task BackSession::make_task(Work work, StatementJob job, Done done) {
 // Asked when a statement has ended: what began in front of a definition may have waited for its locks.
 void BackSession::note_definition() {
     if (!active_) return;
+    txn_.behind_definition |= parts_.gate.concerns_reader(reader_text());
+}
+
+// What tells what it reads; nothing where that is hidden.
+std::string_view BackSession::reader_text() const {
     const Classified& statement = active_->statement;
     const bool hides = hides_statements(statement.kind) || statement.handler != HandlerVerb::none;
-    txn_.behind_definition |= parts_.gate.concerns_reader(hides ? std::string_view() : active_->execute.sql);
+    return hides ? std::string_view() : active_->execute.sql;
 }
 
 void BackSession::job_over(JobReport& report) {

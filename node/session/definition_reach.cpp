@@ -10,7 +10,7 @@
 namespace ddb::session {
 namespace {
 
-constexpr std::size_t tokens_max = 100'000;
+constexpr std::size_t tokens_max = 4000;  // as many as named_tables() looks at
 constexpr std::size_t word_bytes_max = 64;  // of a name
 
 // What is a name's byte in a text is one in a file's name, too ('$' is not).
@@ -25,6 +25,14 @@ constexpr std::size_t word_bytes_max = 64;  // of a name
 template <std::size_t n>
 [[nodiscard]] bool one_of(const Token& token, const std::array<std::string_view, n>& words) {
     return std::any_of(words.begin(), words.end(), [&](std::string_view word) { return token.is(word); });
+}
+
+// None where it is not sure what is a string: a backslash may escape a quote or not.
+[[nodiscard]] std::vector<Token> known_tokens(std::string_view sql) {
+    if (sql.find('\\') != std::string_view::npos) return {};
+    std::vector<Token> tokens = scan(sql, tokens_max);
+    if (tokens.size() == tokens_max) tokens.clear();
+    return tokens;
 }
 
 // Another table takes part, or the table gets another name.
@@ -65,8 +73,8 @@ template <std::size_t n>
 [[nodiscard]] std::vector<std::string> changed_tables(std::string_view sql) {
     constexpr std::array<std::string_view, 4> maintaining{"OPTIMIZE", "ANALYZE", "CHECK", "REPAIR"};
     constexpr std::array<std::string_view, 4> defining{"ALTER", "CREATE", "DROP", "TRUNCATE"};
-    const std::vector<Token> tokens = scan(sql, tokens_max);
-    if (tokens.empty() || tokens.size() == tokens_max) return {};
+    const std::vector<Token> tokens = known_tokens(sql);
+    if (tokens.empty()) return {};
     if (one_of(tokens[0], maintaining)) return maintained_tables(tokens);
     if (!one_of(tokens[0], defining) || moves_tables(tokens) || creates_other(tokens)) return {};
     std::vector<std::string> out;
@@ -93,11 +101,19 @@ std::optional<DefinitionReach> DefinitionReach::of_all(const std::vector<storage
     return all ? std::optional(std::move(reach)) : std::nullopt;
 }
 
+bool makes_table(std::string_view sql) {
+    constexpr std::size_t head_tokens = 4;
+    const std::vector<Token> head = scan(sql, head_tokens);
+    return !head.empty() && head[0].is("CREATE") &&
+           std::any_of(head.begin(), head.end(), [](const Token& token) { return token.is("TABLE"); });
+}
+
 bool makes_rows_only(std::string_view sql) {
-    const std::vector<Token> tokens = scan(sql, tokens_max);
-    if (tokens.size() < 2 || tokens.size() == tokens_max || !tokens[0].is("CREATE") || !tokens[1].is("TABLE"))
-        return false;
-    return std::none_of(tokens.begin(), tokens.end(), [](const Token& token) { return token.is("REFERENCES"); });
+    // What a sequence is at is a row of it.
+    constexpr std::array<std::string_view, 5> elsewhere{"REFERENCES", "NEXTVAL", "SETVAL", "LASTVAL", "NEXT"};
+    const std::vector<Token> tokens = known_tokens(sql);
+    if (tokens.size() < 2 || !tokens[0].is("CREATE") || !tokens[1].is("TABLE")) return false;
+    return std::none_of(tokens.begin(), tokens.end(), [&](const Token& token) { return one_of(token, elsewhere); });
 }
 
 bool DefinitionReach::add(std::string_view name) {

@@ -39,6 +39,9 @@ class DefinitionReach {
     std::unordered_set<std::string> names_;  // in lower case
 };
 
+// It makes a table, from what it calls perhaps.
+[[nodiscard]] bool makes_table(std::string_view sql);
+
 // It makes a table and fills it, ties it to no other table, and takes none away: CREATE TABLE … SELECT.
 [[nodiscard]] bool makes_rows_only(std::string_view sql);
 

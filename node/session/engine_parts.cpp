@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <iterator>
 
 #include "node/session/back_session.hpp"
 #include "node/session/front_session.hpp"
@@ -44,8 +45,8 @@ void DefinitionGate::inside(std::string_view sql, std::uint64_t now_ms) {
     auto reach = DefinitionReach::of(sql);
     if (!reach) return;
     auto writers = makes_rows_only(sql) ? reach : std::nullopt;
-    const std::string_view text = writers ? sql : std::string_view();
-    long_ = Long{number_, std::move(*reach), std::move(writers), std::string(text)};
+    long_ = Long{number_, std::move(*reach), std::move(writers), {}};
+    if (makes_table(sql)) long_->sql = sql;
 }
 
 std::optional<DefinitionGate::Long> DefinitionGate::take_long(std::uint64_t now_ms) {
@@ -303,8 +304,9 @@ void EngineParts::tick_gate() {
         if (!users) return;
         // A function that it calls may write to any table.
         const auto hiding = DefinitionReach::of_all(users->by_text);
-        const bool known = hiding && !hiding->concerns(taken.sql);
-        if (taken.writers && (!known || !taken.writers->spread(std::move(users->by_key)))) taken.writers.reset();
+        if (!hiding || hiding->concerns(taken.sql)) return;
+        if (taken.writers && !taken.writers->spread(std::move(users->by_key))) taken.writers.reset();
+        std::move(users->by_trigger.begin(), users->by_trigger.end(), std::back_inserter(users->by_text));
         if (!taken.readers.spread(std::move(users->by_text))) return;
         post(Task([this, taken = std::move(taken)]() mutable { gate.narrow(std::move(taken)); }));
     }));

@@ -48,10 +48,11 @@ class DefinitionGate {
         std::uint64_t number = 0;                // of the definition
         DefinitionReach readers;                 // who could see it
         std::optional<DefinitionReach> writers;  // whose changes depend on it; nullopt: anybody's
-        std::string sql;                         // of one with writers
+        std::string sql;                         // of one that may call functions
     };
     [[nodiscard]] std::optional<Long> take_long(std::uint64_t now_ms);
     void narrow(Long spread);
+    void took_effect() { barrier_.took_effect(); }
     // May what a statement has read, or the rows that it wrote into a table, depend on the one inside?
     [[nodiscard]] bool concerns_reader(std::string_view sql) const { return busy_ && barrier_.concerns(sql); }
     [[nodiscard]] bool concerns_table(std::string_view name) const { return !writers_ || writers_->concerns(name); }

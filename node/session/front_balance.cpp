@@ -77,12 +77,15 @@ bool FrontSession::ask_some_reader(ReadBalance how, bool or_here) {
 // A definition that runs here, or is applied here, keeps this server from what the read must see, for minutes perhaps:
 // the coordinator has applied everything, and where it has a definition to wait for, the others do not know it yet.
 void FrontSession::ask_where_it_is_known() {
-    if (active_->execute.describe || active_->only_here || here_open_ || !parts_.barrier.late(active_->wait_id)) return;
+    if (active_->only_here || here_open_ || !parts_.barrier.late(active_->wait_id)) return;
     if (guest()) return decline(ErrorCode::io, "this node has not applied it yet");
-    if (parts_.view.coordinator == parts_.view.self) {
+    const bool describe = active_->execute.describe;  // waits for no definition there
+    if (parts_.view.coordinator == parts_.view.self && !describe) {
+        active_->late = true;
         if (!active_->here && may_ask_reader()) (void)ask_some_reader(ReadBalance::least_loaded, false);
         return;
     }
+    if (!parts_.coordinator_ready()) return;
     parts_.barrier.cancel(std::exchange(active_->wait_id, 0));
     if (active_->here) leave_here();
     forward();
@@ -117,7 +120,7 @@ void FrontSession::ask_again_elsewhere() {
     active_->reader = NodeId{};
     active_->slot.reset();
     active_->rows = RowCount{};
-    if (active_->begin_until_ms != 0) active_->begin_until_ms = parts_.now_ms + begin_ms_max;
+    if (active_->begin_until_ms != 0 && !active_->late) active_->begin_until_ms = parts_.now_ms + begin_ms_max;
     if (may_read_here()) {
         read_locally();
     } else {

@@ -79,6 +79,7 @@ class FrontSession {
         std::size_t columns = 0;       // of the current result
         std::uint64_t hidden_rows = 0;
         bool only_here = false;  // reads what this node has, and no other
+        bool late = false;       // asked elsewhere because of what keeps this node from reading
         NodeId reader;           // of step afar: who reads it
         RequestNumber asked;     // and its number there
         ReadSlot slot;           // of a read

@@ -94,7 +94,7 @@ bool ReadBarrier::concerns(std::string_view sql) const {
 }
 
 bool ReadBarrier::holds(const Waiter& waiter) const {
-    return !waiter.inside_transaction && concerns(waiter.sql);
+    return (took_effect_ || !waiter.inside_transaction) && concerns(waiter.sql);
 }
 
 void ReadBarrier::hold_anew() {
@@ -117,9 +117,15 @@ void ReadBarrier::narrow(DefinitionReach reach) {
     hold_anew();
 }
 
+void ReadBarrier::took_effect() {
+    DDB_ASSERT(held_);
+    took_effect_ = true;
+    hold_anew();
+}
+
 void ReadBarrier::release() {
     DDB_ASSERT(held_);
-    held_ = false;
+    held_ = took_effect_ = false;
     reach_.reset();
     hold_anew();
 }

@@ -23,7 +23,7 @@ namespace ddb::session {
 struct Read {
     Consistency consistency = Consistency::strong;
     LogIndex at_least;
-    // Not held up by definitions, which may themselves wait for that transaction's locks.
+    // Not held up by definitions that run: they may themselves wait for that transaction's locks.
     bool inside_transaction = false;
     std::string_view sql = {};  // copied; empty: what it reads is not known
 };
@@ -52,6 +52,8 @@ class ReadBarrier {
     // A definition runs or is undecided: nothing but `local` reads passes. One at a time.
     void hold();
     void narrow(DefinitionReach reach);  // this is all that it can concern: other reads pass
+    // It has run, and waits for nobody's locks: what it concerns waits inside of transactions, too.
+    void took_effect();
     void release();
     // Such a definition, if one is under way, may be seen by it; empty: what it reads is not known.
     [[nodiscard]] bool concerns(std::string_view sql) const;
@@ -81,6 +83,7 @@ class ReadBarrier {
     LogIndex applied_;
     LogIndex late_;  // the newest index that somebody was told to be late for
     bool held_ = false;
+    bool took_effect_ = false;
     std::uint64_t held_ms_ = 0;             // since then
     std::optional<DefinitionReach> reach_;  // of what holds
     std::uint64_t last_id_ = 0;

@@ -170,9 +170,9 @@ struct NamedText {
 };
 
 struct TableUsers {
-    // Views and routines with what they consist of; tables with what their triggers do.
-    std::vector<NamedText> by_text;
-    std::vector<NamedText> by_key;  // tables with the name of another one, at either end of a foreign key
+    std::vector<NamedText> by_text;     // views and routines, with what they consist of
+    std::vector<NamedText> by_trigger;  // tables, with what their triggers do
+    std::vector<NamedText> by_key;      // tables, with the name of another one, at either end of a foreign key
 };
 
 // --- calls -----------------------------------------------------------------------------------------------------------

@@ -9,18 +9,13 @@ namespace {
 
 constexpr int answer_timeout_ms = 10'000;
 
-[[nodiscard]] std::string by_text_sql() {
-    const std::string others = " NOT IN ('sys', 'mysql', 'performance_schema')";
-    return "SELECT table_name, view_definition FROM information_schema.views WHERE table_schema" + others +
-           " UNION ALL SELECT routine_name, routine_definition FROM information_schema.routines WHERE routine_schema" +
-           others +
-           " UNION ALL SELECT event_object_table, action_statement FROM information_schema.triggers WHERE "
-           "trigger_schema" +
-           others + " LIMIT " + std::to_string(table_users_max + 1);
+[[nodiscard]] std::string of_users(const std::string& columns, const std::string& table, const std::string& schema) {
+    return "SELECT " + columns + " FROM information_schema." + table + " WHERE " + schema +
+           " NOT IN ('sys', 'mysql', 'performance_schema')";
 }
 
 Result<std::vector<NamedText>> read(Connection& connection, const std::string& sql) {
-    auto rows = connection.rows(sql);
+    auto rows = connection.rows(sql + " LIMIT " + std::to_string(table_users_max + 1));
     if (!rows) return rows.error();
     std::vector<NamedText> found;
     for (auto& row : *rows) {
@@ -40,14 +35,16 @@ Result<TableUsers> table_users(const ConnectOptions& service) {
     if (!connection) return connection.error();
     // A table that is being changed is passed over at once: its own triggers lead from nowhere else to it.
     if (auto set = (*connection)->execute("SET SESSION lock_wait_timeout = 0"); !set) return set.error();
-    auto by_text = read(**connection, by_text_sql());
+    auto by_text = read(**connection, of_users("table_name, view_definition", "views", "table_schema") + " UNION ALL " +
+                                          of_users("routine_name, routine_definition", "routines", "routine_schema"));
     if (!by_text) return by_text.error();
-    auto by_key = read(**connection,
-                       (*connection)->dialect().foreign_keys_sql() + " LIMIT " + std::to_string(table_users_max + 1));
+    auto by_trigger = read(**connection, of_users("event_object_table, action_statement", "triggers", "trigger_schema"));
+    if (!by_trigger) return by_trigger.error();
+    auto by_key = read(**connection, (*connection)->dialect().foreign_keys_sql());
     if (!by_key) return by_key.error();
     const std::size_t keys = by_key->size();
     for (std::size_t i = 0; i < keys; ++i) by_key->push_back({(*by_key)[i].text, (*by_key)[i].name});
-    return TableUsers{std::move(*by_text), std::move(*by_key)};
+    return TableUsers{std::move(*by_text), std::move(*by_trigger), std::move(*by_key)};
 }
 
 }  // namespace ddb::storage

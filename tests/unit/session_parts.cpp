@@ -146,7 +146,7 @@ TEST_CASE("what a definition can change for readers") {
           "GRANT ALL ON d.t TO u", "CREATE VIEW v AS SELECT 1",
           "CREATE PROCEDURE p() CREATE TRIGGER g BEFORE INSERT ON t FOR EACH ROW SET @a = 1",
           "ALTER TABLE `t-1` ADD COLUMN c INT", "ALTER TABLE `\xc3\xa9` ADD COLUMN c INT", "EXECUTE s", "TRUNCATE",
-          ""}) {
+          "ALTER TABLE t COMMENT 'a\\', RENAME TO u, COMMENT 'b'", ""}) {
         CAPTURE(unknown);
         CHECK_FALSE(concerns(unknown, of_u).has_value());
     }
@@ -245,9 +245,37 @@ TEST_CASE("what is small waits for the statement's end, and for nothing else") {
     CHECK(stream.release().empty());
 }
 
+TEST_CASE("behind a definition that has run, what it concerns waits in transactions, too") {
+    ReadBarrier barrier([](ReadToken) {});
+    int passed = 0;
+    const auto wait = [&](std::string_view sql) {
+        barrier.wait({Consistency::session, LogIndex{}, true, sql}, [&](LogIndex) { ++passed; });
+    };
+    barrier.hold();
+    wait("SELECT * FROM t");
+    CHECK(passed == 1);
+    barrier.took_effect();
+    wait("SELECT * FROM t");
+    CHECK(passed == 1);
+    barrier.narrow(*DefinitionReach::of("TRUNCATE t"));
+    wait("SELECT * FROM u");
+    CHECK(passed == 2);
+    wait("");
+    barrier.release();
+    CHECK(passed == 4);
+    barrier.hold();
+    wait("SELECT * FROM t");
+    CHECK(passed == 5);
+}
+
 TEST_CASE("definitions that only make a table and its rows") {
     CHECK(makes_rows_only("CREATE TABLE t (PRIMARY KEY (id)) AS SELECT * FROM u"));
     CHECK_FALSE(makes_rows_only("CREATE OR REPLACE TABLE t AS SELECT * FROM u"));
     CHECK_FALSE(makes_rows_only("CREATE TABLE t (p INT, FOREIGN KEY (p) REFERENCES parent (id)) AS SELECT 1 AS p"));
     CHECK_FALSE(makes_rows_only("ALTER TABLE t ADD COLUMN c INT"));
+    CHECK_FALSE(makes_rows_only("CREATE TABLE t AS SELECT NEXTVAL(s) AS n FROM u"));
+    CHECK_FALSE(makes_rows_only("CREATE TABLE t AS SELECT NEXT VALUE FOR s AS n FROM u"));
+    CHECK_FALSE(makes_rows_only("CREATE TABLE t (c INT COMMENT 'a\\', p INT REFERENCES q (id)) AS SELECT 1 AS p"));
+    CHECK(makes_table("CREATE OR REPLACE TABLE t AS SELECT f()"));
+    CHECK_FALSE(makes_table("CREATE INDEX i ON t (a)"));
 }
