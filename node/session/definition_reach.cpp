@@ -10,7 +10,7 @@
 namespace ddb::session {
 namespace {
 
-constexpr std::size_t tokens_max = 4000;  // as many as named_tables() looks at
+constexpr std::size_t tokens_max = 4000;    // as many as named_tables() looks at
 constexpr std::size_t word_bytes_max = 64;  // of a name
 
 // What is a name's byte in a text is one in a file's name, too ('$' is not).

@@ -38,7 +38,8 @@ Result<TableUsers> table_users(const ConnectOptions& service) {
     auto by_text = read(**connection, of_users("table_name, view_definition", "views", "table_schema") + " UNION ALL " +
                                           of_users("routine_name, routine_definition", "routines", "routine_schema"));
     if (!by_text) return by_text.error();
-    auto by_trigger = read(**connection, of_users("event_object_table, action_statement", "triggers", "trigger_schema"));
+    auto by_trigger =
+        read(**connection, of_users("event_object_table, action_statement", "triggers", "trigger_schema"));
     if (!by_trigger) return by_trigger.error();
     auto by_key = read(**connection, (*connection)->dialect().foreign_keys_sql());
     if (!by_key) return by_key.error();
