@@ -41,21 +41,16 @@ bool has_body(std::string_view sql) {
     for (std::size_t i = 1; i < tokens.size(); ++i) {
         if (tokens[i].symbol('(') || tokens[i].symbol(';') || tokens[i].is("TABLE") || tokens[i].is("VIEW"))
             return false;
-        if (std::any_of(kinds.begin(), kinds.end(), [&](std::string_view kind) { return tokens[i].is(kind); }))
-            return true;
+        if (one_of(tokens[i], kinds)) return true;
     }
     return false;
-}
-
-bool is_one_of(const Token& token, std::span<const std::string_view> words) {
-    return std::any_of(words.begin(), words.end(), [&](std::string_view word) { return token.is(word); });
 }
 
 bool begins_statement(std::string_view sql) {
     constexpr std::array<std::string_view, 18> verbs{"ALTER",  "CALL",   "COMMIT", "CREATE",  "DELETE",   "DROP",
                                                      "GRANT",  "INSERT", "RENAME", "REPLACE", "REVOKE",   "ROLLBACK",
                                                      "SELECT", "SET",    "SHOW",   "START",   "TRUNCATE", "UPDATE"};
-    return is_one_of(SqlScanner(sql).next(), verbs);
+    return one_of(SqlScanner(sql).next(), verbs);
 }
 
 constexpr std::array<std::string_view, 6> other_blocks{"IF", "CASE", "LOOP", "WHILE", "REPEAT", "FOR"};
@@ -63,7 +58,7 @@ constexpr std::array<std::string_view, 6> other_blocks{"IF", "CASE", "LOOP", "WH
 bool opens_other_block(const Token& token, const Token& next) {
     if (token.is("IF") && (next.is("NOT") || next.is("EXISTS"))) return false;  // CREATE … IF NOT EXISTS
     if (token.is("FOR") && next.is("EACH")) return false;                       // of a trigger
-    return is_one_of(token, other_blocks);
+    return one_of(token, other_blocks);
 }
 
 // Where a body of one statement, or of the form BEGIN … END, ends; the end of the text where that is in doubt. BEGIN is
@@ -82,7 +77,7 @@ std::size_t end_of_body(std::string_view sql) {
             ++depth;
             seen_block = true;
         } else if (token.is("END") && depth > 0 && (before.symbol(';') || before.is("BEGIN")) &&
-                   !is_one_of(next, other_blocks)) {
+                   !one_of(next, other_blocks)) {
             --depth;
         } else if (token.symbol(';') && depth == 0) {
             if (!begins_statement(sql.substr(token.offset + 1))) break;

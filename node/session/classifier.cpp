@@ -10,7 +10,6 @@
 namespace ddb::session {
 namespace {
 
-using rules::one_of;
 using rules::refuse;
 using rules::token_at;
 using rules::Tokens;

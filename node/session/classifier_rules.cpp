@@ -29,10 +29,6 @@ struct Assignment {
     Tokens value;
 };
 
-[[nodiscard]] bool listed(std::string_view name, std::span<const std::string_view> words) {
-    return std::any_of(words.begin(), words.end(), [&](auto word) { return equals_ignoring_case(name, word); });
-}
-
 [[nodiscard]] std::string_view without_scope(std::string_view name, bool& global) {
     const auto dot = name.find('.');
     if (dot == std::string_view::npos) return name;
@@ -235,10 +231,6 @@ constexpr std::string_view globally_serializable =
 }
 
 }  // namespace
-
-bool one_of(const Token& token, std::span<const std::string_view> words) {
-    return token.kind == Token::Kind::word && listed(token.text, words);
-}
 
 Classified refuse(std::string reason) {
     Classified out;

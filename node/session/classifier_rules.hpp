@@ -17,7 +17,6 @@ using Tokens = std::span<const Token>;
 [[nodiscard]] inline Token token_at(Tokens tokens, std::size_t i) {
     return i < tokens.size() ? tokens[i] : Token{};
 }
-[[nodiscard]] bool one_of(const Token& token, std::span<const std::string_view> words);
 [[nodiscard]] Classified refuse(std::string reason);
 
 // Empty when the statement may be tried on any node (FACTS 2); else the word that forbids it.

@@ -22,11 +22,6 @@ constexpr std::size_t word_bytes_max = 64;  // of a name
     return !name.empty() && name.size() <= word_bytes_max && std::all_of(name.begin(), name.end(), in_word);
 }
 
-template <std::size_t n>
-[[nodiscard]] bool one_of(const Token& token, const std::array<std::string_view, n>& words) {
-    return std::any_of(words.begin(), words.end(), [&](std::string_view word) { return token.is(word); });
-}
-
 // None where it is not sure what is a string: a backslash may escape a quote or not.
 [[nodiscard]] std::vector<Token> known_tokens(std::string_view sql) {
     if (sql.find('\\') != std::string_view::npos) return {};

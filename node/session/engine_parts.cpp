@@ -17,6 +17,25 @@ constexpr int log_error = 4;  // spdlog's level
 constexpr std::size_t progress_max = 100'000;
 constexpr std::size_t spare_executors = 8;
 
+// As far as its text tells, with what leads to its tables: asked for while it runs, as another one, which would change
+// that, cannot run. nullopt: it is not known. Blocks.
+std::optional<DefinitionGate::Reach> reach_of(const std::string& sql, const storage::LocalDatabase& database) {
+    auto readers = DefinitionReach::of(sql);
+    if (!readers) return std::nullopt;
+    auto users = database.table_users();
+    if (!users) return std::nullopt;
+    if (makes_table(sql)) {
+        // A function that it calls may write to any table.
+        const auto hiding = DefinitionReach::of_all(users->by_text);
+        if (!hiding || hiding->concerns(sql)) return std::nullopt;
+    }
+    auto writers = makes_rows_only(sql) ? readers : std::nullopt;
+    if (writers && !writers->spread(std::move(users->by_key))) writers.reset();
+    std::move(users->by_trigger.begin(), users->by_trigger.end(), std::back_inserter(users->by_text));
+    if (!readers->spread(std::move(users->by_text))) return std::nullopt;
+    return DefinitionGate::Reach{std::move(*readers), std::move(writers)};
+}
+
 }  // namespace
 
 // --- DefinitionGate --------------------------------------------------------------------------------------------------
@@ -40,13 +59,9 @@ void DefinitionGate::leave() {
     barrier_.release();
 }
 
-void DefinitionGate::inside(std::string_view sql, std::uint64_t now_ms) {
+void DefinitionGate::inside(std::string sql, std::uint64_t now_ms) {
     since_ms_ = now_ms;
-    auto reach = DefinitionReach::of(sql);
-    if (!reach) return;
-    auto writers = makes_rows_only(sql) ? reach : std::nullopt;
-    long_ = Long{number_, std::move(*reach), std::move(writers), {}};
-    if (makes_table(sql)) long_->sql = sql;
+    long_ = Long{number_, std::move(sql)};
 }
 
 std::optional<DefinitionGate::Long> DefinitionGate::take_long(std::uint64_t now_ms) {
@@ -54,10 +69,10 @@ std::optional<DefinitionGate::Long> DefinitionGate::take_long(std::uint64_t now_
     return std::exchange(long_, std::nullopt);
 }
 
-void DefinitionGate::narrow(Long spread) {
-    if (!busy_ || spread.number != number_) return;
-    writers_ = std::move(spread.writers);
-    barrier_.narrow(std::move(spread.readers));
+void DefinitionGate::narrow(std::uint64_t number, Reach reach) {
+    if (!busy_ || number != number_) return;
+    writers_ = std::move(reach.writers);
+    barrier_.narrow(std::move(reach.readers));
 }
 
 std::uint64_t DefinitionGate::take_next() {
@@ -294,21 +309,15 @@ void EngineParts::pass_gate_on() {
     }
 }
 
-// What leads to the tables of a long definition is asked for while it runs: another one, which would change it, cannot
-// run.
 void EngineParts::tick_gate() {
     auto taken = gate.take_long(now_ms);
     if (!taken) return;
-    pool.run(Task([this, taken = std::move(*taken)]() mutable {
-        auto users = database.table_users();
-        if (!users) return;
-        // A function that it calls may write to any table.
-        const auto hiding = DefinitionReach::of_all(users->by_text);
-        if (!hiding || hiding->concerns(taken.sql)) return;
-        if (taken.writers && !taken.writers->spread(std::move(users->by_key))) taken.writers.reset();
-        std::move(users->by_trigger.begin(), users->by_trigger.end(), std::back_inserter(users->by_text));
-        if (!taken.readers.spread(std::move(users->by_text))) return;
-        post(Task([this, taken = std::move(taken)]() mutable { gate.narrow(std::move(taken)); }));
+    pool.run(Task([this, taken = std::move(*taken)] {
+        auto reach = reach_of(taken.sql, database);
+        if (!reach) return;
+        post(Task([this, number = taken.number, reach = std::move(*reach)]() mutable {
+            gate.narrow(number, std::move(reach));
+        }));
     }));
 }
 

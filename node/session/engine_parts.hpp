@@ -41,17 +41,18 @@ class DefinitionGate {
     void leave();
     [[nodiscard]] std::uint64_t take_next();  // serial of the next in the queue, now inside; 0 = none
     void cancel(std::uint64_t serial);
-    // What the one inside can change, as far as its text tells.
-    void inside(std::string_view sql, std::uint64_t now_ms);
-    // Once, of one that takes long: to be spread over what leads to it, and given back.
+    void inside(std::string sql, std::uint64_t now_ms);
+    // Once, of one that takes long: what it can change is to be found out, and told under its number.
     struct Long {
-        std::uint64_t number = 0;                // of the definition
-        DefinitionReach readers;                 // who could see it
-        std::optional<DefinitionReach> writers;  // whose changes depend on it; nullopt: anybody's
-        std::string sql;                         // of one that may call functions
+        std::uint64_t number = 0;
+        std::string sql;
     };
     [[nodiscard]] std::optional<Long> take_long(std::uint64_t now_ms);
-    void narrow(Long spread);
+    struct Reach {
+        DefinitionReach readers;                 // who could see it
+        std::optional<DefinitionReach> writers;  // whose changes depend on it; nullopt: anybody's
+    };
+    void narrow(std::uint64_t number, Reach reach);
     void took_effect() { barrier_.took_effect(); }
     // May what a statement has read, or the rows that it wrote into a table, depend on the one inside?
     [[nodiscard]] bool concerns_reader(std::string_view sql) const { return busy_ && barrier_.concerns(sql); }

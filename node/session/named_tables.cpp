@@ -13,11 +13,6 @@ namespace {
 
 constexpr std::size_t tokens_max = 4'000;  // an INSERT's rows are not looked through
 
-template <std::size_t n>
-[[nodiscard]] bool one_of(const Token& token, const std::array<std::string_view, n>& words) {
-    return std::any_of(words.begin(), words.end(), [&](std::string_view word) { return token.is(word); });
-}
-
 // What stands behind a table's name and is no alias of it.
 [[nodiscard]] bool follows_table(const Token& token) {
     constexpr std::array<std::string_view, 38> words{

@@ -85,10 +85,6 @@ constexpr std::array<Fixed, 16> fixed_variables{{{"SQL_LOG_BIN", on, off},
                                                  {"LOCAL_INFILE", on, off},
                                                  {"INIT_CONNECT", nothing, {}}}};
 
-[[nodiscard]] bool listed(std::string_view name, std::span<const std::string_view> words) {
-    return std::any_of(words.begin(), words.end(), [&](auto word) { return equals_ignoring_case(name, word); });
-}
-
 // Letters alone, so that no escape, introducer or number can mean another one.
 [[nodiscard]] bool plain_word(const Token& token) {
     if (token.kind != Token::Kind::word && token.kind != Token::Kind::string) return false;

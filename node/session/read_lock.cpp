@@ -9,15 +9,13 @@ bool ReadLock::must_wait(std::uint64_t serial, Use use) {
     const bool wait = use != Use::none && !holds(serial) &&
                       std::any_of(held_.begin(), held_.end(),
                                   [&](const auto& entry) { return use == Use::writes || entry.second.commits_wait; });
-    const auto place = std::find(waiting_.begin(), waiting_.end(), serial);
-    if (wait && place == waiting_.end()) waiting_.push_back(serial);  // who asks again keeps its place
-    if (!wait && place != waiting_.end()) waiting_.erase(place);
+    (void)waiting_.stand(serial, wait);
     if (wait) leave(serial);  // let in before it was known to write
     return wait;
 }
 
 void ReadLock::statement_over(std::uint64_t serial) {
-    std::erase(waiting_, serial);
+    waiting_.leave(serial);
     leave(serial);
 }
 
@@ -29,7 +27,7 @@ void ReadLock::leave(std::uint64_t serial) {
 
 void ReadLock::release(std::uint64_t serial) {
     if (held_.erase(serial) == 0) return;
-    for (const std::uint64_t other : waiting_) wake_(other);  // deferred: none of them asks before this ends
+    waiting_.wake_all(wake_);
 }
 
 }  // namespace ddb::session

@@ -12,7 +12,8 @@
 #include <map>
 #include <set>
 #include <utility>
-#include <vector>
+
+#include "node/session/waiting_line.hpp"
 
 namespace ddb::session {
 
@@ -47,7 +48,7 @@ class ReadLock {
     };
     std::function<void(std::uint64_t)> wake_;
     std::map<std::uint64_t, Held> held_;
-    std::vector<std::uint64_t> waiting_;  // who came first is woken first
+    WaitingLine waiting_;
 };
 
 }  // namespace ddb::session

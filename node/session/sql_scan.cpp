@@ -48,6 +48,14 @@ bool equals_ignoring_case(std::string_view text, std::string_view upper_text) {
     return true;
 }
 
+bool listed(std::string_view text, std::span<const std::string_view> upper) {
+    return std::any_of(upper.begin(), upper.end(), [&](auto word) { return equals_ignoring_case(text, word); });
+}
+
+bool one_of(const Token& token, std::span<const std::string_view> keywords) {
+    return token.kind == Token::Kind::word && listed(token.text, keywords);
+}
+
 bool starts_ignoring_case(std::string_view text, std::string_view upper_text) {
     return text.size() >= upper_text.size() && equals_ignoring_case(text.substr(0, upper_text.size()), upper_text);
 }

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstddef>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -61,6 +62,8 @@ class SqlScanner {
     bool saw_versioned_ = false;
 };
 
+[[nodiscard]] bool one_of(const Token& token, std::span<const std::string_view> keywords);  // as Token::is()
+
 // All tokens, at most `count_max`: routing looks at the head of long INSERTs only.
 [[nodiscard]] std::vector<Token> scan(std::string_view sql, std::size_t count_max);
 
@@ -69,6 +72,7 @@ class SqlScanner {
 [[nodiscard]] std::string lower_case(std::string_view text);  // of its ASCII letters
 [[nodiscard]] std::string upper_case(std::string_view text);
 [[nodiscard]] bool equals_ignoring_case(std::string_view text, std::string_view upper);
+[[nodiscard]] bool listed(std::string_view text, std::span<const std::string_view> upper);  // equals one of them
 // `upper` must be upper case.
 [[nodiscard]] bool contains_ignoring_case(std::string_view text, std::string_view upper);
 [[nodiscard]] bool starts_ignoring_case(std::string_view text, std::string_view upper);

@@ -149,7 +149,7 @@ bool TableLocks::must_wait(std::uint64_t serial, const Statement& statement) {
             wait = true;
         }
     }
-    if (stand_in_line(serial, wait)) return true;
+    if (waiting_.stand(serial, wait)) return true;
     for (Held* held : let_in) {
         held->inside.insert(serial);
         held->entered = true;
@@ -165,13 +165,13 @@ bool TableLocks::must_wait(std::uint64_t serial, const LockRequest& request) {
                    return other != request.tables.end() && (table.second || other->second);
                });
     });
-    return stand_in_line(serial, wait);
+    return waiting_.stand(serial, wait);
 }
 
 bool TableLocks::must_wait_for_writers(std::uint64_t serial) {
-    return stand_in_line(serial, std::any_of(held_.begin(), held_.end(), [&](const auto& held) {
-                             return held.first != serial && holds_for_writing(held.first);
-                         }));
+    return waiting_.stand(serial, std::any_of(held_.begin(), held_.end(), [&](const auto& held) {
+                              return held.first != serial && holds_for_writing(held.first);
+                          }));
 }
 
 bool TableLocks::holds_for_writing(std::uint64_t serial) const {
@@ -181,16 +181,8 @@ bool TableLocks::holds_for_writing(std::uint64_t serial) const {
     return std::any_of(tables.begin(), tables.end(), [](const auto& table) { return table.second; });
 }
 
-// Who asks again keeps the place it has.
-bool TableLocks::stand_in_line(std::uint64_t serial, bool wait) {
-    const auto place = std::find(waiting_.begin(), waiting_.end(), serial);
-    if (wait && place == waiting_.end()) waiting_.push_back(serial);
-    if (!wait && place != waiting_.end()) waiting_.erase(place);
-    return wait;
-}
-
 void TableLocks::statement_over(std::uint64_t serial) {
-    std::erase(waiting_, serial);
+    waiting_.leave(serial);
     for (auto& [owner, held] : held_) {
         if (held.inside.erase(serial) != 0 && held.inside.empty()) wake_(owner);
     }
@@ -241,7 +233,7 @@ void TableLocks::release(std::uint64_t serial) {
     if (it == held_.end()) return;
     for (const auto& [table, write] : it->second.asked.tables) forget_name(table.second);
     held_.erase(it);
-    for (const std::uint64_t other : waiting_) wake_(other);  // deferred: none of them asks before this ends
+    waiting_.wake_all(wake_);
 }
 
 void TableLocks::dropped(std::uint64_t serial, const std::vector<TableName>& tables) {
@@ -256,7 +248,7 @@ void TableLocks::dropped(std::uint64_t serial, const std::vector<TableName>& tab
     if (asked.tables.empty()) {
         release(serial);
     } else {
-        for (const std::uint64_t other : waiting_) wake_(other);
+        waiting_.wake_all(wake_);
     }
 }
 

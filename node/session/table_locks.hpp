@@ -21,6 +21,8 @@
 #include <utility>
 #include <vector>
 
+#include "node/session/waiting_line.hpp"
+
 namespace ddb::session {
 
 // Database and table, in lower case. Servers on Linux tell upper from lower case in names of tables; taking two for one
@@ -91,7 +93,6 @@ class TableLocks {
     [[nodiscard]] static bool in_the_way(const Held& held, const Names& names, bool reads);
 
     void forget_name(const std::string& table);
-    [[nodiscard]] bool stand_in_line(std::uint64_t serial, bool wait);
 
     std::function<void(std::uint64_t)> wake_;
     std::map<std::uint64_t, Held> held_;
@@ -100,7 +101,7 @@ class TableLocks {
         std::string upper;  // the name, to be searched for
     };
     std::unordered_map<std::string, Locked> names_;  // of locked tables, in any database
-    std::vector<std::uint64_t> waiting_;             // who came first is woken first
+    WaitingLine waiting_;
 };
 
 }  // namespace ddb::session

@@ -335,20 +335,27 @@ def a_dump_under_the_read_lock_is_whole():
                     equal((len(rows), len(set(rows))), (2, 1), f"{way}: both tables as of one moment, through node {node}: {rows}")
 
 
+@contextlib.contextmanager
+def waiting_writer(cluster, coordinator, writer):
+    """It waits through the block, behind which the coordinator dies, and writes at the next."""
+    answers = []
+    waiting = threading.Thread(target=lambda: answers.append(code(writer, "UPDATE a SET v = v + 1")))
+    waiting.start()
+    yield
+    check(not answers, "the writer waits")
+    cluster.kill(coordinator)
+    waiting.join(60 * SLOW)
+    equal(answers, [0], "the writer goes on with the next coordinator")
+
+
 def a_read_lock_ends_with_its_coordinator():
     with Cluster() as cluster:
         prepare(cluster)
         coordinator = cluster.coordinator()
         holder, writer = (connect(cluster, node) for node in cluster.others(coordinator))
         good(holder, "FLUSH TABLES WITH READ LOCK")
-        answers = []
-        waiting = threading.Thread(target=lambda: answers.append(code(writer, "UPDATE a SET v = v + 1")))
-        waiting.start()
-        equal(good(holder, "SELECT v FROM a"), [[b"0"]], "its holder reads")
-        check(not answers, "the writer waits")
-        cluster.kill(coordinator)
-        waiting.join(60 * SLOW)
-        equal(answers, [0], "the writer goes on with the next coordinator")
+        with waiting_writer(cluster, coordinator, writer):
+            equal(good(holder, "SELECT v FROM a"), [[b"0"]], "its holder reads")
         equal(code(holder, "SELECT v FROM a"), 1927, "the session is told that its lock is gone")
         equal(good(holder, "SELECT v FROM a"), [[b"1"]], "and goes on without it")
         cluster.start(coordinator)
@@ -361,14 +368,8 @@ def a_lock_ends_with_its_coordinator():
         coordinator = cluster.coordinator()
         holder, writer = (connect(cluster, node) for node in cluster.others(coordinator))
         good(holder, "LOCK TABLES a WRITE, b READ")
-        answers = []
-        waiting = threading.Thread(target=lambda: answers.append(code(writer, "UPDATE a SET v = v + 1")))
-        waiting.start()
-        good(holder, "UPDATE a SET v = 10")
-        check(not answers, "the writer waits")
-        cluster.kill(coordinator)
-        waiting.join(60 * SLOW)
-        equal(answers, [0], "the writer goes on with the next coordinator")
+        with waiting_writer(cluster, coordinator, writer):
+            good(holder, "UPDATE a SET v = 10")
         equal(code(holder, "UPDATE a SET v = 20"), 1927, "the session is told that its locks are gone")
         equal(good(holder, "SELECT v FROM a"), [[b"11"]], "and goes on without them")
         good(holder, "LOCK TABLES a READ")

@@ -1,22 +1,9 @@
 // LOCK TABLES: sessions on two nodes, one server.
 #include <catch2/catch.hpp>
-#include <variant>
 
 #include "session_support.hpp"
 
 namespace ddb::session::test {
-namespace {
-
-[[nodiscard]] bool waits(Client& c, RequestNumber request) {
-    bench().run_for(200);
-    for (const SessionMessage& message : c.inbox()) {
-        const auto* end = std::get_if<ResultEnd>(&message);
-        if (end != nullptr && end->request == request) return false;
-    }
-    return true;
-}
-
-}  // namespace
 
 TEST_CASE("who writes to a table that is locked waits, whichever node it talks to") {
     Client a = fresh("locks0");
@@ -25,8 +12,8 @@ TEST_CASE("who writes to a table that is locked waits, whichever node it talks t
     f.good("LOCK TABLES locks0 WRITE");
     const auto insert = a.start("INSERT INTO locks0 VALUES (1,1)");
     const auto reading = g.start("SELECT * FROM locks0 FOR UPDATE");
-    CHECK(waits(a, insert));
-    CHECK(waits(g, reading));
+    CHECK(a.waits(insert));
+    CHECK(g.waits(reading));
     f.good("INSERT INTO locks0 VALUES (2,2)");
     CHECK(f.good("SELECT COUNT(*) FROM locks0").cell() == "1");
     f.good("UNLOCK TABLES");
@@ -35,10 +22,10 @@ TEST_CASE("who writes to a table that is locked waits, whichever node it talks t
     f.good("LOCK TABLES locks0 READ");
     CHECK(g.good("SELECT SUM(v) FROM locks0 WHERE @x IS NULL").cell() == "3");
     const auto again = a.start("INSERT INTO locks0 VALUES (3,3)");
-    CHECK(waits(a, again));
+    CHECK(a.waits(again));
     g.good("LOCK TABLES locks0 READ");
     f.good("BEGIN");  // unlocks
-    CHECK(waits(a, again));
+    CHECK(a.waits(again));
     f.good("COMMIT");
     g.good("UNLOCK TABLES");
     CHECK(!a.finish(again).end.error);
@@ -52,14 +39,14 @@ TEST_CASE("a lock waits for the transactions that use its tables, which may go o
     a.good("BEGIN");
     a.good("INSERT INTO locks1 VALUES (1,1)");
     const auto lock = f.start("LOCK TABLES locks1 WRITE");
-    CHECK(waits(f, lock));
+    CHECK(f.waits(lock));
     a.good("INSERT INTO locks1 VALUES (2,2)");
     const auto later = b.start("INSERT INTO locks1 VALUES (3,3)");
-    CHECK(waits(b, later));
+    CHECK(b.waits(later));
     a.good("COMMIT");
     CHECK(!f.finish(lock).end.error);
     CHECK(f.good("SELECT COUNT(*) FROM locks1").cell() == "2");
-    CHECK(waits(b, later));
+    CHECK(b.waits(later));
     f.good("UNLOCK TABLES");
     CHECK(!b.finish(later).end.error);
 }
@@ -73,7 +60,7 @@ TEST_CASE("who waits for a lock is told after a while, and a lock ends with its 
         CHECK(a.run("INSERT INTO locks2 VALUES (1,1)").code() == 1205);
         CHECK(b.run("LOCK TABLES locks2 READ").code() == 1205);
         const auto insert = a.start("INSERT INTO locks2 VALUES (1,1)");
-        CHECK(waits(a, insert));
+        CHECK(a.waits(insert));
         a.cancel(insert);
         CHECK(a.finish(insert).code() == 1317);
     }
@@ -123,11 +110,11 @@ TEST_CASE("a definition that waits for another one is waited for") {
     a.good("INSERT INTO locks5 VALUES (1,1)");
     bench().hold_decisions(true);
     const auto table = a.start("CREATE TABLE locks5a (id INT PRIMARY KEY)");
-    CHECK(waits(a, table));
+    CHECK(a.waits(table));
     const auto truncation = b.start("TRUNCATE locks5");
-    CHECK(waits(b, truncation));
+    CHECK(b.waits(truncation));
     const auto lock = f.start("LOCK TABLES locks5 WRITE");
-    CHECK(waits(f, lock));
+    CHECK(f.waits(lock));
     bench().hold_decisions(false);
     CHECK(!a.finish(table).end.error);
     CHECK(!b.finish(truncation).end.error);

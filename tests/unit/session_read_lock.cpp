@@ -1,6 +1,5 @@
 // FLUSH TABLES WITH READ LOCK: sessions on two nodes, one server.
 #include <catch2/catch.hpp>
-#include <variant>
 
 #include "schemas/status_flags.hpp"
 #include "session_support.hpp"
@@ -9,15 +8,6 @@ namespace ddb::session::test {
 namespace {
 
 constexpr const char* lock_all = "FLUSH TABLES WITH READ LOCK";
-
-[[nodiscard]] bool waits(Client& c, RequestNumber request) {
-    bench().run_for(200);
-    for (const SessionMessage& message : c.inbox()) {
-        const auto* end = std::get_if<ResultEnd>(&message);
-        if (end != nullptr && end->request == request) return false;
-    }
-    return true;
-}
 
 }  // namespace
 
@@ -48,7 +38,7 @@ TEST_CASE("under a read lock on everything others read, and wait where they writ
         a.good(sql);
     }
     const auto insert = b.start("INSERT INTO all0 VALUES (2,2)");
-    CHECK(waits(b, insert));
+    CHECK(b.waits(insert));
     CHECK(f.good("SELECT COUNT(*) FROM all0").cell() == "0");
     f.good("UNLOCK TABLES");
     CHECK(!b.finish(insert).end.error);
@@ -100,9 +90,9 @@ TEST_CASE("a snapshot under the read lock outlives it, as dumps want it") {
     f.good(lock_all);  // commits
     f.good("ROLLBACK");
     const auto insert = a.start("INSERT INTO all2 VALUES (3,3)");
-    CHECK(waits(a, insert));
+    CHECK(a.waits(insert));
     f.good("START TRANSACTION WITH CONSISTENT SNAPSHOT");
-    CHECK(waits(a, insert));  // BEGIN does not unlock
+    CHECK(a.waits(insert));  // BEGIN does not unlock
     CHECK(!f.good("SHOW MASTER STATUS").rows.empty());
     CHECK((f.good("UNLOCK TABLES").end.status_flags & status_in_transaction) != 0);
     CHECK(!a.finish(insert).end.error);
@@ -127,7 +117,7 @@ TEST_CASE("commits of what was written before wait for the read lock, not the lo
     f.good(lock_all);
     b.good("COMMIT");
     const auto commit = a.start("COMMIT");
-    CHECK(waits(a, commit));
+    CHECK(a.waits(commit));
     CHECK(f.good("SELECT COUNT(*) FROM all3").cell() == "0");
     f.good("UNLOCK TABLES");
     CHECK(!a.finish(commit).end.error);
@@ -163,9 +153,9 @@ TEST_CASE("the read lock waits for statements that write, and those may wait for
     a.good("BEGIN");
     a.good("UPDATE all4 SET v = 2");
     const auto update = b.start("UPDATE all4 SET v = v + 10");
-    CHECK(waits(b, update));
+    CHECK(b.waits(update));
     const auto lock = f.start(lock_all);
-    CHECK(waits(f, lock));
+    CHECK(f.waits(lock));
     a.good("COMMIT");
     CHECK(!b.finish(update).end.error);
     CHECK(!f.finish(lock).end.error);
@@ -174,9 +164,9 @@ TEST_CASE("the read lock waits for statements that write, and those may wait for
     bench().hold_decisions(true);
     a.good("CREATE TEMPORARY TABLE all4t (id INT PRIMARY KEY)");
     const auto undecided = a.start("UPDATE all4 SET v = 5");
-    CHECK(waits(a, undecided));
+    CHECK(a.waits(undecided));
     const auto again = f.start(lock_all);
-    CHECK(waits(f, again));
+    CHECK(f.waits(again));
     bench().hold_decisions(false);
     CHECK(!a.finish(undecided).end.error);
     CHECK(!f.finish(again).end.error);
@@ -193,16 +183,16 @@ TEST_CASE("two sessions hold the read lock at once, and it waits for tables that
     CHECK(f.run(lock_all).code() == 1205);
     a.good("CREATE TABLE IF NOT EXISTS all5b (id INT PRIMARY KEY)");  // nothing is left of it
     const auto lock = a.start(lock_all);
-    CHECK(waits(a, lock));
+    CHECK(a.waits(lock));
     b.good("INSERT INTO all5 VALUES (1,1)");
     b.good("UNLOCK TABLES");
     CHECK(!a.finish(lock).end.error);
     f.good(lock_all);
     a.good("UNLOCK TABLES");
     const auto insert = b.start("INSERT INTO all5 VALUES (2,2)");
-    CHECK(waits(b, insert));
+    CHECK(b.waits(insert));
     f.good("LOCK TABLES all5 READ");
-    CHECK(waits(b, insert));
+    CHECK(b.waits(insert));
     f.good("UNLOCK TABLES");
     CHECK(!b.finish(insert).end.error);
     {

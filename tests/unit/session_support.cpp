@@ -307,6 +307,14 @@ RequestNumber Client::start(const std::string& sql, bool retry, RequestNumber nu
     return number;
 }
 
+bool Client::waits(RequestNumber request) {
+    bench.run_for(200);
+    return std::none_of(inbox().begin(), inbox().end(), [&](const SessionMessage& message) {
+        const auto* end = std::get_if<ResultEnd>(&message);
+        return end != nullptr && end->request == request;
+    });
+}
+
 Answer Client::finish(RequestNumber request) {
     Answer answer;
     bool over = false;

@@ -119,6 +119,7 @@ class Client {
     Answer good(const std::string& sql);
     RequestNumber start(const std::string& sql, bool retry = false, RequestNumber number = {});
     [[nodiscard]] Answer finish(RequestNumber request);
+    [[nodiscard]] bool waits(RequestNumber request);  // has no end of it yet, after a while
     void cancel(RequestNumber request);
     void credit(RequestNumber request, std::uint32_t bytes);
     [[nodiscard]] std::deque<SessionMessage>& inbox() { return node.sent[name]; }
