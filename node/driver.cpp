@@ -252,6 +252,7 @@ void Driver::tick(std::uint64_t now_ms) {
     advance_quiesce();
     advance_rebuild_wish();
     status_ = core_.status();
+    note_membership();
     watch_foreign_writes();
     audit_.tick(now_ms);
     refresh_view();

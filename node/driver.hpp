@@ -88,6 +88,7 @@ class Driver final : public session::SessionHost {
     [[nodiscard]] AuditHost audit_host();
     void hold_definitions();
     void watch_foreign_writes();
+    void note_membership();
     [[nodiscard]] std::uint64_t foreign_writes() const { return foreign_writes_ + sessions_.counters().foreign_writes; }
     [[nodiscard]] std::string why_no_donor() const;
     void carry_out(core::Effect effect);

@@ -1,6 +1,8 @@
 // The driver's side of state transfer and audit: what they may ask for, and what becomes of a database that differs.
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
+
 #include "node/driver.hpp"
 
 namespace ddb::node {
@@ -56,6 +58,13 @@ void Driver::watch_foreign_writes() {
     if (seen == foreign_writes_wished_) return;
     foreign_writes_wished_ = seen;
     audit_.wish("something that was written past ddb");
+}
+
+void Driver::note_membership() {
+    const auto& members = status_.membership;
+    if (!members) return;
+    const auto other_voter = [this](const Member& member) { return !member.learner && member.voter.id != config_.id; };
+    parts_.database.set_only_voter(std::none_of(members->members.begin(), members->members.end(), other_voter));
 }
 
 std::string Driver::why_no_donor() const {

@@ -434,7 +434,8 @@ Status Applier::load_ran_statements(std::uint64_t least) {
 }
 
 // A no-op of a newer epoch has every surviving entry of older epochs in front of it. A statement that we began to run
-// then and that is not among them has left its effect here alone.
+// then and that is not among them has left its effect here alone. Where there is no other copy this one stays: nobody
+// was told what became of the statement.
 Status Applier::check_intents(const Entry& noop) {
     const auto intents = journal_.intents();
     if (intents.empty()) return ok();
@@ -443,9 +444,14 @@ Status Applier::check_intents(const Entry& noop) {
     if (auto status = load_ran_statements(least); !status.ok()) return status;
     for (const StatementIntent& intent : intents) {
         if (intent.txn.epoch >= noop.id.epoch) continue;
-        if (ran_->contains(first_sequence(intent.sequence))) {
-            return fail(ErrorCode::refused, "statement " + to_string(intent.txn) +
-                                                " ran here but is not in the log: this database must be rebuilt");
+        const bool ran = ran_->contains(first_sequence(intent.sequence));
+        if (ran || intent.may_leave_traces) {
+            const std::string what =
+                "statement " + to_string(intent.txn) +
+                (ran ? " ran here but is not in the log"
+                     : " was under way when this node or its database server ended, and may have been done in part");
+            if (!only_voter_) return fail(ErrorCode::refused, what + ": this database must be rebuilt");
+            hooks_.foreign(what + "; this is the only copy and stays as it is");
         }
         (void)journal_.clear_intent(intent);
     }

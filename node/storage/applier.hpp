@@ -4,6 +4,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <condition_variable>
 #include <functional>
 #include <memory>
@@ -35,6 +36,7 @@ class Applier {
         std::function<void(LogIndex applied)> applied;
         std::function<void(const std::string& reason)> fenced;
         std::function<void(LogIndex index)> audit;  // the server holds what is in the log up to here and nothing else
+        std::function<void(const std::string& what)> foreign;  // the server holds this besides
     };
 
     Applier(Options options, Journal& journal, Hooks hooks);
@@ -50,6 +52,8 @@ class Applier {
     // its connection's time-out.
     void pause();
     void set_ceiling(LogIndex ceiling);
+    // No other voter has the database: what differs from the log cannot be replaced.
+    void set_only_voter(bool only) { only_voter_ = only; }
     // Donor of a state transfer: statement entries and transactions in parts, and what stands behind them, wait until
     // this is taken back.
     void hold_statements(bool hold);
@@ -92,6 +96,7 @@ class Applier {
     const Options options_;
     Journal& journal_;
     const Hooks hooks_;
+    std::atomic<bool> only_voter_ = false;
 
     mutable std::mutex mutex_;
     std::condition_variable_any changed_;

@@ -29,6 +29,8 @@ struct JournalOptions {
 struct StatementIntent {
     TxnId txn;
     std::uint64_t sequence = 0;  // of the GTID it runs under
+    // A server that ends in the middle of it may leave half of its effects, or all, without a word in its binary log.
+    bool may_leave_traces = false;
 };
 
 class Journal {

@@ -160,7 +160,12 @@ bool decode_state(std::string_view bytes, StateRecord& out) {
 }
 
 std::string encode_intent(const StatementIntent& intent) {
-    return RecordWriter().number(intent.txn.epoch.value).number(intent.txn.counter).number(intent.sequence).take();
+    return RecordWriter()
+        .number(intent.txn.epoch.value)
+        .number(intent.txn.counter)
+        .number(intent.sequence)
+        .number(intent.may_leave_traces ? 1 : 0)
+        .take();
 }
 
 bool decode_intent(std::string_view bytes, StatementIntent& out) {
@@ -168,6 +173,8 @@ bool decode_intent(std::string_view bytes, StatementIntent& out) {
     out.txn.epoch = Epoch{reader.number()};
     out.txn.counter = reader.number();
     out.sequence = reader.number();
+    if (reader.done()) return true;  // records of earlier versions end here
+    out.may_leave_traces = reader.number() != 0;
     return reader.done();
 }
 

@@ -71,6 +71,9 @@ void LocalDatabase::register_prepared(LogIndex index, TxnId txn, std::string xid
 void LocalDatabase::fence(std::string reason) {
     impl_->fence(std::move(reason));
 }
+void LocalDatabase::set_only_voter(bool only) {
+    impl_->set_only_voter(only);
+}
 void LocalDatabase::register_done(LogIndex index) {
     impl_->register_done(index);
 }

@@ -213,6 +213,8 @@ class LocalDatabase {
     // fails, the office ends. One group at a time: the one before has ended.
     void read_group(Epoch epoch, GroupPlace place);
     void want_part();
+    // Whether this node is the cluster's only voter: what differs from the log then stays, as there is no other copy.
+    void set_only_voter(bool only);
     void fence(std::string reason);  // → Fenced: whoever captures knows that this database differs from the log
     // The audit entry of the open office. On whatever node it takes effect: → AuditCut, then Audited.
     void register_audit(LogIndex index);

@@ -70,6 +70,10 @@ bool MariaDbDialect::logs_temporary_renames() const {
     return true;
 }
 
+bool MariaDbDialect::undoes_definitions() const {
+    return false;
+}
+
 bool MariaDbDialect::forgets_warnings() const {
     return false;
 }

@@ -106,6 +106,10 @@ bool MySqlDialect::logs_temporary_renames() const {
     return false;
 }
 
+bool MySqlDialect::undoes_definitions() const {
+    return true;
+}
+
 bool MySqlDialect::forgets_warnings() const {
     return true;
 }

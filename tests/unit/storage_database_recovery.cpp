@@ -125,6 +125,21 @@ TEST_CASE("a node restarts on its files", "[recovery]") {
     CHECK(Cluster::picture(a) == Cluster::picture(b));
 }
 
+namespace {
+
+// A new office of `node`, which does not know its old one's statements.
+void come_to_office_again(StorageNode& node, Cluster& cluster) {
+    node.database().close_office(Epoch{1});
+    node.wait_for<OfficeLeft>();
+    Entry noop;
+    noop.kind = EntryKind::noop;
+    noop.payload = node.database().initial().format_description;
+    cluster.next_epoch();
+    cluster.append(noop);
+}
+
+}  // namespace
+
 TEST_CASE("a statement that ran but is not in the log fences the node", "[recovery]") {
     StorageNode a(1);
     Cluster cluster({&a});
@@ -132,32 +147,56 @@ TEST_CASE("a statement that ran but is not in the log fences the node", "[recove
     prepare_table(cluster);
     auto session = a.user("root", "d");
     const TxnId txn = cluster.next_txn();
-    REQUIRE(a.journal().record_intent({txn, statement_sequence(txn)}).ok());
+    REQUIRE(a.journal().record_intent({txn, statement_sequence(txn), false}).ok());
     // One that never ran is forgotten without a word.
     const TxnId other = cluster.next_txn();
-    REQUIRE(a.journal().record_intent({other, statement_sequence(other)}).ok());
+    REQUIRE(a.journal().record_intent({other, statement_sequence(other), false}).ok());
     REQUIRE(session->execute_all(a.database().statement_begin_sql(statement_sequence(txn))).ok());
     const bool ran = GENERATE(true, false);
+    const bool only_voter = GENERATE(true, false);
+    a.database().set_only_voter(only_voter);
     if (ran) REQUIRE(session->execute("CREATE TABLE lost (a INT PRIMARY KEY)").ok());
     // Each start opens another binary log; what ran is found however many there are.
     for (int i = 0; i < 4; ++i) {
         a.kill_server();
         a.wait_for<ServerUp>();
     }
-    a.database().close_office(Epoch{1});
-    a.wait_for<OfficeLeft>();
-    Entry noop;
-    noop.kind = EntryKind::noop;
-    noop.payload = a.database().initial().format_description;
-    cluster.next_epoch();
-    cluster.append(noop);
-    if (ran) {
+    come_to_office_again(a, cluster);
+    if (ran && !only_voter) {
         a.wait_for<Fenced>();
         CHECK(a.fenced()->find("rebuilt") != std::string::npos);
-    } else {
+        return;
+    }
+    if (ran)
+        a.wait_for<ForeignWrite>(
+            [](const ForeignWrite& f) { return f.description.find("only copy") != std::string::npos; });
+    cluster.settle();
+    CHECK_FALSE(a.fenced());
+    CHECK(a.journal().intents().empty());
+    CHECK(count(a, "d.lost") == (ran ? "0" : "Table 'd.lost' doesn't exist"));
+}
+
+TEST_CASE("a statement that the server may have done in part fences the node", "[recovery]") {
+    StorageNode a(1);
+    Cluster cluster({&a});
+    cluster.open(Epoch{1});
+    prepare_table(cluster);
+    const TxnId txn = cluster.next_txn();
+    REQUIRE(a.journal().record_intent({txn, statement_sequence(txn), true}).ok());
+    const bool only_voter = GENERATE(true, false);
+    a.database().set_only_voter(only_voter);
+    a.kill_server();
+    a.wait_for<ServerUp>();
+    come_to_office_again(a, cluster);
+    if (only_voter) {
+        a.wait_for<ForeignWrite>(
+            [](const ForeignWrite& f) { return f.description.find("in part") != std::string::npos; });
         cluster.settle();
         CHECK_FALSE(a.fenced());
         CHECK(a.journal().intents().empty());
+    } else {
+        a.wait_for<Fenced>();
+        CHECK(a.fenced()->find("in part") != std::string::npos);
     }
 }
 

@@ -5,6 +5,7 @@
 #include <catch2/catch.hpp>
 #include <chrono>
 
+#include "node/storage/journal_records.hpp"
 #include "storage_journal_log.hpp"
 #include "storage_journal_support.hpp"
 
@@ -223,19 +224,34 @@ TEST_CASE("latency of a single synced write") {
 TEST_CASE("statement intents survive") {
     TemporaryDir dir;
     const JournalOptions options = journal_in(dir.path());
-    const StatementIntent one{{Epoch{2}, 5}, 17}, two{{Epoch{2}, 6}, 18};
+    const StatementIntent one{{Epoch{2}, 5}, 17, false}, two{{Epoch{2}, 6}, 18, true}, three{{Epoch{2}, 7}, 19, false};
     {
         OpenJournal journal(options);
         CHECK(journal->intents().empty());
         REQUIRE(journal->record_intent(one).ok());
         REQUIRE(journal->record_intent(two).ok());
+        REQUIRE(journal->record_intent(three).ok());
         REQUIRE(journal->clear_intent(one).ok());
     }
     OpenJournal journal(options);
     const auto intents = journal->intents();
-    REQUIRE(intents.size() == 1);
+    REQUIRE(intents.size() == 2);
     CHECK(intents[0].txn == two.txn);
     CHECK(intents[0].sequence == 18);
+    CHECK(intents[0].may_leave_traces);
+    CHECK(intents[1].txn == three.txn);
+    CHECK_FALSE(intents[1].may_leave_traces);
+}
+
+TEST_CASE("intents of earlier versions are read") {
+    std::string bytes = encode_intent({{Epoch{2}, 5}, 17, true});
+    bytes.resize(bytes.size() - 8);
+    StatementIntent intent;
+    REQUIRE(decode_intent(bytes, intent));
+    CHECK(intent.sequence == 17);
+    CHECK_FALSE(intent.may_leave_traces);
+    bytes.pop_back();
+    CHECK_FALSE(decode_intent(bytes, intent));
 }
 
 TEST_CASE("a journal of somebody else is refused") {

@@ -1,0 +1,77 @@
+#!/usr/bin/python3
+"""Servers do not undo every definition that they are in the middle of when they end: MariaDB comes back without the table that was to be
+replaced, and its binary log has not a word of it. Such a database is loaded anew; the only copy there is stays.
+"""
+
+import os
+import signal
+import threading
+import time
+
+from ddb_cluster import OK, SLOW, UNKNOWN, Cluster, check, equal, main, note, wait_until
+from wire_client import Client
+
+USER, PASSWORD = "app", "secret"
+
+ROWS = 150_000
+REPLACE = ("CREATE OR REPLACE TABLE d.replaced (id INT PRIMARY KEY, v INT) AS SELECT seq AS id, 1 AS v, REPEAT('x', 900) AS t "
+           f"FROM d.seq_1_to_{ROWS}")
+
+
+
+def replace(client, told):
+    """Over the gateway, as nobody sends it again there."""
+    try:
+        told.append(client.query(REPLACE))
+    except (OSError, EOFError) as error:
+        told.append(str(error))
+
+
+def grows(folder):
+    """The table that is being made: the server has dropped the old one by then."""
+    path = os.path.join(folder, "d", "replaced.ibd")
+    return os.path.exists(path) and os.path.getsize(path) > 2**23
+
+
+def replaced_table():
+    """The coordinator and its server are killed while they fill the new table."""
+    with Cluster() as cluster:
+        cluster.sql(1, "CREATE DATABASE d", "CREATE TABLE d.replaced (id INT PRIMARY KEY, v INT)", "INSERT INTO d.replaced VALUES (1, 1)",
+                    "CREATE TABLE d.other (id INT PRIMARY KEY)", f"CREATE USER {USER}@'%' IDENTIFIED BY '{PASSWORD}'",
+                    f"GRANT ALL ON d.* TO {USER}@'%'")
+        node = cluster.coordinator()
+        server = cluster.verb(node, "status").last["mysql_pid"]
+        folder = cluster.mysql(node, "SELECT @@datadir")[0][0]
+        client, told = Client(cluster.nodes[node]["address"], cluster.port + 2, USER, PASSWORD, "d", deadline_s=60 * SLOW), []
+        sender = threading.Thread(target=replace, args=(client, told))
+        sender.start()
+        wait_until(lambda: grows(folder), 30, "the new table grows")
+        os.kill(cluster.record()["nodes"][str(node)]["process"]["pid"], signal.SIGKILL)
+        os.kill(server, signal.SIGKILL)
+        sender.join(60 * SLOW)
+        note(f"the client was told: {told}")
+        cluster.start(node)
+        cluster.sql(cluster.others(node)[0], "INSERT INTO d.other VALUES (1)", deadline_s=60)
+        wait_until(lambda: cluster.mysql(node, "SELECT COUNT(*) FROM d.replaced", check_exit=False), 60, f"node {node} has the table")
+        cluster.settle()
+        equal(cluster.same_tables("d"), ["other", "replaced"], "tables")
+
+
+def only_voter():
+    """A node that ends behind a definition, before it is in the log: nobody else has the database."""
+    with Cluster(nodes=1) as cluster:
+        cluster.sql(1, "CREATE DATABASE d", "CREATE TABLE d.t (id INT PRIMARY KEY)")
+        cluster.kill(1)
+        cluster.start(1, settings=["debug.failpoint=statement_ran:1"])
+        answer = cluster.cli(1, "CREATE TABLE d.u (id INT PRIMARY KEY)")
+        equal(answer.code, UNKNOWN, f"CREATE TABLE while the node ends: {answer}")
+        cluster.start(1)
+        cluster.sql(1, "INSERT INTO d.t VALUES (1)", "INSERT INTO d.u VALUES (1)")
+        check("only copy" in cluster.log(1), "the node says what it keeps")
+        cluster.grow(2, "--set", "cluster.expect=2")
+        equal(cluster.verb(1, "add", "2", timeout=60).code, OK, "add 2")
+        cluster.settle()
+        equal(cluster.same_tables("d"), ["t", "u"], "tables")
+
+
+main(replaced_table, only_voter)
