@@ -72,9 +72,9 @@ void Core::Impl::formation_tick() {
         unformed.complete_since.reset();
         return;
     }
-    // A node too many may be a moment late; once signed there is no way back.
+    // A node too many may be a moment late, and so may a formed cluster; once signed there is no way back.
     if (!unformed.complete_since) unformed.complete_since = now_;
-    const Ticks settle = config_.expect == 1 ? 0 : formation_settle_ticks;
+    const Ticks settle = config_.expect == 1 ? formation_alone_ticks : formation_settle_ticks;
     if (now_ - *unformed.complete_since >= settle) sign(unformed);
 }
 

@@ -47,6 +47,7 @@ inline constexpr Ticks hello_ticks = 10;
 inline constexpr Ticks fresh_expiry_ticks = 100;     // an unformed node not heard for this long is forgotten
 inline constexpr Ticks formed_memory_ticks = 1000;   // an answer of a formed cluster stops formation for this long
 inline constexpr Ticks formation_settle_ticks = 50;  // how long exactly the expected nodes must have been seen
+inline constexpr Ticks formation_alone_ticks = 100;  // for a cluster of one: that others would have been heard by then
 inline constexpr Ticks hand_over_ticks = 20;         // new work is held back no longer than this
 inline constexpr Ticks hand_over_backoff_ticks = 100;
 inline constexpr Ticks hand_over_backoff_ticks_max = 6400;

@@ -68,7 +68,7 @@ def only_voter():
         cluster.start(1)
         cluster.sql(1, "INSERT INTO d.t VALUES (1)", "INSERT INTO d.u VALUES (1)")
         check("only copy" in cluster.log(1), "the node says what it keeps")
-        cluster.grow(2, "--set", "cluster.expect=2")
+        cluster.grow(2)
         equal(cluster.verb(1, "add", "2", timeout=60).code, OK, "add 2")
         cluster.settle()
         equal(cluster.same_tables("d"), ["t", "u"], "tables")
