@@ -5,9 +5,10 @@
 
 namespace ddb::session {
 
-// False only of what MariaDB does whole or not at all, its binary log telling which: CREATE TABLE, ALTER TABLE, DROP of
-// one table, indexes, views, triggers, RENAME TABLE (its manual, "Atomic DDL"). Of OR REPLACE the old table may be
-// gone, of a list only its beginning; accounts and routines stand in tables that know no transaction.
+// False only of what MariaDB takes back whole where its group is not in the binary log: CREATE of tables, views,
+// triggers and sequences, RENAME TABLE. With OR REPLACE the old table may be gone; ALTER and DROP may be brought to
+// their end when it starts again; of a list there may be only the beginning; accounts and routines stand in tables that
+// know no transaction (its manual, "Atomic DDL").
 [[nodiscard]] bool may_leave_traces(std::string_view sql);
 
 }  // namespace ddb::session

@@ -147,21 +147,15 @@ void keep_forgotten_warnings(JobReport& report, const StatementJob& job) {
     if (report.connection && report.connection->forgets_warnings()) keep_warnings(report, job);
 }
 
-struct DefinitionUnderWay {
-    std::uint64_t connection_id = 0;
-    steady_clock::time_point begun;
-    bool may_leave_traces = false;  // as StatementIntent has it
-};
-
-[[nodiscard]] bool server_began_since(storage::Connection& connection, steady_clock::time_point begun) {
-    const auto row = connection.rows("SHOW GLOBAL STATUS LIKE 'Uptime'");
-    if (!row || row->size() != 1 || row->front().size() != 2) return true;
-    const std::chrono::seconds up{number_in(row->front()[1])};
-    return up < steady_clock::now() - begun + std::chrono::seconds{1};
+// As StatementIntent has it. What nobody can tell is of no run that there ever was.
+[[nodiscard]] std::uint64_t traces_of_run(storage::Connection& connection, std::string_view sql) {
+    if (!may_leave_traces(sql)) return 0;
+    const auto run = storage::LocalDatabase::traces_of_run(connection);
+    return run ? *run : 1;
 }
 
 // The connection died while the statement ran: waits until the server has ended it, then asks the server's own log.
-void look_after_loss(JobReport& report, const StatementJob& job, const DefinitionUnderWay& lost) {
+void look_after_loss(JobReport& report, const StatementJob& job, std::uint64_t connection_id, std::uint64_t traces) {
     report.uncertain = true;
     const auto deadline = steady_clock::now() + ending_ms_max;
     while (steady_clock::now() < deadline) {
@@ -169,7 +163,7 @@ void look_after_loss(JobReport& report, const StatementJob& job, const Definitio
         if (!connection) return;
         auto alive = (*connection)
                          ->scalar("SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE ID = " +
-                                  std::to_string(lost.connection_id));
+                                  std::to_string(connection_id));
         if (!alive) return;
         if (*alive && **alive != "0") {
             std::this_thread::sleep_for(look_again_ms);  // the server tells nobody when a killed statement has ended
@@ -177,9 +171,10 @@ void look_after_loss(JobReport& report, const StatementJob& job, const Definitio
         }
         auto gtid = storage::LocalDatabase::lost_statement_gtid(**connection, job.sequence);
         if (!gtid) return;
+        const auto run = storage::LocalDatabase::traces_of_run(**connection);
         report.last_gtid = std::move(*gtid);
         report.logged = !report.last_gtid.empty();
-        report.uncertain = !report.logged && lost.may_leave_traces && server_began_since(**connection, lost.begun);
+        report.uncertain = !report.logged && traces != 0 && (!run || !storage::same_run(*run, traces));
         return;
     }
 }
@@ -408,14 +403,13 @@ JobReport run_definition(ConnectionPtr connection, const StatementJob& job) {
         report.end.error = sql.error();
         return report;
     }
-    const storage::StatementIntent intent{job.txn, job.sequence,
-                                          !report.connection->undoes_definitions() && may_leave_traces(*sql)};
+    const storage::StatementIntent intent{job.txn, job.sequence, traces_of_run(*report.connection, *sql)};
     if (auto recorded = job.journal->record_intent(intent); !recorded) {
         report.end.error = recorded.error();
         return report;
     }
     storage::pass(storage::Failpoint::intent_recorded);
-    const DefinitionUnderWay under_way{report.connection->id(), steady_clock::now(), intent.may_leave_traces};
+    const std::uint64_t connection_id = report.connection->id();
     if (auto begun = report.connection->execute_all(job.database->statement_begin_sql(job.sequence)); !begun) {
         report.end.error = begun.error();
         if (report.connection->broken()) report.connection.reset();
@@ -444,9 +438,9 @@ JobReport run_definition(ConnectionPtr connection, const StatementJob& job) {
         auto after = job.database->statement_end_sql();
         after.insert(after.end(), {"ROLLBACK", "UNLOCK TABLES"});
         if (!report.connection->execute_all(after) || report.connection->broken()) report.connection.reset();
-        if (!gtid) look_after_loss(report, job, under_way);
+        if (!gtid) look_after_loss(report, job, connection_id, intent.traces_of_run);
     } else {
-        look_after_loss(report, job, under_way);
+        look_after_loss(report, job, connection_id, intent.traces_of_run);
     }
 
     if (!report.logged && !report.uncertain) (void)job.journal->clear_intent(intent);

@@ -442,14 +442,16 @@ Status Applier::check_intents(const Entry& noop) {
     std::uint64_t least = UINT64_MAX;
     for (const StatementIntent& intent : intents) least = std::min(least, first_sequence(intent.sequence));
     if (auto status = load_ran_statements(least); !status.ok()) return status;
+    const auto run = connection_->dialect().traces_of_run(*connection_);
+    if (!run.ok()) return run.error();
     for (const StatementIntent& intent : intents) {
         if (intent.txn.epoch >= noop.id.epoch) continue;
         const bool ran = ran_->contains(first_sequence(intent.sequence));
-        if (ran || intent.may_leave_traces) {
+        if (ran || (intent.traces_of_run != 0 && !same_run(intent.traces_of_run, *run))) {
             const std::string what =
                 "statement " + to_string(intent.txn) +
                 (ran ? " ran here but is not in the log"
-                     : " was under way when this node or its database server ended, and may have been done in part");
+                     : " was under way when the database server ended, and may have been done in part");
             if (!only_voter_) return fail(ErrorCode::refused, what + ": this database must be rebuilt");
             hooks_.foreign(what + "; this is the only copy and stays as it is");
         }

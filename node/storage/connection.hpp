@@ -122,7 +122,6 @@ class Connection {
     [[nodiscard]] bool extended_metadata() const;
     [[nodiscard]] const ServerDialect& dialect() const;
     [[nodiscard]] bool forgets_warnings() const;  // as ServerDialect has it, like the next
-    [[nodiscard]] bool undoes_definitions() const;
     [[nodiscard]] bool logs_temporary_renames() const;
     [[nodiscard]] std::string escape(std::string_view text) const;
     [[nodiscard]] bool broken() const;  // lost: nothing more can be done with it

@@ -29,9 +29,15 @@ struct JournalOptions {
 struct StatementIntent {
     TxnId txn;
     std::uint64_t sequence = 0;  // of the GTID it runs under
-    // A server that ends in the middle of it may leave half of its effects, or all, without a word in its binary log.
-    bool may_leave_traces = false;
+    // A run of the server (LocalDatabase::traces_of_run) that may leave half of its effects, or all, without a word in
+    // its binary log, if it ends in the middle. 0: none does.
+    std::uint64_t traces_of_run = 0;
 };
+
+// As clocks are read to the second.
+[[nodiscard]] constexpr bool same_run(std::uint64_t one, std::uint64_t other) {
+    return (one < other ? other - one : one - other) <= 2;
+}
 
 class Journal {
   public:

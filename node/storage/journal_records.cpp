@@ -164,7 +164,7 @@ std::string encode_intent(const StatementIntent& intent) {
         .number(intent.txn.epoch.value)
         .number(intent.txn.counter)
         .number(intent.sequence)
-        .number(intent.may_leave_traces ? 1 : 0)
+        .number(intent.traces_of_run)
         .take();
 }
 
@@ -174,7 +174,7 @@ bool decode_intent(std::string_view bytes, StatementIntent& out) {
     out.txn.counter = reader.number();
     out.sequence = reader.number();
     if (reader.done()) return true;  // records of earlier versions end here
-    out.may_leave_traces = reader.number() != 0;
+    out.traces_of_run = reader.number();
     return reader.done();
 }
 

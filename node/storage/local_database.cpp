@@ -118,6 +118,9 @@ Result<std::string> LocalDatabase::statement_gtid(Connection& connection, std::u
 Result<std::string> LocalDatabase::lost_statement_gtid(Connection& connection, std::uint64_t sequence) {
     return connection.dialect().found_statement_gtid(connection, sequence);
 }
+Result<std::uint64_t> LocalDatabase::traces_of_run(Connection& connection) {
+    return connection.dialect().traces_of_run(connection);
+}
 
 Result<std::string> LocalDatabase::settings_event(Connection& user) {
     const auto sql = user.dialect().unlogged_settings_sql(user);

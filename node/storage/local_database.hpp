@@ -239,6 +239,8 @@ class LocalDatabase {
     // connection it ran on, or on another one when that is gone and the statement has ended.
     [[nodiscard]] static Result<std::string> statement_gtid(Connection& connection, std::uint64_t sequence);
     [[nodiscard]] static Result<std::string> lost_statement_gtid(Connection& connection, std::uint64_t sequence);
+    // Which run of the server may leave traces of a definition that it does not log; 0: none.
+    [[nodiscard]] static Result<std::uint64_t> traces_of_run(Connection& connection);
     // An event for the front of a statement entry: settings of the user's session that the server's own do not tell.
     [[nodiscard]] static Result<std::string> settings_event(Connection& user);
     // For a statement of which there is no Query event: also what these would tell.

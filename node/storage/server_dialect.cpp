@@ -25,10 +25,6 @@ bool Connection::logs_temporary_renames() const {
     return dialect().logs_temporary_renames();
 }
 
-bool Connection::undoes_definitions() const {
-    return dialect().undoes_definitions();
-}
-
 bool Connection::forgets_warnings() const {
     return dialect().forgets_warnings();
 }

@@ -1,4 +1,5 @@
 #include <charconv>
+#include <chrono>
 
 #include "node/storage/connection.hpp"
 #include "node/storage/server_dialects.hpp"
@@ -70,8 +71,16 @@ bool MariaDbDialect::logs_temporary_renames() const {
     return true;
 }
 
-bool MariaDbDialect::undoes_definitions() const {
-    return false;
+Result<std::uint64_t> MariaDbDialect::traces_of_run(Connection& connection) const {
+    const auto up = connection.scalar(select_as_is_sql(
+        {"(SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = 'UPTIME')"}));
+    if (!up) return up.error();
+    const std::string digits = up->value_or("");
+    std::uint64_t seconds = 0;
+    if (std::from_chars(digits.data(), digits.data() + digits.size(), seconds).ec != std::errc{})
+        return fail(ErrorCode::io, "the server does not tell for how long it has run: " + digits);
+    const auto now = std::chrono::system_clock::now().time_since_epoch();
+    return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::seconds>(now).count()) - seconds;
 }
 
 bool MariaDbDialect::forgets_warnings() const {

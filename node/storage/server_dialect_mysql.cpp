@@ -106,8 +106,9 @@ bool MySqlDialect::logs_temporary_renames() const {
     return false;
 }
 
-bool MySqlDialect::undoes_definitions() const {
-    return true;
+// Its data dictionary is of the same transaction as the rest.
+Result<std::uint64_t> MySqlDialect::traces_of_run(Connection&) const {
+    return std::uint64_t{0};
 }
 
 bool MySqlDialect::forgets_warnings() const {

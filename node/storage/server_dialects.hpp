@@ -14,7 +14,7 @@ class MariaDbDialect final : public ServerDialect {
     [[nodiscard]] std::string audit_session_sql() const override;
     [[nodiscard]] RedoLogCounters redo_log_counters() const override;
     [[nodiscard]] bool logs_temporary_renames() const override;
-    [[nodiscard]] bool undoes_definitions() const override;
+    [[nodiscard]] Result<std::uint64_t> traces_of_run(Connection& connection) const override;
     [[nodiscard]] bool forgets_warnings() const override;
     [[nodiscard]] std::vector<std::string> server_settings_sql() const override;
     [[nodiscard]] std::string require_primary_keys_sql(bool on) const override;
@@ -61,7 +61,7 @@ class MySqlDialect final : public ServerDialect {
     [[nodiscard]] std::string audit_session_sql() const override;
     [[nodiscard]] RedoLogCounters redo_log_counters() const override;
     [[nodiscard]] bool logs_temporary_renames() const override;
-    [[nodiscard]] bool undoes_definitions() const override;
+    [[nodiscard]] Result<std::uint64_t> traces_of_run(Connection& connection) const override;
     [[nodiscard]] bool forgets_warnings() const override;
     [[nodiscard]] std::vector<std::string> server_settings_sql() const override;
     [[nodiscard]] std::string require_primary_keys_sql(bool on) const override;

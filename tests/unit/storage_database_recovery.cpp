@@ -147,10 +147,10 @@ TEST_CASE("a statement that ran but is not in the log fences the node", "[recove
     prepare_table(cluster);
     auto session = a.user("root", "d");
     const TxnId txn = cluster.next_txn();
-    REQUIRE(a.journal().record_intent({txn, statement_sequence(txn), false}).ok());
+    REQUIRE(a.journal().record_intent({txn, statement_sequence(txn), 0}).ok());
     // One that never ran is forgotten without a word.
     const TxnId other = cluster.next_txn();
-    REQUIRE(a.journal().record_intent({other, statement_sequence(other), false}).ok());
+    REQUIRE(a.journal().record_intent({other, statement_sequence(other), 0}).ok());
     REQUIRE(session->execute_all(a.database().statement_begin_sql(statement_sequence(txn))).ok());
     const bool ran = GENERATE(true, false);
     const bool only_voter = GENERATE(true, false);
@@ -176,21 +176,23 @@ TEST_CASE("a statement that ran but is not in the log fences the node", "[recove
     CHECK(count(a, "d.lost") == (ran ? "0" : "Table 'd.lost' doesn't exist"));
 }
 
-TEST_CASE("a statement that the server may have done in part fences the node", "[recovery]") {
+TEST_CASE("a statement that a run of the server may have done in part fences the node", "[recovery]") {
     StorageNode a(1);
     Cluster cluster({&a});
     cluster.open(Epoch{1});
     prepare_table(cluster);
     const TxnId txn = cluster.next_txn();
-    REQUIRE(a.journal().record_intent({txn, statement_sequence(txn), true}).ok());
+    const auto run = LocalDatabase::traces_of_run(*a.user("root", "d"));
+    REQUIRE(run.ok());
+    const bool on_mysql = *run == 0;
+    const bool of_this_run = GENERATE(true, false);
+    REQUIRE(a.journal().record_intent({txn, statement_sequence(txn), of_this_run ? *run : 1}).ok());
     const bool only_voter = GENERATE(true, false);
     a.database().set_only_voter(only_voter);
-    a.kill_server();
-    a.wait_for<ServerUp>();
     come_to_office_again(a, cluster);
-    if (only_voter) {
-        a.wait_for<ForeignWrite>(
-            [](const ForeignWrite& f) { return f.description.find("in part") != std::string::npos; });
+    if (of_this_run || only_voter || on_mysql) {
+        const auto in_part = [](const ForeignWrite& f) { return f.description.find("in part") != std::string::npos; };
+        if (!of_this_run && !on_mysql) a.wait_for<ForeignWrite>(in_part);
         cluster.settle();
         CHECK_FALSE(a.fenced());
         CHECK(a.journal().intents().empty());

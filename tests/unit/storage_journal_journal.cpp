@@ -224,7 +224,7 @@ TEST_CASE("latency of a single synced write") {
 TEST_CASE("statement intents survive") {
     TemporaryDir dir;
     const JournalOptions options = journal_in(dir.path());
-    const StatementIntent one{{Epoch{2}, 5}, 17, false}, two{{Epoch{2}, 6}, 18, true}, three{{Epoch{2}, 7}, 19, false};
+    const StatementIntent one{{Epoch{2}, 5}, 17, 0}, two{{Epoch{2}, 6}, 18, 77}, three{{Epoch{2}, 7}, 19, 0};
     {
         OpenJournal journal(options);
         CHECK(journal->intents().empty());
@@ -238,18 +238,18 @@ TEST_CASE("statement intents survive") {
     REQUIRE(intents.size() == 2);
     CHECK(intents[0].txn == two.txn);
     CHECK(intents[0].sequence == 18);
-    CHECK(intents[0].may_leave_traces);
+    CHECK(intents[0].traces_of_run == 77);
     CHECK(intents[1].txn == three.txn);
-    CHECK_FALSE(intents[1].may_leave_traces);
+    CHECK(intents[1].traces_of_run == 0);
 }
 
 TEST_CASE("intents of earlier versions are read") {
-    std::string bytes = encode_intent({{Epoch{2}, 5}, 17, true});
+    std::string bytes = encode_intent({{Epoch{2}, 5}, 17, 77});
     bytes.resize(bytes.size() - 8);
     StatementIntent intent;
     REQUIRE(decode_intent(bytes, intent));
     CHECK(intent.sequence == 17);
-    CHECK_FALSE(intent.may_leave_traces);
+    CHECK(intent.traces_of_run == 0);
     bytes.pop_back();
     CHECK_FALSE(decode_intent(bytes, intent));
 }
