@@ -29,12 +29,12 @@ struct Assignment {
     Tokens value;
 };
 
+// What stands behind the dot may be a token of its own, quoted or behind a space; and so may the dot.
 [[nodiscard]] std::string_view without_scope(std::string_view name, bool& global) {
     const auto dot = name.find('.');
-    if (dot == std::string_view::npos) return name;
     const auto scope = name.substr(0, dot);
     if (equals_ignoring_case(scope, "GLOBAL") || starts_ignoring_case(scope, "PERSIST")) global = true;
-    return name.substr(dot + 1);
+    return dot == std::string_view::npos ? name : name.substr(dot + 1);
 }
 
 // One item of the list behind SET: scope, name, sign, value up to the next comma outside parentheses.
@@ -56,6 +56,7 @@ struct Assignment {
     out.global = global && !signs && !out.user_variable;
     out.name = signs ? without_scope(name.text, out.global) : name.text;
     ++i;
+    if (signs && name.text.ends_with('.')) out.name = token_at(tokens, i++).text;
     while (token_at(tokens, i).symbol('.')) {  // keycache.name
         out.name = token_at(tokens, i + 1).text;
         i += 2;
