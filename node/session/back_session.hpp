@@ -153,6 +153,7 @@ class BackSession {
     void meet_users();
     void users_met(JobReport report);
     void locks_too_late();
+    [[nodiscard]] bool locks_lost();
 
     // back_read_lock.cpp: FLUSH TABLES WITH READ LOCK
     [[nodiscard]] ReadLock::Use use_of_read_lock() const;
