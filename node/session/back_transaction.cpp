@@ -184,7 +184,7 @@ void BackSession::propose_prepared(JobReport& report, bool clients_request, void
     }
     write.statement_count = std::max<std::uint32_t>(txn_.statements, 1);
     write.outcome = outcome_of(active_->statement_end);
-    write.keep_when_empty = temporary_tables_ || active_->statement.kind == StatementKind::temporary_table;
+    write.keep_when_empty = temporary_tables_ || makes_temporary_tables(active_->statement);
     write.behind_definition = txn_.behind_definition;
     write.connection = std::move(report.connection);
     write.done = [parts = &parts_, serial = serial_, decided](WriteResult result) {
@@ -256,7 +256,7 @@ void BackSession::note_success() {
     const Classified& statement = active_->statement;
     if (statement.takes_user_lock) user_locks_ = true;
     if (statement.releases_user_locks) user_locks_ = false;
-    if (statement.kind == StatementKind::temporary_table) temporary_tables_ = true;
+    if (makes_temporary_tables(statement)) temporary_tables_ = true;
     if (statement.kind == StatementKind::ddl && parts_.table_locks.holds(serial_))
         parts_.table_locks.dropped(serial_, dropped_tables(active_->execute.sql, database_));
     note_handlers();

@@ -261,6 +261,7 @@ constexpr std::string_view per_node =
     Classified out = of(kind);
     out.takes_user_lock = contains_ignoring_case(sql, "GET_LOCK");
     out.hides_handler = contains_ignoring_case(sql, "HANDLER") && contains_ignoring_case(sql, "OPEN");
+    out.hides_temporary = contains_ignoring_case(sql, "TEMPORARY") && contains_ignoring_case(sql, "CREATE");
     return out;
 }
 

@@ -132,4 +132,23 @@ TEST_CASE("under a read lock on everything the sequences of others stand still i
     CHECK(a.good("SELECT NEXT VALUE FOR hw3s").cell() == "1");
 }
 
+TEST_CASE("a temporary table that an EXECUTE or a block makes is one of the session's") {
+    Client c = fresh("hw4");
+    for (const char* make : {"EXECUTE IMMEDIATE 'CREATE TEMPORARY TABLE hw4t (id INT PRIMARY KEY)'",
+                             "BEGIN NOT ATOMIC CREATE TEMPORARY TABLE hw4t (id INT PRIMARY KEY); END", "EXECUTE s"}) {
+        Client f(bench(), *bench().follower, "root", "d");
+        INFO(make);
+        f.good("PREPARE s FROM 'CREATE TEMPORARY TABLE hw4t (id INT PRIMARY KEY)'");
+        f.good(make);
+        f.good("INSERT INTO hw4t VALUES (1)");
+        CHECK(f.good("SELECT id FROM hw4t").cell() == "1");
+        f.good("UPDATE hw4t SET id = 2");
+        CHECK(f.good("SELECT id FROM hw4t").cell() == "2");
+        CHECK(!bench().node->engine->idle());
+    }
+    Client f(bench(), *bench().follower, "root", "d");
+    f.good("BEGIN NOT ATOMIC CREATE TEMPORARY TABLE hw4t (id INT PRIMARY KEY); INSERT INTO hw4t VALUES (3); END");
+    CHECK(f.good("SELECT id FROM hw4t").cell() == "3");
+}
+
 }  // namespace ddb::session::test
