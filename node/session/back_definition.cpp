@@ -32,7 +32,7 @@ void BackSession::run_as_definition() {
 }
 
 void BackSession::on_gate_entered() {
-    if (letting_go_) {  // called again when it is over
+    if (letting_go_ && active_ && !closed_) {  // called again when it is over
         in_gate_ = true;
         return;
     }

@@ -3,6 +3,8 @@
 #include <utility>
 
 #include "node/session/back_session.hpp"
+#include "node/session/hidden_writes.hpp"
+#include "node/session/sql_scan.hpp"
 
 namespace ddb::session {
 namespace {
@@ -99,8 +101,7 @@ void BackSession::dispatch_kind() {
             txn_.open ? run_inside() : run_outside();
             return;
         case StatementKind::temporary_table:
-            // In one that is read-only the server refuses it.
-            txn_.active || (txn_.open && txn_.read_only) ? run_inside() : run_outside();
+            dispatch_temporary_table();
             return;
         case StatementKind::account:
             if (statement.own_account && breaks_logged_name(open_.user)) {
@@ -137,12 +138,7 @@ void BackSession::dispatch_set_transaction() {
 void BackSession::dispatch_set() {
     const Classified& statement = active_->statement;
     if (!statement.autocommit) {
-        if (statement.reads_tables && !txn_.open && autocommit_) {
-            // A function in it may write: through the path of reads, which notices.
-            with_barrier([this] { run_alone(true); });
-        } else {
-            run_outside();
-        }
+        statement.reads_tables ? dispatch_set_that_reads() : run_outside();
         return;
     }
     const bool switched_on = *statement.autocommit && !autocommit_;  // else it leaves an open transaction alone
@@ -155,6 +151,34 @@ void BackSession::dispatch_set() {
     } else {
         run_outside();
     }
+}
+
+// A function in it may write, which is part of a transaction as with any other statement.
+void BackSession::dispatch_set_that_reads() {
+    const std::string& sql = active_->execute.sql;
+    const bool some_table = contains_ignoring_case(sql, "FROM") || contains_ignoring_case(sql, "TABLE");
+    // What only calculates begins none: one that nobody ends would be rolled back some time.
+    if (!txn_.open && !some_table && !calls_unknown(sql) && !moves_sequence(sql)) return run_outside();
+    if (!txn_.open && !autocommit_) open_transaction(false);
+    if (txn_.open) return with_barrier([this] { run_inside(); });
+    const bool read_only = next_read_only_.value_or(read_only_default_);
+    next_read_only_.reset();
+    with_barrier([this, read_only] { run_alone(true, read_only); });
+}
+
+// What fills it may write elsewhere, by functions, and belongs into a transaction. The session's own read lock on
+// everything leaves it only those that do not.
+void BackSession::dispatch_temporary_table() {
+    const bool by_itself = parts_.read_lock.holds(serial_) && !fills_by_writing();
+    if (by_itself || query_that_fills(active_->execute.sql).empty()) {
+        // In one that is read-only the server refuses it.
+        txn_.active || (txn_.open && txn_.read_only) ? run_inside() : run_outside();
+        return;
+    }
+    if (txn_.open) return with_barrier([this] { run_inside(); });
+    const bool read_only = next_read_only_.value_or(read_only_default_);
+    next_read_only_.reset();
+    with_barrier([this, read_only] { run_alone(read_only, read_only); });
 }
 
 void BackSession::open_transaction(bool read_only) {
@@ -226,7 +250,8 @@ void BackSession::end_unstarted(std::function<void()> after) {
 bool BackSession::needs_barrier() const {
     if (active_->execute.consistency == Consistency::local) return false;
     const StatementKind kind = active_->statement.kind;
-    if (!txn_.open) return kind == StatementKind::read || kind == StatementKind::set;
+    if (!txn_.open)
+        return kind == StatementKind::read || kind == StatementKind::set || kind == StatementKind::temporary_table;
     if (parts_.gate.concerns_reader(reader_text())) return true;
     // What only writes sees the newest rows anyway, and its fate hangs on the decision. A read view opens once, or with
     // each statement.

@@ -211,4 +211,22 @@ void BackSession::locks_too_late() {
     stop_waiting(waited_too_long());
 }
 
+// On a server locks end with the connection that is killed, or was idle for too long. These are the node's: others
+// would wait until the session says something. True: the session has ended.
+bool BackSession::locks_lost() {
+    if (!parts_.table_locks.holds(serial_) && !parts_.read_lock.holds(serial_)) return false;
+    if (!connection_ || busy_ || deciding_ || killing_) return false;
+    constexpr std::array waiting{Phase::barrier, Phase::gate, Phase::locked};
+    if (active_ && std::find(waiting.begin(), waiting.end(), active_->phase) == waiting.end()) return false;
+    if (!connection_->ended()) return false;
+    drop_connection();
+    if (active_) {
+        parts_.gate.cancel(serial_);
+        return inside_error_ends_here(JobReport{});
+    }
+    transaction_gone();
+    end_life(fail(ErrorCode::not_coordinator, "the session's connection was lost"));
+    return true;
+}
+
 }  // namespace ddb::session

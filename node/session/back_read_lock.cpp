@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "node/session/back_session.hpp"
+#include "node/session/hidden_writes.hpp"
 #include "node/session/sql_scan.hpp"
 
 namespace ddb::session {
@@ -18,26 +19,6 @@ JobReport ask_for_right(ConnectionPtr connection, const StatementJob& /*job*/) {
     if (auto done = report.connection->execute(std::string(right_to_lock)); !done) report.end.error = done.error();
     if (report.connection->broken()) report.connection.reset();
     return report;
-}
-
-// Whether a query may write, by a function that is not the server's own.
-[[nodiscard]] bool calls_unknown(std::string_view sql) {
-    constexpr std::array<std::string_view, 34> harmless{
-        "COUNT", "SUM",  "MIN",   "MAX",    "AVG",     "IN",     "AND",      "OR",     "NOT",
-        "WHERE", "ON",   "USING", "AS",     "FROM",    "JOIN",   "SELECT",   "EXISTS", "VALUES",
-        "BY",    "CAST", "IF",    "IFNULL", "CONCAT",  "NOW",    "COALESCE", "UNION",  "ALL",
-        "ANY",   "LEFT", "LOWER", "UPPER",  "VERSION", "HAVING", "DATABASE"};
-    if (sql.find('(') == std::string_view::npos) return false;
-    constexpr std::size_t tokens_max = 10'000;
-    const std::vector<Token> tokens = scan(sql, tokens_max);
-    if (tokens.size() == tokens_max) return true;
-    for (std::size_t i = 1; i < tokens.size(); ++i) {
-        if (!tokens[i].symbol('(') || !tokens[i - 1].may_name()) continue;
-        const bool known =
-            std::any_of(harmless.begin(), harmless.end(), [&](auto word) { return tokens[i - 1].is(word); });
-        if (!known || (i > 1 && tokens[i - 2].symbol('.'))) return true;
-    }
-    return false;
 }
 
 [[nodiscard]] Error conflicting() {
@@ -59,11 +40,17 @@ ReadLock::Use BackSession::use_of_read_lock() const {
         case StatementKind::ddl:
         case StatementKind::account:
             return ReadLock::Use::writes;
-        case StatementKind::read:
-            return active_->writes || contains_ignoring_case(active_->execute.sql, "UPDATE") ? ReadLock::Use::writes
-                                                                                             : ReadLock::Use::none;
+        case StatementKind::read: {
+            // Those of a sequence cannot be held back by the COMMIT.
+            const std::string& sql = active_->execute.sql;
+            const bool writes = active_->writes || contains_ignoring_case(sql, "UPDATE") || moves_sequence(sql);
+            return writes ? ReadLock::Use::writes : ReadLock::Use::none;
+        }
         case StatementKind::set:
-            return active_->writes ? ReadLock::Use::writes : commits(statement.autocommit.value_or(false));
+            if (active_->writes || moves_sequence(active_->execute.sql)) return ReadLock::Use::writes;
+            return commits(statement.autocommit.value_or(false));
+        case StatementKind::temporary_table:
+            return fills_by_writing() ? ReadLock::Use::writes : ReadLock::Use::none;
         case StatementKind::lock_tables:
             return locks_for_writing(active_->execute.sql) ? ReadLock::Use::writes : commits(true);
         case StatementKind::begin:
@@ -74,6 +61,11 @@ ReadLock::Use BackSession::use_of_read_lock() const {
         default:
             return ReadLock::Use::none;
     }
+}
+
+bool BackSession::fills_by_writing() const {
+    const std::string_view query = query_that_fills(active_->execute.sql);
+    return calls_unknown(query) || moves_sequence(query);
 }
 
 // True when the statement waits: dispatch_kind() is called again when it may run.
@@ -182,6 +174,9 @@ void BackSession::note_transactions_writes() {
         case StatementKind::call:
         case StatementKind::execute:
             txn_.wrote = true;
+            return;
+        case StatementKind::temporary_table:
+            txn_.wrote = txn_.wrote || fills_by_writing();
             return;
         case StatementKind::read:
         case StatementKind::set:

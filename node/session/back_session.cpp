@@ -386,7 +386,7 @@ void BackSession::kill_running() {
 
 void BackSession::tick() {
     flush();
-    if (closed_) return;
+    if (closed_ || locks_lost()) return;
     if (active_ && active_->phase == Phase::applying_everywhere) {
         const bool everywhere = parts_.host.applied_everywhere(active_->end->index);
         if (!everywhere && parts_.now_ms < active_->deadline_ms) return;

@@ -123,7 +123,9 @@ class BackSession {
     void dispatch();
     void dispatch_kind();
     void dispatch_set();
+    void dispatch_set_that_reads();
     void dispatch_set_transaction();
+    void dispatch_temporary_table();
     void dispatch_begin();
     void dispatch_end_of_transaction();
     void end_unstarted(std::function<void()> after);
@@ -151,9 +153,11 @@ class BackSession {
     void meet_users();
     void users_met(JobReport report);
     void locks_too_late();
+    [[nodiscard]] bool locks_lost();
 
     // back_read_lock.cpp: FLUSH TABLES WITH READ LOCK
     [[nodiscard]] ReadLock::Use use_of_read_lock() const;
+    [[nodiscard]] bool fills_by_writing() const;
     [[nodiscard]] bool waits_for_read_lock();
     [[nodiscard]] bool forbidden_by_read_lock();
     [[nodiscard]] bool definition_conflicts();

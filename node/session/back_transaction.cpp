@@ -128,7 +128,9 @@ void BackSession::new_xid() {
 
 void BackSession::alone_done(JobReport report) {
     if (report.prepared && report.connection) {
-        propose_prepared(report, true, &BackSession::alone_decided);
+        // A temporary table has to be made again where the next coordinator is, unless that would write twice.
+        const bool once = active_->statement.kind != StatementKind::temporary_table || fills_by_writing();
+        propose_prepared(report, once, &BackSession::alone_decided);
         return;
     }
     const std::string xid = txn_.xid;
@@ -182,7 +184,7 @@ void BackSession::propose_prepared(JobReport& report, bool clients_request, void
     }
     write.statement_count = std::max<std::uint32_t>(txn_.statements, 1);
     write.outcome = outcome_of(active_->statement_end);
-    write.keep_when_empty = temporary_tables_;
+    write.keep_when_empty = temporary_tables_ || makes_temporary_tables(active_->statement);
     write.behind_definition = txn_.behind_definition;
     write.connection = std::move(report.connection);
     write.done = [parts = &parts_, serial = serial_, decided](WriteResult result) {
@@ -254,7 +256,7 @@ void BackSession::note_success() {
     const Classified& statement = active_->statement;
     if (statement.takes_user_lock) user_locks_ = true;
     if (statement.releases_user_locks) user_locks_ = false;
-    if (statement.kind == StatementKind::temporary_table) temporary_tables_ = true;
+    if (makes_temporary_tables(statement)) temporary_tables_ = true;
     if (statement.kind == StatementKind::ddl && parts_.table_locks.holds(serial_))
         parts_.table_locks.dropped(serial_, dropped_tables(active_->execute.sql, database_));
     note_handlers();

@@ -14,7 +14,7 @@ using rules::refuse;
 using rules::token_at;
 using rules::Tokens;
 
-// Enough for every rule that looks beyond the first words; ALTER, SET and compounds are scanned whole.
+// Enough for every rule that looks beyond the first words; ALTER, SET, FLUSH and their like are scanned whole.
 constexpr std::size_t head_tokens = 24;
 constexpr std::size_t tokens_max = 100'000;
 
@@ -56,7 +56,9 @@ constexpr std::string_view per_node =
     }
     if (first.is("START") && !second.is("TRANSACTION"))
         return refuse("START " + std::string(second.text) + std::string(per_node));
-    if (first.is("FLUSH") && head_has(tokens, "TABLES") && (head_has(tokens, "LOCK") || head_has(tokens, "EXPORT"))) {
+    const bool may_lock = head_has(tokens, "LOCK") || head_has(tokens, "EXPORT") || tokens.size() == tokens_max;
+    const bool tables = head_has(tokens, "TABLES") || head_has(tokens, "TABLE");
+    if (first.is("FLUSH") && tables && may_lock) {
         return refuse(
             "FLUSH TABLES … WITH READ LOCK and FOR EXPORT of some tables are refused: these would be files of one "
             "server; use LOCK TABLES, or FLUSH TABLES WITH READ LOCK");
@@ -259,6 +261,7 @@ constexpr std::string_view per_node =
     Classified out = of(kind);
     out.takes_user_lock = contains_ignoring_case(sql, "GET_LOCK");
     out.hides_handler = contains_ignoring_case(sql, "HANDLER") && contains_ignoring_case(sql, "OPEN");
+    out.hides_temporary = contains_ignoring_case(sql, "TEMPORARY") && contains_ignoring_case(sql, "CREATE");
     return out;
 }
 
@@ -403,7 +406,7 @@ constexpr std::string_view per_node =
 Classified classify(std::string_view sql) {
     std::vector<Token> tokens = scan(sql, head_tokens);
     if (tokens.empty()) return of(StatementKind::empty);
-    constexpr std::array<std::string_view, 4> whole{"SET", "ALTER", "CREATE", "REVOKE"};
+    constexpr std::array<std::string_view, 5> whole{"SET", "ALTER", "CREATE", "REVOKE", "FLUSH"};
     if (tokens.size() == head_tokens && one_of(tokens[0], whole)) tokens = scan(sql, tokens_max);
     Classified out = classify_tokens(sql, tokens);
     if (out.kind == StatementKind::read && tokens[0].versioned) out.local = false;

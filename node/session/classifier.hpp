@@ -78,11 +78,17 @@ struct Classified {
     HandlerVerb handler = HandlerVerb::none;        // of read
     bool maintains = false;                         // of ddl: FLUSH, CHECK TABLE: changes nothing that a dump has
     bool hides_handler = false;                     // PREPARE and EXECUTE: it may open one
+    bool hides_temporary = false;                   // likewise, and blocks: it may make a temporary table
     DdbView view = DdbView::status;                 // of ddb_show
     std::string refusal;                            // of refused: the reason and the way out
 };
 
 [[nodiscard]] Classified classify(std::string_view sql);
+
+// Perhaps. Not seen: those of procedures, functions, and texts in user variables.
+[[nodiscard]] constexpr bool makes_temporary_tables(const Classified& statement) {
+    return statement.kind == StatementKind::temporary_table || statement.hides_temporary;
+}
 
 // Of a user or role in SET PASSWORD and SET DEFAULT ROLE: MariaDB logs it so that no server can read it.
 [[nodiscard]] constexpr bool breaks_logged_name(std::string_view name) {

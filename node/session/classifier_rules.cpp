@@ -29,12 +29,12 @@ struct Assignment {
     Tokens value;
 };
 
+// What stands behind the dot may be a token of its own, quoted or behind a space; and so may the dot.
 [[nodiscard]] std::string_view without_scope(std::string_view name, bool& global) {
     const auto dot = name.find('.');
-    if (dot == std::string_view::npos) return name;
     const auto scope = name.substr(0, dot);
     if (equals_ignoring_case(scope, "GLOBAL") || starts_ignoring_case(scope, "PERSIST")) global = true;
-    return name.substr(dot + 1);
+    return dot == std::string_view::npos ? name : name.substr(dot + 1);
 }
 
 // One item of the list behind SET: scope, name, sign, value up to the next comma outside parentheses.
@@ -56,6 +56,7 @@ struct Assignment {
     out.global = global && !signs && !out.user_variable;
     out.name = signs ? without_scope(name.text, out.global) : name.text;
     ++i;
+    if (signs && name.text.ends_with('.')) out.name = token_at(tokens, i++).text;
     while (token_at(tokens, i).symbol('.')) {  // keycache.name
         out.name = token_at(tokens, i + 1).text;
         i += 2;
@@ -160,7 +161,7 @@ void read_transaction_words(Tokens tokens, Classified& out) {
     const bool users = assignment.user_variable || std::any_of(value.begin(), value.end(), of_user);
     for (std::size_t i = 0; i < value.size(); ++i) {
         if (users && value[i].symbol('(')) return true;
-        if (value[i].is("FROM") || value[i].is("TABLE")) return true;
+        if (value[i].is("FROM") || value[i].is("TABLE") || value[i].is("NEXT")) return true;  // value of a sequence
         if (!value[i].symbol('(') || i == 0) continue;
         const Token& before = value[i - 1];
         const bool named = before.kind == Token::Kind::word || before.kind == Token::Kind::quoted;
@@ -264,6 +265,7 @@ bool names_no_table(Tokens tokens) {
     for (std::size_t i = 1; i < tokens.size(); ++i) {
         const Token& token = tokens[i];
         if (token.is("FROM") || token.is("SELECT") || token.is("INTO") || token.is("TABLE")) return false;
+        if (token.is("NEXT")) return false;  // value of a sequence
         if (token.symbol(':') || token.symbol('.')) return false;
         if (token.symbol('(') && !one_of(tokens[i - 1], session_functions)) return false;
     }
@@ -332,6 +334,11 @@ Classified classify_set(Tokens tokens) {
         // A user variable may have been changed since by what no text tells: a procedure, a function.
         if (assignment.global || assignment.user_variable || out.reads_tables) out.repeatable = false;
         if (listed(assignment.name, tracing_variables) || finds_last_id(assignment)) out.repeatable = false;
+    }
+    if (out.autocommit && out.reads_tables) {
+        return refuse(
+            "SET autocommit together with what may read tables or call functions is refused: set it in a statement of "
+            "its own");
     }
     // Not every connection of the session is told of autocommit.
     if (out.autocommit && assignments > 1) out.repeatable = false;

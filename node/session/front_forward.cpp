@@ -279,7 +279,7 @@ void FrontSession::learn_state(const ResultEnd& end) {
     if (const auto id = generated_id_of(end); id != 0) last_insert_id_ = id;
     const Classified& statement = active_->statement;
     next_on_back_ = statement.kind == StatementKind::set_transaction;
-    if (statement.kind == StatementKind::temporary_table) not_replayable_ = "temporary tables";
+    if (makes_temporary_tables(statement)) not_replayable_ = "temporary tables";
     if (statement.takes_user_lock) not_replayable_ = "user locks";
     if (statement.handler == HandlerVerb::open) not_replayable_ = "open HANDLERs";
     if (computes_variables(statement, active_->execute.sql)) not_replayable_ = "user variables";

@@ -178,6 +178,11 @@ Replies Connection::peek_replies() {
     return ended || size == bytes.size() ? Replies::other : found;
 }
 
+bool Connection::ended() const {
+    pollfd item{socket(), POLLIN | POLLRDHUP, 0};  // some servers say why before they close
+    return broken() || ::poll(&item, 1, 0) > 0;
+}
+
 int Connection::socket() const {
     return static_cast<int>(mysql_get_socket(impl_->mysql_));
 }

@@ -92,6 +92,8 @@ class Connection {
     // What has come of the replies that start_early() asked for; never waits. Beyond peeked_bytes_max, and when the
     // connection has ended: `other`.
     [[nodiscard]] Replies peek_replies();
+    // The server has ended it, of one that waits for nothing; never waits.
+    [[nodiscard]] bool ended() const;
     [[nodiscard]] int socket() const;
     // A mark for who waits for the replies: the socket is registered with it.
     [[nodiscard]] bool watched() const { return watched_; }

@@ -563,3 +563,14 @@ TEST_CASE("FLUSH TABLES WITH READ LOCK is known in each of its forms, and other 
     }
     CHECK(!classify("ALTER TABLE t ADD w INT").maintains);
 }
+
+TEST_CASE("FLUSH TABLES of many tables is refused as that of one, where it would lock them") {
+    for (const std::size_t count : {1, 12, 1'000, 60'000}) {
+        std::string tables = "t";
+        for (std::size_t i = 1; i < count; ++i) tables += ", t";
+        INFO(count);
+        CHECK(kind_of("FLUSH TABLES " + tables + " WITH READ LOCK") == Kind::refused);
+        CHECK(kind_of("FLUSH LOCAL TABLE " + tables + " FOR EXPORT") == Kind::refused);
+    }
+    CHECK(kind_of("FLUSH TABLES a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p") == Kind::ddl);
+}

@@ -219,4 +219,27 @@ TEST_CASE("the read lock is told as lost when its coordinator is, and only who m
     u.good("INSERT INTO all6 VALUES (3,3)");
 }
 
+TEST_CASE("locks end with the connection of their session, though it says nothing, as a server's do") {
+    Client a = fresh("all9");
+    Client b(bench(), *bench().node, "root", "d");
+    Client f(bench(), *bench().follower, "root", "d");
+    for (const char* lock : {lock_all, "LOCK TABLES all9 READ"}) {
+        INFO(lock);
+        f.good(lock);
+        const auto id = f.good("SELECT CONNECTION_ID(), @x").cell();
+        const auto insert = b.start("UPDATE all9 SET v = v + 1");
+        CHECK(b.waits(insert));
+        a.good("KILL CONNECTION " + id);
+        CHECK(!b.finish(insert).end.error);
+        CHECK(f.run("SELECT v FROM all9").code() == 1927);
+        f.good("SELECT v FROM all9");
+    }
+    f.good("SET SESSION wait_timeout = 1");
+    f.good(lock_all);
+    bench().run_for(1'300);
+    b.good("UPDATE all9 SET v = v + 1");
+    CHECK(f.run("UNLOCK TABLES").code() == 1927);
+    CHECK(bench().node->engine->idle());
+}
+
 }  // namespace ddb::session::test

@@ -19,14 +19,27 @@ bool refused(const std::string& sql) {
 }  // namespace
 
 TEST_CASE("SET of what replication stands on is let through to the value that it has, or to no value at all") {
-    for (const char* sql :
-         {"SET SESSION binlog_format = ROW", "SET GLOBAL binlog_format='row'", "SET binlog_format = foo",
-          "SET @@SESSION.sql_log_bin = 1", "SET sql_log_bin=ON", "SET sql_log_bin='maybe'",
-          "SET innodb_snapshot_isolation=ON", "SET GLOBAL event_scheduler = OFF", "SET GLOBAL event_scheduler=0",
-          "SET GLOBAL local_infile = 1", "SET GLOBAL init_connect=''", "SET GLOBAL max_allowed_packet = 1073741824",
-          "SET GLOBAL max_allowed_packet=1024*1024*1024", "SET GLOBAL sql_select_limit = DEFAULT",
-          "SET completion_type = 'NO_CHAIN', x = 1", "SET SESSION enforce_storage_engine=InnoDB",
-          "SET GLOBAL autocommit = 1", "SET STATEMENT innodb_snapshot_isolation=ON FOR SELECT 1"}) {
+    for (const char* sql : {"SET SESSION binlog_format = ROW",
+                            "SET GLOBAL binlog_format='row'",
+                            "SET binlog_format = foo",
+                            "SET @@SESSION.sql_log_bin = 1",
+                            "SET sql_log_bin=ON",
+                            "SET sql_log_bin='maybe'",
+                            "SET innodb_snapshot_isolation=ON",
+                            "SET GLOBAL event_scheduler = OFF",
+                            "SET GLOBAL event_scheduler=0",
+                            "SET GLOBAL local_infile = 1",
+                            "SET GLOBAL init_connect=''",
+                            "SET GLOBAL max_allowed_packet = 1073741824",
+                            "SET GLOBAL max_allowed_packet=1024*1024*1024",
+                            "SET GLOBAL sql_select_limit = DEFAULT",
+                            "SET completion_type = 'NO_CHAIN', x = 1",
+                            "SET SESSION enforce_storage_engine=InnoDB",
+                            "SET GLOBAL autocommit = 1",
+                            "SET @@session.`sql_log_bin` = 1",
+                            "SET @@global .event_scheduler = OFF",
+                            "SET @@session.`sort_buffer_size` = 65536",
+                            "SET STATEMENT innodb_snapshot_isolation=ON FOR SELECT 1"}) {
         INFO(sql);
         CHECK_FALSE(refused(sql));
     }
@@ -63,6 +76,15 @@ TEST_CASE("SET of what replication stands on is let through to the value that it
                             "SET SESSION enforce_storage_engine=NULL",
                             "SET binlog_format = ROW, sql_log_bin = 0",
                             "SET `binlog_format` = `MIXED`",
+                            "SET @@session.`sql_log_bin` = 0",
+                            "SET @@session.'sql_log_bin' = 0",
+                            "SET @@session. sql_log_bin = 0",
+                            "SET @@session/**/.sql_log_bin = 0",
+                            "SET x = 1, @@local.`sql_log_bin` = 0",
+                            "SET @@global.`event_scheduler` = ON",
+                            "SET @@global .event_scheduler = ON",
+                            "SET @@GLOBAL . `event_scheduler` = ON",
+                            "SET @@session.`autocommit` = 0 + 0",
                             "SET GLOBAL tx_isolation='SERIALIZABLE'",
                             "SET @@GLOBAL.transaction_isolation=3",
                             "SET GLOBAL TRANSACTION ISOLATION LEVEL SERIALIZABLE",
@@ -70,6 +92,15 @@ TEST_CASE("SET of what replication stands on is let through to the value that it
         INFO(sql);
         CHECK(refused(sql));
     }
+}
+
+TEST_CASE("a variable is known by its name however that stands behind its scope") {
+    for (const char* sql : {"SET @@session.autocommit = 0", "SET @@session.`autocommit` = 0",
+                            "SET @@session . autocommit = 0", "SET @@session. 'autocommit' = 0"}) {
+        INFO(sql);
+        CHECK(classify(sql).autocommit == false);
+    }
+    CHECK(classify("SET @@global .tx_isolation = 'READ-COMMITTED'").global_isolation);
 }
 
 TEST_CASE("a level set in the global scope is one that sessions to come may begin with") {

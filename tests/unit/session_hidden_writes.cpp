@@ -1,0 +1,154 @@
+// Writes that a statement does not name, by functions and sequences: in SET, and in what fills a temporary table.
+#include <catch2/catch.hpp>
+
+#include "schemas/status_flags.hpp"
+#include "session_support.hpp"
+
+namespace ddb::session::test {
+namespace {
+
+// A table of one row, and a function that counts in it.
+Client counting(const std::string& name) {
+    Client c = fresh(name.c_str());
+    c.good("INSERT INTO " + name + " VALUES (1, 0)");
+    c.good("CREATE FUNCTION " + name + "f() RETURNS INT DETERMINISTIC MODIFIES SQL DATA BEGIN UPDATE " + name +
+           " SET v = v + 1; RETURN (SELECT v FROM " + name + " WHERE id = 1); END");
+    c.good("CREATE VIEW " + name + "v AS SELECT " + name + "f() AS n");
+    c.good("CREATE SEQUENCE " + name + "s");
+    return c;
+}
+
+std::uint64_t foreign_writes() {
+    return bench().node->engine->counters().foreign_writes;
+}
+
+}  // namespace
+
+TEST_CASE("what SET writes by a function belongs to the transaction around it") {
+    Client c = counting("hw0");
+    const auto foreign = foreign_writes();
+    const auto value = [&] { return c.good("SELECT v FROM hw0").cell(); };
+    c.good("BEGIN");
+    c.good("SET @x = hw0f()");
+    CHECK(c.good("SELECT @x").cell() == "1");
+    c.good("ROLLBACK");
+    CHECK(value() == "0");
+    c.good("SET autocommit = 0");
+    CHECK((c.good("SET @x = NOW()").end.status_flags & status_in_transaction) == 0);
+    CHECK((c.good("SET @x = hw0f()").end.status_flags & status_in_transaction) != 0);
+    c.good("ROLLBACK");
+    CHECK(value() == "0");
+    c.good("SET @x = (SELECT n FROM hw0v)");
+    c.good("COMMIT");
+    CHECK(bench().entries.back().kind == EntryKind::rows);
+    c.good("SET autocommit = 1");
+    CHECK(value() == "1");
+    c.good("START TRANSACTION READ ONLY");
+    CHECK(c.run("SET @x = hw0f()").code() == 1792);
+    c.good("COMMIT");
+    c.good("SET TRANSACTION READ ONLY");
+    CHECK(c.run("SET @x = hw0f()").code() == 1792);
+    c.good("SET @x = hw0f()");
+    c.good("SET SESSION TRANSACTION READ ONLY");
+    CHECK(c.run("SET @x = hw0f()").code() == 1792);
+    c.good("SET SESSION TRANSACTION READ WRITE");
+    CHECK(value() == "2");
+    CHECK(c.run("SET autocommit = 1, @x = hw0f()").code() == 1235);
+    c.good("SET autocommit = 1, sql_mode = CONCAT(@@sql_mode, '')");
+    CHECK(value() == "2");
+    CHECK(foreign_writes() == foreign);
+}
+
+TEST_CASE("what fills a temporary table by a function is decided before the answer") {
+    Client c = counting("hw1");
+    const auto foreign = foreign_writes();
+    const auto value = [&] { return c.good("SELECT v FROM hw1").cell(); };
+    bench().hold_decisions(true);
+    const auto made = c.start("CREATE TEMPORARY TABLE hw1a (PRIMARY KEY (n)) AS SELECT hw1f() AS n");
+    CHECK(c.waits(made));
+    bench().hold_decisions(false);
+    CHECK(!c.finish(made).end.error);
+    CHECK(c.good("SELECT n FROM hw1a").cell() == "1");
+    c.good("CREATE OR REPLACE TEMPORARY TABLE hw1a (PRIMARY KEY (n)) SELECT n FROM hw1v");
+    CHECK(c.good("SELECT n FROM hw1a").cell() == "2");
+    c.good("CREATE TEMPORARY TABLE hw1b (PRIMARY KEY (n)) AS SELECT 7 AS n");
+    CHECK(c.good("SELECT n FROM hw1b").cell() == "7");
+    c.good("BEGIN");
+    c.good("CREATE TEMPORARY TABLE hw1c (PRIMARY KEY (n)) AS SELECT hw1f() AS n");
+    c.good("ROLLBACK");
+    CHECK(value() == "2");
+    c.good("SET TRANSACTION READ ONLY");
+    CHECK(c.run("CREATE TEMPORARY TABLE hw1d (PRIMARY KEY (n)) AS SELECT hw1f() AS n").code() == 1792);
+    CHECK(c.run("CREATE TEMPORARY TABLE hw1e (PRIMARY KEY (n)) AS SELECT hw1f() AS n UNION ALL SELECT 3").code() ==
+          1062);
+    CHECK(value() == "2");
+    CHECK(foreign_writes() == foreign);
+}
+
+TEST_CASE("a sequence's numbers are decided before they are told, whatever asks for them") {
+    Client c = counting("hw2");
+    c.good("SET autocommit = 0");
+    int used = 0;
+    for (const char* sql : {"SELECT NEXT VALUE FOR hw2s", "SET @n = NEXT VALUE FOR hw2s"}) {
+        INFO(sql);
+        used += 5000;
+        c.good("SELECT SETVAL(hw2s, " + std::to_string(used) + ")");
+        c.good("COMMIT");
+        bench().hold_decisions(true);
+        const auto asked = c.start(sql);
+        const bool told = !c.waits(asked);
+        const auto committed = told ? c.start("COMMIT") : asked;
+        CHECK(c.waits(committed));
+        bench().hold_decisions(false);
+        CHECK(!c.finish(committed).end.error);
+        if (!told) c.good("COMMIT");
+    }
+}
+
+TEST_CASE("under a read lock on everything the sequences of others stand still in transactions, too") {
+    Client a = counting("hw3");
+    Client f(bench(), *bench().follower, "root", "d");
+    f.good("FLUSH TABLES WITH READ LOCK");
+    a.good("SET lock_wait_timeout = 1");
+    a.good("BEGIN");
+    for (const char* sql :
+         {"SELECT NEXT VALUE FOR hw3s", "SELECT nextval(hw3s)", "DO SETVAL(hw3s, 9)", "SET @n = NEXT VALUE FOR hw3s",
+          "CREATE TEMPORARY TABLE hw3a (PRIMARY KEY (n)) AS SELECT NEXTVAL(hw3s) AS n",
+          "CREATE TEMPORARY TABLE hw3b (PRIMARY KEY (n)) AS SELECT hw3f() AS n"}) {
+        INFO(sql);
+        CHECK(a.run(sql).code() == 1205);
+    }
+    a.good("SELECT PREVIOUS VALUE FOR hw3s");
+    a.good("ROLLBACK");
+    for (const char* sql : {"CREATE TEMPORARY TABLE hw3c (PRIMARY KEY (n)) AS SELECT hw3f() AS n"}) {
+        INFO(sql);
+        CHECK(a.run(sql).code() == 1205);
+        CHECK(f.run(sql).code() == 1223);
+    }
+    a.good("CREATE TEMPORARY TABLE hw3d (PRIMARY KEY (n)) AS SELECT 1 AS n");
+    f.good("CREATE TEMPORARY TABLE hw3d (PRIMARY KEY (n)) AS SELECT 1 AS n");
+    CHECK(f.good("SELECT next_not_cached_value FROM hw3s").cell() == "1");
+    f.good("UNLOCK TABLES");
+    CHECK(a.good("SELECT NEXT VALUE FOR hw3s").cell() == "1");
+}
+
+TEST_CASE("a temporary table that an EXECUTE or a block makes is one of the session's") {
+    Client c = fresh("hw4");
+    for (const char* make : {"EXECUTE IMMEDIATE 'CREATE TEMPORARY TABLE hw4t (id INT PRIMARY KEY)'",
+                             "BEGIN NOT ATOMIC CREATE TEMPORARY TABLE hw4t (id INT PRIMARY KEY); END", "EXECUTE s"}) {
+        Client f(bench(), *bench().follower, "root", "d");
+        INFO(make);
+        f.good("PREPARE s FROM 'CREATE TEMPORARY TABLE hw4t (id INT PRIMARY KEY)'");
+        f.good(make);
+        f.good("INSERT INTO hw4t VALUES (1)");
+        CHECK(f.good("SELECT id FROM hw4t").cell() == "1");
+        f.good("UPDATE hw4t SET id = 2");
+        CHECK(f.good("SELECT id FROM hw4t").cell() == "2");
+        CHECK(!bench().node->engine->idle());
+    }
+    Client f(bench(), *bench().follower, "root", "d");
+    f.good("BEGIN NOT ATOMIC CREATE TEMPORARY TABLE hw4t (id INT PRIMARY KEY); INSERT INTO hw4t VALUES (3); END");
+    CHECK(f.good("SELECT id FROM hw4t").cell() == "3");
+}
+
+}  // namespace ddb::session::test
