@@ -163,6 +163,9 @@ TEST_CASE("SHOW DATABASES and SHOW PROCEDURE STATUS list what a dump can bring b
     CHECK(f.good("SHOW DATABASES LIKE 'ddb%'").cell() == "ddb_meta");
     CHECK(listed("SHOW PROCEDURE STATUS WHERE Db = 'ddb_meta'") > 0);
     CHECK(f.good("SELECT COUNT(*) FROM ddb_meta.position").cell() == "1");
+    f.good("PREPARE s FROM 'SHOW DATABASES'");
+    CHECK(listed("EXECUTE s") == 0);
+    CHECK(f.good("EXECUTE s").rows.size() == f.good("SHOW DATABASES").rows.size());
     f.good("SHOW DATABASES");
     CHECK(f.good("SELECT FOUND_ROWS()").cell() == std::to_string(f.good("SHOW DATABASES").rows.size()));
 }
