@@ -80,6 +80,7 @@ struct Classified {
     bool hides_handler = false;                     // PREPARE and EXECUTE: it may open one
     DdbView view = DdbView::status;                 // of ddb_show
     std::string refusal;                            // of refused: the reason and the way out
+    std::string refused_without_key;                // of ddl: the reason where rows of the table have no order
 };
 
 [[nodiscard]] Classified classify(std::string_view sql);

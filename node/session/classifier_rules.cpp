@@ -222,12 +222,23 @@ constexpr std::string_view globally_serializable =
     return {};
 }
 
-// Then rows are numbered in the order of the key they had, which is the same on every node.
-[[nodiscard]] bool drops_primary_key(Tokens tokens) {
-    for (std::size_t i = 0; i + 2 < tokens.size(); ++i) {
-        if (tokens[i].is("DROP") && tokens[i + 1].is("PRIMARY") && tokens[i + 2].is("KEY")) return true;
+constexpr std::string_view way_out = "; create a table of the new form, fill it with INSERT … SELECT and rename it";
+
+// The first token of what an ALTER TABLE says of columns it adds for which `wanted` says so, or their number.
+template <typename Wanted>
+[[nodiscard]] std::size_t find_in_added(Tokens tokens, const Wanted& wanted) {
+    constexpr std::array<std::string_view, 9> key_words{"PRIMARY", "KEY",     "INDEX",    "UNIQUE",   "CONSTRAINT",
+                                                        "FOREIGN", "SPATIAL", "FULLTEXT", "PARTITION"};
+    int depth = 0;
+    bool adds_column = false;
+    for (std::size_t i = 0; i < tokens.size(); ++i) {
+        if (tokens[i].symbol('(')) ++depth;
+        if (tokens[i].symbol(')')) --depth;
+        if (depth == 0 && tokens[i].symbol(',')) adds_column = false;
+        if (depth == 0 && tokens[i].is("ADD")) adds_column = !one_of(token_at(tokens, i + 1), key_words);
+        if (adds_column && wanted(i)) return i;
     }
-    return false;
+    return tokens.size();
 }
 
 }  // namespace
@@ -352,32 +363,22 @@ bool names_directory(Tokens tokens) {
 }
 
 std::string nondeterministic_alter(Tokens tokens) {
-    constexpr std::array<std::string_view, 9> key_words{"PRIMARY", "KEY",     "INDEX",    "UNIQUE",   "CONSTRAINT",
-                                                        "FOREIGN", "SPATIAL", "FULLTEXT", "PARTITION"};
-    constexpr std::string_view way_out = "; create a table of the new form, fill it with INSERT … SELECT and rename it";
+    const std::size_t found = find_in_added(tokens, [&](std::size_t i) { return differs_by_node(tokens, i); });
+    if (found == tokens.size()) return {};
+    return "ALTER TABLE … ADD with " + std::string(tokens[found].text) +
+           " in a default is refused: existing rows would get other values on each node" + std::string(way_out);
+}
+
+std::string order_dependent_alter(Tokens tokens) {
     if (mentions(tokens.first(std::min<std::size_t>(tokens.size(), 4)), "IGNORE")) {
-        return "ALTER IGNORE TABLE is refused: which rows it drops differs from node to node" + std::string(way_out);
+        return "ALTER IGNORE of a table without primary key is refused: which rows it drops differs from node to node" +
+               std::string(way_out);
     }
-    int depth = 0;
-    bool adds_column = false;
-    for (std::size_t i = 0; i < tokens.size(); ++i) {
-        if (tokens[i].symbol('(')) ++depth;
-        if (tokens[i].symbol(')')) --depth;
-        if (depth == 0 && tokens[i].symbol(',')) adds_column = false;
-        if (depth == 0 && tokens[i].is("ADD")) adds_column = !one_of(token_at(tokens, i + 1), key_words);
-        if (adds_column && differs_by_node(tokens, i)) {
-            return "ALTER TABLE … ADD with " + std::string(tokens[i].text) +
-                   " in a default is refused: existing rows would get other values on each node" + std::string(way_out);
-        }
-        if (adds_column && tokens[i].is("AUTO_INCREMENT") && mentions(tokens, "PRIMARY") &&
-            !drops_primary_key(tokens)) {
-            return "adding an AUTO_INCREMENT column to a table without primary key is refused: its rows would be "
-                   "numbered "
-                   "in another order on each node" +
-                   std::string(way_out);
-        }
-    }
-    return {};
+    const auto numbers = [&](std::size_t i) { return tokens[i].is("AUTO_INCREMENT"); };
+    if (!mentions(tokens, "PRIMARY") || find_in_added(tokens, numbers) == tokens.size()) return {};
+    return "adding an AUTO_INCREMENT column to a table without primary key is refused: its rows would be numbered in "
+           "another order on each node" +
+           std::string(way_out);
 }
 
 }  // namespace ddb::session::rules

@@ -114,7 +114,11 @@ def definitions(cluster):
                 "REVOKE PROCESS ON *.* FROM bob@'%'", "CREATE USER gone@localhost", "DROP USER gone@localhost",
                 "CREATE TABLE d.part (id INT PRIMARY KEY, v INT) PARTITION BY HASH (id) PARTITIONS 4",
                 f"INSERT INTO d.part SELECT seq, seq FROM {numbers(100)}", "ALTER TABLE d.part TRUNCATE PARTITION p1",
-                "CREATE TABLE d.victim (id INT PRIMARY KEY)"):
+                "CREATE TABLE d.victim (id INT PRIMARY KEY)",
+                # A key gives the rows their order, whatever the order was in which they came.
+                "CREATE TABLE d.numbered (id INT PRIMARY KEY, k INT)", f"INSERT INTO d.numbered SELECT seq, seq % 71 FROM {numbers(500)} ORDER BY RAND()",
+                of_server("ALTER IGNORE TABLE d.numbered ADD UNIQUE (k)", {"IGNORE ": "", "UNIQUE": "INDEX"}),
+                "ALTER TABLE d.numbered DROP PRIMARY KEY, ADD n INT AUTO_INCREMENT PRIMARY KEY"):
         cluster.sql(1, sql)
     # Fails, and yet drops a table on MariaDB: the failure and its effect are the same everywhere.
     answer = cluster.cli(2, "DROP TABLE d.victim, d.missing")
