@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "node/session/back_session.hpp"
+#include "node/session/pinned_settings.hpp"
 
 namespace ddb::session {
 namespace {
@@ -11,7 +12,31 @@ namespace {
     return Error{ErrorCode::sql, reason, 1213, "40001"};
 }
 
+// What a server says to a value out of its range; to who may not set it, that.
+JobReport warn_of_packets(ConnectionPtr connection, const StatementJob& job, std::uint64_t asked) {
+    JobReport report;
+    report.connection = std::move(connection);
+    const std::string has = std::to_string(rules::packet_bytes);
+    const std::string warning =
+        "SIGNAL SQLSTATE '01000' SET MYSQL_ERRNO = 1292, MESSAGE_TEXT = 'Truncated incorrect max_allowed_packet value: "
+        "''" +
+        std::to_string(asked) + "''; on every node it is " + has + "'";
+    if (auto set = report.connection->execute("SET GLOBAL max_allowed_packet = " + has); !set)
+        report.end.error = set.error();
+    else
+        report.end = run_statement(*report.connection, {warning}, job.session, job.request, *job.stream);
+    if (report.connection->broken()) report.connection.reset();
+    return report;
+}
+
 }  // namespace
+
+void BackSession::keep_packets() {
+    const auto work = [asked = active_->statement.smaller_packet](ConnectionPtr connection, const StatementJob& job) {
+        return warn_of_packets(std::move(connection), job, asked);
+    };
+    start_job(work, make_job(), &BackSession::outside_done);
+}
 
 void BackSession::dispatch() {
     active_->phase = Phase::running;
@@ -92,7 +117,7 @@ void BackSession::dispatch_kind() {
             return;
         case StatementKind::use:
         case StatementKind::plain:
-            run_outside();
+            statement.smaller_packet != 0 ? keep_packets() : run_outside();
             return;
         case StatementKind::savepoint:
             if (!txn_.open && !autocommit_) open_transaction(false);

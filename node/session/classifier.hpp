@@ -79,6 +79,7 @@ struct Classified {
     bool maintains = false;                         // of ddl: FLUSH, CHECK TABLE: changes nothing that a dump has
     bool hides_handler = false;                     // PREPARE and EXECUTE: it may open one
     DdbView view = DdbView::status;                 // of ddb_show
+    std::uint64_t smaller_packet = 0;               // of plain: a SET GLOBAL that is answered by a warning
     std::string refusal;                            // of refused: the reason and the way out
     std::string refused_without_key;                // of ddl: the reason where rows of the table have no order
 };

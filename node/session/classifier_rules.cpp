@@ -189,6 +189,18 @@ constexpr std::string_view globally_serializable =
     return out;
 }
 
+// A script that wants packets of some size to be let through has what it wants: they are.
+[[nodiscard]] std::optional<Classified> classify_smaller_packet(Tokens tokens) {
+    bool global = false;
+    std::size_t i = 0;
+    const Assignment first = take_assignment(tokens, i, global);
+    const bool alone = i >= tokens.size() && first.global && !first.user_variable;
+    Classified out;
+    out.kind = StatementKind::plain;
+    out.smaller_packet = alone ? smaller_packet(first.name, first.value) : 0;
+    return out.smaller_packet != 0 ? std::optional(std::move(out)) : std::nullopt;
+}
+
 // Effects of one assignment on the session; a reason when it is refused.
 [[nodiscard]] std::string take_effect(const Assignment& assignment, Classified& out) {
     if (!assignment.user_variable && pinned(assignment.name, assignment.global) &&
@@ -305,6 +317,7 @@ bool names_no_table(Tokens tokens) {
 }
 
 Classified classify_set(Tokens tokens) {
+    while (!tokens.empty() && tokens.back().symbol(';')) tokens = tokens.first(tokens.size() - 1);
     Classified out;
     out.kind = StatementKind::set;
     out.reads_tables = false;
@@ -322,6 +335,7 @@ Classified classify_set(Tokens tokens) {
         return out;
     }
     if (first.is("PASSWORD") || (first.is("DEFAULT") && second.is("ROLE"))) return classify_set_account(tokens);
+    if (auto smaller = classify_smaller_packet(tokens)) return *smaller;
     bool own = false;
     bool others = false;
     bool global = false;

@@ -124,8 +124,7 @@ bool pinned(std::string_view name, bool global) {
 }
 
 bool changes_nothing(std::string_view name, Tokens value) {
-    constexpr std::uint64_t packet_bytes_max = 1ULL << 30;  // the most that servers take, which the node's own need
-    if (equals_ignoring_case(name, "MAX_ALLOWED_PACKET")) return product(value) >= packet_bytes_max;
+    if (equals_ignoring_case(name, "MAX_ALLOWED_PACKET")) return product(value) >= packet_bytes;
     const auto fixed = std::find_if(fixed_variables.begin(), fixed_variables.end(),
                                     [&](const Fixed& one) { return equals_ignoring_case(name, one.name); });
     if (fixed == fixed_variables.end() || value.size() != 1) return false;
@@ -136,6 +135,12 @@ bool changes_nothing(std::string_view name, Tokens value) {
     const bool standard = equals_ignoring_case(token.text, "DEFAULT");
     if (listed(token.text, fixed->has)) return !standard || token.kind == Token::Kind::word;
     return !fixed->others.empty() && !standard && !listed(token.text, fixed->others);
+}
+
+std::uint64_t smaller_packet(std::string_view name, Tokens value) {
+    if (!equals_ignoring_case(name, "MAX_ALLOWED_PACKET")) return 0;
+    const std::uint64_t asked = product(value);
+    return asked < packet_bytes ? asked : 0;
 }
 
 }  // namespace ddb::session::rules

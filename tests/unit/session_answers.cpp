@@ -198,6 +198,11 @@ TEST_CASE("SET of what replication stands on: to what it has, with the server's 
           "SET STATEMENT innodb_snapshot_isolation = ON FOR INSERT INTO a16 VALUES (1,1)"}) {
         c.good(sql);
     }
+    const auto packets = c.good("SET GLOBAL max_allowed_packet = 1000000000");
+    CHECK(packets.end.outcome.warnings == 1);
+    CHECK(c.good("SHOW WARNINGS").cell(0, 1) == "1292");
+    CHECK(c.good("SHOW WARNINGS").cell(0, 2).find("1000000000") != std::string::npos);
+    CHECK(c.good("SELECT @@GLOBAL.max_allowed_packet").cell() == "1073741824");
     CHECK(c.run("SET SESSION binlog_format = 'rows'").code() == 1231);
     CHECK(c.run("SET sql_log_bin = maybe").code() == 1231);
     CHECK(c.run("SET SESSION binlog_format = MIXED").code() == 1235);

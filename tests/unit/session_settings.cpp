@@ -23,10 +23,11 @@ TEST_CASE("SET of what replication stands on is let through to the value that it
          {"SET SESSION binlog_format = ROW", "SET GLOBAL binlog_format='row'", "SET binlog_format = foo",
           "SET @@SESSION.sql_log_bin = 1", "SET sql_log_bin=ON", "SET sql_log_bin='maybe'",
           "SET innodb_snapshot_isolation=ON", "SET GLOBAL event_scheduler = OFF", "SET GLOBAL event_scheduler=0",
-          "SET GLOBAL local_infile = 1", "SET GLOBAL init_connect=''", "SET GLOBAL max_allowed_packet = 1073741824",
-          "SET GLOBAL max_allowed_packet=1024*1024*1024", "SET GLOBAL sql_select_limit = DEFAULT",
-          "SET completion_type = 'NO_CHAIN', x = 1", "SET SESSION enforce_storage_engine=InnoDB",
-          "SET GLOBAL autocommit = 1", "SET STATEMENT innodb_snapshot_isolation=ON FOR SELECT 1"}) {
+          "SET GLOBAL local_infile = 1;", "SET autocommit = 0;", "SET GLOBAL init_connect=''",
+          "SET GLOBAL max_allowed_packet = 1073741824", "SET GLOBAL max_allowed_packet=1024*1024*1024",
+          "SET GLOBAL sql_select_limit = DEFAULT", "SET completion_type = 'NO_CHAIN', x = 1",
+          "SET SESSION enforce_storage_engine=InnoDB", "SET GLOBAL autocommit = 1",
+          "SET STATEMENT innodb_snapshot_isolation=ON FOR SELECT 1"}) {
         INFO(sql);
         CHECK_FALSE(refused(sql));
     }
@@ -51,7 +52,8 @@ TEST_CASE("SET of what replication stands on is let through to the value that it
                             "SET GLOBAL local_infile=0",
                             "SET GLOBAL init_connect='SET @a=1'",
                             "SET GLOBAL init_connect=@a",
-                            "SET GLOBAL max_allowed_packet=16777216",
+                            "SET GLOBAL max_allowed_packet=16777216, GLOBAL net_buffer_length=1024",
+                            "SET GLOBAL max_allowed_packet=@saved",
                             "SET GLOBAL max_allowed_packet=DEFAULT",
                             "SET GLOBAL max_allowed_packet=1073741824-1",
                             "SET GLOBAL max_allowed_packet=1073741824*0.1",
@@ -69,6 +71,16 @@ TEST_CASE("SET of what replication stands on is let through to the value that it
                             "SET GLOBAL TRANSACTION ISOLATION LEVEL READ COMMITTED, READ ONLY"}) {
         INFO(sql);
         CHECK(refused(sql));
+    }
+}
+
+TEST_CASE("who asks for packets of a size that nodes let through anyway is warned") {
+    CHECK(classify("SET GLOBAL max_allowed_packet=16777216").smaller_packet == 16'777'216);
+    CHECK(classify("set @@global.max_allowed_packet = 64 * 1024 * 1024;").smaller_packet == 64u << 20);
+    CHECK(classify("SET GLOBAL max_allowed_packet=1000000000").kind == Kind::plain);
+    for (const char* sql : {"SET GLOBAL max_allowed_packet=1073741824", "SET max_allowed_packet=16777216",
+                            "SET GLOBAL net_buffer_length=16384", "SET @max_allowed_packet=16777216"}) {
+        CHECK(classify(sql).kind == Kind::set);
     }
 }
 
