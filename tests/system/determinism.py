@@ -266,7 +266,7 @@ def undecided_in_own_tables():
 
 def compare(cluster):
     tables = cluster.same_tables("d")
-    check(len(tables) == 12, f"tables: {tables}")
+    check(len(tables) == 13, f"tables: {tables}")
     for table in ("f", "types", "auto", "log"):
         cluster.same(f"SELECT * FROM d.{table} ORDER BY id")
     cluster.same("SELECT TABLE_NAME, DEFINER, SECURITY_TYPE, VIEW_DEFINITION FROM information_schema.VIEWS WHERE "
