@@ -3,7 +3,6 @@
 #include <utility>
 
 #include "node/session/back_session.hpp"
-#include "node/session/pinned_settings.hpp"
 
 namespace ddb::session {
 namespace {
@@ -13,27 +12,26 @@ namespace {
 }
 
 // What a server says to a value out of its range; to who may not set it, that.
-JobReport warn_of_packets(ConnectionPtr connection, const StatementJob& job, std::uint64_t asked) {
+JobReport warn_of_setting(ConnectionPtr connection, const StatementJob& job, const KeptSetting& kept) {
     JobReport report;
     report.connection = std::move(connection);
-    const std::string has = std::to_string(rules::packet_bytes);
-    const std::string warning =
-        "SIGNAL SQLSTATE '01000' SET MYSQL_ERRNO = 1292, MESSAGE_TEXT = 'Truncated incorrect max_allowed_packet value: "
-        "''" +
-        std::to_string(asked) + "''; on every node it is " + has + "'";
-    if (auto set = report.connection->execute("SET GLOBAL max_allowed_packet = " + has); !set)
+    std::string quoted;
+    for (const char c : kept.warning) quoted.append(c == '\'' ? 2 : 1, c);
+    const std::string warning = "SIGNAL SQLSTATE '01000' SET MYSQL_ERRNO = 1292, MESSAGE_TEXT = '" + quoted + "'";
+    if (auto set = report.connection->execute(kept.sql); !set) {
         report.end.error = set.error();
-    else
+    } else {
         report.end = run_statement(*report.connection, {warning}, job.session, job.request, *job.stream);
+    }
     if (report.connection->broken()) report.connection.reset();
     return report;
 }
 
 }  // namespace
 
-void BackSession::keep_packets() {
-    const auto work = [asked = active_->statement.smaller_packet](ConnectionPtr connection, const StatementJob& job) {
-        return warn_of_packets(std::move(connection), job, asked);
+void BackSession::keep_setting() {
+    const auto work = [kept = *active_->statement.kept_setting](ConnectionPtr connection, const StatementJob& job) {
+        return warn_of_setting(std::move(connection), job, kept);
     };
     start_job(work, make_job(), &BackSession::outside_done);
 }
@@ -117,7 +115,7 @@ void BackSession::dispatch_kind() {
             return;
         case StatementKind::use:
         case StatementKind::plain:
-            statement.smaller_packet != 0 ? keep_packets() : run_outside();
+            statement.kept_setting ? keep_setting() : run_outside();
             return;
         case StatementKind::savepoint:
             if (!txn_.open && !autocommit_) open_transaction(false);

@@ -123,7 +123,7 @@ class BackSession {
     void dispatch();
     void dispatch_kind();
     void dispatch_set();
-    void keep_packets();
+    void keep_setting();
     void dispatch_set_transaction();
     void dispatch_begin();
     void dispatch_end_of_transaction();

@@ -45,6 +45,12 @@ enum class HandlerVerb : std::uint8_t { none, open, read, close };
 
 enum class DdbView : std::uint8_t { status, nodes, transactions };
 
+// A setting that stays as every node has it: said again, as not everybody may, and what the client is told.
+struct KeptSetting {
+    std::string sql;
+    std::string warning;
+};
+
 struct Classified {
     StatementKind kind = StatementKind::dml;
     bool local = false;            // of read: may be tried on any node
@@ -79,7 +85,7 @@ struct Classified {
     bool maintains = false;                         // of ddl: FLUSH, CHECK TABLE: changes nothing that a dump has
     bool hides_handler = false;                     // PREPARE and EXECUTE: it may open one
     DdbView view = DdbView::status;                 // of ddb_show
-    std::uint64_t smaller_packet = 0;               // of plain: a SET GLOBAL that is answered by a warning
+    std::optional<KeptSetting> kept_setting;        // of plain: a SET GLOBAL that is answered by a warning
     std::string refusal;                            // of refused: the reason and the way out
     std::string refused_without_key;                // of ddl: the reason where rows of the table have no order
 };

@@ -189,16 +189,16 @@ constexpr std::string_view globally_serializable =
     return out;
 }
 
-// A script that wants packets of some size to be let through has what it wants: they are.
-[[nodiscard]] std::optional<Classified> classify_smaller_packet(Tokens tokens) {
+// Alone in its statement, whose other settings would be lost.
+[[nodiscard]] std::optional<Classified> classify_kept_setting(Tokens tokens) {
     bool global = false;
     std::size_t i = 0;
     const Assignment first = take_assignment(tokens, i, global);
-    const bool alone = i >= tokens.size() && first.global && !first.user_variable;
+    if (i < tokens.size() || !first.global || first.user_variable) return std::nullopt;
     Classified out;
     out.kind = StatementKind::plain;
-    out.smaller_packet = alone ? smaller_packet(first.name, first.value) : 0;
-    return out.smaller_packet != 0 ? std::optional(std::move(out)) : std::nullopt;
+    out.kept_setting = kept_setting(first.name, first.value);
+    return out.kept_setting ? std::optional(std::move(out)) : std::nullopt;
 }
 
 // Effects of one assignment on the session; a reason when it is refused.
@@ -335,7 +335,7 @@ Classified classify_set(Tokens tokens) {
         return out;
     }
     if (first.is("PASSWORD") || (first.is("DEFAULT") && second.is("ROLE"))) return classify_set_account(tokens);
-    if (auto smaller = classify_smaller_packet(tokens)) return *smaller;
+    if (auto kept = classify_kept_setting(tokens)) return *kept;
     bool own = false;
     bool others = false;
     bool global = false;

@@ -1,7 +1,7 @@
 // Which settings replication stands on, so that clients must leave them as they are. By the text of a SET alone; pure.
 #pragma once
 
-#include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include "node/session/classifier_rules.hpp"
@@ -15,9 +15,8 @@ namespace ddb::session::rules {
 // scripts do, or to a word that is none of its values, for which it has an error of its own.
 [[nodiscard]] bool changes_nothing(std::string_view name, Tokens value);
 
-// max_allowed_packet of every server, the most that they take: what one row becomes must fit.
-inline constexpr std::uint64_t packet_bytes = 1ULL << 30;
-// Of a SET GLOBAL that asks for a smaller one: how small. 0 for every other, and for what only the server could tell.
-[[nodiscard]] std::uint64_t smaller_packet(std::string_view name, Tokens value);
+// A SET GLOBAL of what scripts say around an import, which asks for less than every node has: it stays as it is, and
+// the client is warned. Nothing for any other.
+[[nodiscard]] std::optional<KeptSetting> kept_setting(std::string_view name, Tokens value);
 
 }  // namespace ddb::session::rules

@@ -134,7 +134,10 @@ def definitions(cluster):
 def sessions(cluster):
     """What only the coordinator's session allowed, had or counted; the log does not tell the other nodes."""
     cluster.sql(1, "CREATE DATABASE s", "USE s", "ALTER DATABASE CHARACTER SET latin2", "SET innodb_strict_mode = 0",
-                "CREATE TABLE s.loose (id INT PRIMARY KEY) ROW_FORMAT=COMPRESSED KEY_BLOCK_SIZE=64")
+                "CREATE TABLE s.loose (id INT PRIMARY KEY) ROW_FORMAT=COMPRESSED KEY_BLOCK_SIZE=64",
+                # As Zabbix's manual has it: what one server was told about functions must not matter to the others.
+                "SET GLOBAL log_bin_trust_function_creators = 1", "CREATE FUNCTION s.any_number() RETURNS DOUBLE RETURN RAND()",
+                "SET GLOBAL log_bin_trust_function_creators = 0", "CREATE FUNCTION s.another() RETURNS DOUBLE RETURN RAND()")
     if not MYSQL:
         cluster.sql(2, "CREATE TABLE s.checked (id INT PRIMARY KEY)", "INSERT INTO s.checked VALUES (1)",
                     "SET check_constraint_checks = 0", "ALTER TABLE s.checked ADD CHECK (id > 5)",

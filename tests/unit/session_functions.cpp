@@ -41,6 +41,9 @@ TEST_CASE("who may create functions and triggers needs no further right") {
     CHECK(u.good("SELECT fn2_f()").cell() == "4");
     CHECK(u.good("SELECT v FROM fn2").cell() == "4");
     c.good("DROP FUNCTION fn2_f");
+    CHECK(c.good("SET GLOBAL log_bin_trust_function_creators = 0").end.outcome.warnings == 1);
+    CHECK(c.good("SELECT @@GLOBAL.log_bin_trust_function_creators").cell() == "1");
+    CHECK(u.run("SET GLOBAL log_bin_trust_function_creators = 0").code() == 1227);
     c.good("DROP USER fn2u");
 }
 

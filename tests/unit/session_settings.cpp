@@ -54,6 +54,7 @@ TEST_CASE("SET of what replication stands on is let through to the value that it
                             "SET GLOBAL init_connect=@a",
                             "SET GLOBAL max_allowed_packet=16777216, GLOBAL net_buffer_length=1024",
                             "SET GLOBAL max_allowed_packet=@saved",
+                            "SET GLOBAL log_bin_trust_function_creators=@saved",
                             "SET GLOBAL max_allowed_packet=DEFAULT",
                             "SET GLOBAL max_allowed_packet=1073741824-1",
                             "SET GLOBAL max_allowed_packet=1073741824*0.1",
@@ -74,13 +75,22 @@ TEST_CASE("SET of what replication stands on is let through to the value that it
     }
 }
 
-TEST_CASE("who asks for packets of a size that nodes let through anyway is warned") {
-    CHECK(classify("SET GLOBAL max_allowed_packet=16777216").smaller_packet == 16'777'216);
-    CHECK(classify("set @@global.max_allowed_packet = 64 * 1024 * 1024;").smaller_packet == 64u << 20);
-    CHECK(classify("SET GLOBAL max_allowed_packet=1000000000").kind == Kind::plain);
+TEST_CASE("scripts may ask for less than what every node has: it stays, and they are warned") {
+    const auto warning = [](const std::string& sql) {
+        const auto c = classify(sql);
+        return c.kind == Kind::plain && c.kept_setting ? c.kept_setting->sql + "; " + c.kept_setting->warning : "";
+    };
+    CHECK(warning("SET GLOBAL max_allowed_packet=1000000000") ==
+          "SET GLOBAL max_allowed_packet = 1073741824; Truncated incorrect max_allowed_packet value: '1000000000'; on "
+          "every "
+          "node it is 1073741824");
+    CHECK(warning("set @@global.max_allowed_packet = 64 * 1024 * 1024;").find("'67108864'") != std::string::npos);
+    CHECK(warning("SET GLOBAL log_bin_trust_function_creators = 0").find("it is 1") != std::string::npos);
+    CHECK(warning("SET GLOBAL log_bin_trust_function_creators = OFF").find("'OFF'") != std::string::npos);
     for (const char* sql : {"SET GLOBAL max_allowed_packet=1073741824", "SET max_allowed_packet=16777216",
-                            "SET GLOBAL net_buffer_length=16384", "SET @max_allowed_packet=16777216"}) {
-        CHECK(classify(sql).kind == Kind::set);
+                            "SET GLOBAL net_buffer_length=16384", "SET @max_allowed_packet=16777216",
+                            "SET GLOBAL log_bin_trust_function_creators = 1"}) {
+        CHECK(kind_of(sql) == Kind::set);
     }
 }
 
