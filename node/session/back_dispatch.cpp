@@ -13,7 +13,30 @@ namespace {
     return Error{ErrorCode::sql, reason, 1213, "40001"};
 }
 
+// What a server says to a value out of its range; to who may not set it, that.
+JobReport warn_of_setting(ConnectionPtr connection, const StatementJob& job, const KeptSetting& kept) {
+    JobReport report;
+    report.connection = std::move(connection);
+    std::string quoted;
+    for (const char c : kept.warning) quoted.append(c == '\'' ? 2 : 1, c);
+    const std::string warning = "SIGNAL SQLSTATE '01000' SET MYSQL_ERRNO = 1292, MESSAGE_TEXT = '" + quoted + "'";
+    if (auto set = report.connection->execute(kept.sql); !set) {
+        report.end.error = set.error();
+    } else {
+        report.end = run_statement(*report.connection, {warning}, job.session, job.request, *job.stream);
+    }
+    if (report.connection->broken()) report.connection.reset();
+    return report;
+}
+
 }  // namespace
+
+void BackSession::keep_setting() {
+    const auto work = [kept = *active_->statement.kept_setting](ConnectionPtr connection, const StatementJob& job) {
+        return warn_of_setting(std::move(connection), job, kept);
+    };
+    start_job(work, make_job(), &BackSession::outside_done);
+}
 
 void BackSession::dispatch() {
     active_->phase = Phase::running;
@@ -94,7 +117,7 @@ void BackSession::dispatch_kind() {
             return;
         case StatementKind::use:
         case StatementKind::plain:
-            run_outside();
+            statement.kept_setting ? keep_setting() : run_outside();
             return;
         case StatementKind::savepoint:
             if (!txn_.open && !autocommit_) open_transaction(false);

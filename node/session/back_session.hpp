@@ -124,6 +124,7 @@ class BackSession {
     void dispatch_kind();
     void dispatch_set();
     void dispatch_set_that_reads();
+    void keep_setting();
     void dispatch_set_transaction();
     void dispatch_temporary_table();
     void dispatch_begin();

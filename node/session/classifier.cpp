@@ -115,6 +115,9 @@ constexpr std::string_view per_node =
     if (verb.is("ALTER") && object.is("TABLE")) {
         std::string reason = rules::nondeterministic_alter(tokens);
         if (!reason.empty()) return refuse(std::move(reason));
+        Classified out = of(StatementKind::ddl);
+        out.refused_without_key = rules::order_dependent_alter(tokens);
+        return out;
     }
     return of(StatementKind::ddl);
 }

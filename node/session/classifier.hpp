@@ -45,6 +45,12 @@ enum class HandlerVerb : std::uint8_t { none, open, read, close };
 
 enum class DdbView : std::uint8_t { status, nodes, transactions };
 
+// A setting that stays as every node has it: said again, as not everybody may, and what the client is told.
+struct KeptSetting {
+    std::string sql;
+    std::string warning;
+};
+
 struct Classified {
     StatementKind kind = StatementKind::dml;
     bool local = false;            // of read: may be tried on any node
@@ -80,7 +86,9 @@ struct Classified {
     bool hides_handler = false;                     // PREPARE and EXECUTE: it may open one
     bool hides_temporary = false;                   // likewise, and blocks: it may make a temporary table
     DdbView view = DdbView::status;                 // of ddb_show
+    std::optional<KeptSetting> kept_setting;        // of plain: a SET GLOBAL that is answered by a warning
     std::string refusal;                            // of refused: the reason and the way out
+    std::string refused_without_key;                // of ddl: the reason where rows of the table have no order
 };
 
 [[nodiscard]] Classified classify(std::string_view sql);

@@ -190,6 +190,18 @@ constexpr std::string_view globally_serializable =
     return out;
 }
 
+// Alone in its statement, whose other settings would be lost.
+[[nodiscard]] std::optional<Classified> classify_kept_setting(Tokens tokens) {
+    bool global = false;
+    std::size_t i = 0;
+    const Assignment first = take_assignment(tokens, i, global);
+    if (i < tokens.size() || !first.global || first.user_variable) return std::nullopt;
+    Classified out;
+    out.kind = StatementKind::plain;
+    out.kept_setting = kept_setting(first.name, first.value);
+    return out.kept_setting ? std::optional(std::move(out)) : std::nullopt;
+}
+
 // Effects of one assignment on the session; a reason when it is refused.
 [[nodiscard]] std::string take_effect(const Assignment& assignment, Classified& out) {
     if (!assignment.user_variable && pinned(assignment.name, assignment.global) &&
@@ -223,12 +235,23 @@ constexpr std::string_view globally_serializable =
     return {};
 }
 
-// Then rows are numbered in the order of the key they had, which is the same on every node.
-[[nodiscard]] bool drops_primary_key(Tokens tokens) {
-    for (std::size_t i = 0; i + 2 < tokens.size(); ++i) {
-        if (tokens[i].is("DROP") && tokens[i + 1].is("PRIMARY") && tokens[i + 2].is("KEY")) return true;
+constexpr std::string_view way_out = "; create a table of the new form, fill it with INSERT … SELECT and rename it";
+
+// The first token of what an ALTER TABLE says of columns it adds for which `wanted` says so, or their number.
+template <typename Wanted>
+[[nodiscard]] std::size_t find_in_added(Tokens tokens, const Wanted& wanted) {
+    constexpr std::array<std::string_view, 9> key_words{"PRIMARY", "KEY",     "INDEX",    "UNIQUE",   "CONSTRAINT",
+                                                        "FOREIGN", "SPATIAL", "FULLTEXT", "PARTITION"};
+    int depth = 0;
+    bool adds_column = false;
+    for (std::size_t i = 0; i < tokens.size(); ++i) {
+        if (tokens[i].symbol('(')) ++depth;
+        if (tokens[i].symbol(')')) --depth;
+        if (depth == 0 && tokens[i].symbol(',')) adds_column = false;
+        if (depth == 0 && tokens[i].is("ADD")) adds_column = !one_of(token_at(tokens, i + 1), key_words);
+        if (adds_column && wanted(i)) return i;
     }
-    return false;
+    return tokens.size();
 }
 
 }  // namespace
@@ -296,6 +319,7 @@ bool names_no_table(Tokens tokens) {
 }
 
 Classified classify_set(Tokens tokens) {
+    while (!tokens.empty() && tokens.back().symbol(';')) tokens = tokens.first(tokens.size() - 1);
     Classified out;
     out.kind = StatementKind::set;
     out.reads_tables = false;
@@ -313,6 +337,7 @@ Classified classify_set(Tokens tokens) {
         return out;
     }
     if (first.is("PASSWORD") || (first.is("DEFAULT") && second.is("ROLE"))) return classify_set_account(tokens);
+    if (auto kept = classify_kept_setting(tokens)) return *kept;
     bool own = false;
     bool others = false;
     bool global = false;
@@ -359,32 +384,22 @@ bool names_directory(Tokens tokens) {
 }
 
 std::string nondeterministic_alter(Tokens tokens) {
-    constexpr std::array<std::string_view, 9> key_words{"PRIMARY", "KEY",     "INDEX",    "UNIQUE",   "CONSTRAINT",
-                                                        "FOREIGN", "SPATIAL", "FULLTEXT", "PARTITION"};
-    constexpr std::string_view way_out = "; create a table of the new form, fill it with INSERT … SELECT and rename it";
+    const std::size_t found = find_in_added(tokens, [&](std::size_t i) { return differs_by_node(tokens, i); });
+    if (found == tokens.size()) return {};
+    return "ALTER TABLE … ADD with " + std::string(tokens[found].text) +
+           " in a default is refused: existing rows would get other values on each node" + std::string(way_out);
+}
+
+std::string order_dependent_alter(Tokens tokens) {
     if (mentions(tokens.first(std::min<std::size_t>(tokens.size(), 4)), "IGNORE")) {
-        return "ALTER IGNORE TABLE is refused: which rows it drops differs from node to node" + std::string(way_out);
+        return "ALTER IGNORE of a table without primary key is refused: which rows it drops differs from node to node" +
+               std::string(way_out);
     }
-    int depth = 0;
-    bool adds_column = false;
-    for (std::size_t i = 0; i < tokens.size(); ++i) {
-        if (tokens[i].symbol('(')) ++depth;
-        if (tokens[i].symbol(')')) --depth;
-        if (depth == 0 && tokens[i].symbol(',')) adds_column = false;
-        if (depth == 0 && tokens[i].is("ADD")) adds_column = !one_of(token_at(tokens, i + 1), key_words);
-        if (adds_column && differs_by_node(tokens, i)) {
-            return "ALTER TABLE … ADD with " + std::string(tokens[i].text) +
-                   " in a default is refused: existing rows would get other values on each node" + std::string(way_out);
-        }
-        if (adds_column && tokens[i].is("AUTO_INCREMENT") && mentions(tokens, "PRIMARY") &&
-            !drops_primary_key(tokens)) {
-            return "adding an AUTO_INCREMENT column to a table without primary key is refused: its rows would be "
-                   "numbered "
-                   "in another order on each node" +
-                   std::string(way_out);
-        }
-    }
-    return {};
+    const auto numbers = [&](std::size_t i) { return tokens[i].is("AUTO_INCREMENT"); };
+    if (!mentions(tokens, "PRIMARY") || find_in_added(tokens, numbers) == tokens.size()) return {};
+    return "adding an AUTO_INCREMENT column to a table without primary key is refused: its rows would be numbered in "
+           "another order on each node" +
+           std::string(way_out);
 }
 
 }  // namespace ddb::session::rules

@@ -30,6 +30,8 @@ using Tokens = std::span<const Token>;
 [[nodiscard]] Classified classify_set(Tokens tokens);
 // Reason to refuse an ALTER TABLE that would come out differently on each node (FACTS 18); empty when fine.
 [[nodiscard]] std::string nondeterministic_alter(Tokens tokens);
+// The same of one that is fine where a key gives all nodes the same order of rows.
+[[nodiscard]] std::string order_dependent_alter(Tokens tokens);
 // Says where on its host a server keeps a table, or a partition.
 [[nodiscard]] bool names_directory(Tokens tokens);
 

@@ -286,7 +286,11 @@ void FrontSession::send(SessionMessage message) {
 
 // What the server says of itself that is otherwise for the client of a node.
 void FrontSession::fit_to_client(SessionMessage& message) {
-    if (const auto* header = std::get_if<ResultHeader>(&message)) active_->columns = header->columns.size();
+    if (const auto* header = std::get_if<ResultHeader>(&message)) {
+        active_->columns = header->columns.size();
+        if (active_->statement.kind == StatementKind::execute)
+            active_->statement.hides = hides_of_execute(header->columns);
+    }
     auto* rows = std::get_if<ResultRows>(&message);
     if (rows == nullptr) return;
     if (active_->statement.shows_status) tell_sessions(*rows, parts_.fronts.size() - parts_.guests());

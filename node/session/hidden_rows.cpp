@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "node/session/row_values.hpp"
+#include "node/session/sql_scan.hpp"
 
 namespace ddb::session {
 namespace {
@@ -21,6 +22,11 @@ namespace {
 }
 
 }  // namespace
+
+Hides hides_of_execute(const std::vector<Column>& columns) {
+    const bool listed = columns.size() == 1 && columns[0].name == "Database";
+    return listed && equals_ignoring_case(columns[0].table, "SCHEMATA") ? Hides::schema : Hides::nothing;
+}
 
 std::uint32_t hide_rows(ResultRows& rows, Hides what, std::size_t columns) {
     std::string kept;

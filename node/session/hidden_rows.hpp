@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 #include "schemas/session_messages.hpp"
 
@@ -14,6 +15,9 @@ enum class Hides : std::uint8_t {
     schema,  // rows whose first value is its name
     rights,  // of SHOW GRANTS
 };
+
+// Of an EXECUTE, whose text does not tell: whether it answers like SHOW DATABASES of all.
+[[nodiscard]] Hides hides_of_execute(const std::vector<Column>& columns);
 
 // Takes these rows out of a result of `columns` values each; says how many there were.
 [[nodiscard]] std::uint32_t hide_rows(ResultRows& rows, Hides what, std::size_t columns);

@@ -5,6 +5,7 @@
 #include <charconv>
 #include <cstdint>
 #include <span>
+#include <string>
 
 namespace ddb::session::rules {
 namespace {
@@ -33,7 +34,8 @@ constexpr std::array<std::string_view, 20> pinned_variables{"SQL_LOG_BIN",
 constexpr std::array<std::string_view, 7> pinned_prefixes{"GTID_", "BINLOG_", "LOG_BIN_COMPRESS", "WSREP_",
                                                           "RPL_",  "SLAVE_",  "REPLICATE_"};
 // Refused in the global scope only: the node's own sessions begin with them, those that read a whole table too.
-constexpr std::array<std::string_view, 16> pinned_globals{"READ_ONLY",
+constexpr std::array<std::string_view, 17> pinned_globals{"READ_ONLY",
+                                                          "LOG_BIN_TRUST_FUNCTION_CREATORS",
                                                           "TX_READ_ONLY",
                                                           "TRANSACTION_READ_ONLY",
                                                           "SQL_SELECT_LIMIT",
@@ -68,7 +70,8 @@ constexpr std::array<std::string_view, 1> innodb{"INNODB"};
 constexpr std::array<std::string_view, 2> no_limit{"DEFAULT", "18446744073709551615"};
 constexpr std::array<std::string_view, 1> nothing{""};
 // read_only is not among them: it is ON where the coordinator's office is not, which may end meanwhile.
-constexpr std::array<Fixed, 16> fixed_variables{{{"SQL_LOG_BIN", on, off},
+constexpr std::array<Fixed, 17> fixed_variables{{{"LOG_BIN_TRUST_FUNCTION_CREATORS", on, off},
+                                                 {"SQL_LOG_BIN", on, off},
                                                  {"BINLOG_FORMAT", row, other_formats},
                                                  {"BINLOG_ROW_IMAGE", full, other_images},
                                                  {"SKIP_REPLICATION", off, on},
@@ -84,6 +87,9 @@ constexpr std::array<Fixed, 16> fixed_variables{{{"SQL_LOG_BIN", on, off},
                                                  {"AUTOCOMMIT", on, off},
                                                  {"LOCAL_INFILE", on, off},
                                                  {"INIT_CONNECT", nothing, {}}}};
+
+// max_allowed_packet of every server, the most that they take: what one row becomes must fit.
+constexpr std::uint64_t packet_bytes = 1ULL << 30;
 
 // Letters alone, so that no escape, introducer or number can mean another one.
 [[nodiscard]] bool plain_word(const Token& token) {
@@ -124,8 +130,7 @@ bool pinned(std::string_view name, bool global) {
 }
 
 bool changes_nothing(std::string_view name, Tokens value) {
-    constexpr std::uint64_t packet_bytes_max = 1ULL << 30;  // the most that servers take, which the node's own need
-    if (equals_ignoring_case(name, "MAX_ALLOWED_PACKET")) return product(value) >= packet_bytes_max;
+    if (equals_ignoring_case(name, "MAX_ALLOWED_PACKET")) return product(value) >= packet_bytes;
     const auto fixed = std::find_if(fixed_variables.begin(), fixed_variables.end(),
                                     [&](const Fixed& one) { return equals_ignoring_case(name, one.name); });
     if (fixed == fixed_variables.end() || value.size() != 1) return false;
@@ -136,6 +141,22 @@ bool changes_nothing(std::string_view name, Tokens value) {
     const bool standard = equals_ignoring_case(token.text, "DEFAULT");
     if (listed(token.text, fixed->has)) return !standard || token.kind == Token::Kind::word;
     return !fixed->others.empty() && !standard && !listed(token.text, fixed->others);
+}
+
+std::optional<KeptSetting> kept_setting(std::string_view name, Tokens value) {
+    const auto kept = [](const std::string& variable, const std::string& asked, const std::string& has) {
+        return KeptSetting{"SET GLOBAL " + variable + " = " + has,
+                           "Truncated incorrect " + variable + " value: '" + asked + "'; on every node it is " + has};
+    };
+    if (equals_ignoring_case(name, "MAX_ALLOWED_PACKET")) {
+        const std::uint64_t asked = product(value);
+        if (asked == 0 || asked >= packet_bytes) return std::nullopt;
+        return kept("max_allowed_packet", std::to_string(asked), std::to_string(packet_bytes));
+    }
+    if (!equals_ignoring_case(name, "LOG_BIN_TRUST_FUNCTION_CREATORS") || value.size() != 1) return std::nullopt;
+    const bool number = value[0].kind == Token::Kind::number;
+    if (!(number || plain_word(value[0])) || !listed(value[0].text, off)) return std::nullopt;
+    return kept("log_bin_trust_function_creators", std::string(value[0].text), "1");
 }
 
 }  // namespace ddb::session::rules

@@ -1,6 +1,7 @@
 // Which settings replication stands on, so that clients must leave them as they are. By the text of a SET alone; pure.
 #pragma once
 
+#include <optional>
 #include <string_view>
 
 #include "node/session/classifier_rules.hpp"
@@ -13,5 +14,9 @@ namespace ddb::session::rules {
 // Whether the server may be asked to set a pinned variable: to the value that it has on every node, as dumps and
 // scripts do, or to a word that is none of its values, for which it has an error of its own.
 [[nodiscard]] bool changes_nothing(std::string_view name, Tokens value);
+
+// A SET GLOBAL of what scripts say around an import, which asks for less than every node has: it stays as it is, and
+// the client is warned. Nothing for any other.
+[[nodiscard]] std::optional<KeptSetting> kept_setting(std::string_view name, Tokens value);
 
 }  // namespace ddb::session::rules

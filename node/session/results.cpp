@@ -16,7 +16,7 @@ Status CreditStream::take(SessionMessage message, std::size_t bytes) {
         // A reader who has nothing yet grants nothing.
         if (credit_ < static_cast<std::int64_t>(bytes) && !held_.empty()) {
             lock.unlock();
-            deliver_(release());
+            deliver_held();
             lock.lock();
         }
         // A chunk larger than all the credit ever granted at once goes out when everything before it was consumed.
@@ -31,8 +31,18 @@ Status CreditStream::take(SessionMessage message, std::size_t bytes) {
     }
     const bool goes_on = bytes >= result_chunk_bytes || std::holds_alternative<ResultEnd>(message);
     held_.push_back(std::move(message));
-    if (goes_on) deliver_(release());
+    if (goes_on) deliver_held();
     return ok();
+}
+
+bool CreditStream::take_back() {
+    if (!delivered_) held_.clear();
+    return !delivered_;
+}
+
+void CreditStream::deliver_held() {
+    delivered_ = true;
+    deliver_(release());
 }
 
 void CreditStream::add_credit(std::uint32_t bytes) {
@@ -129,8 +139,10 @@ KeptWarnings read_warnings(storage::Connection& connection, SessionId session, R
     return {kept.release(), end.rows, end.rows};
 }
 
-StatementEnd run_statement(storage::Connection& connection, const StatementText& text, SessionId session,
-                           RequestNumber request, ResultSink& sink) {
+namespace {
+
+[[nodiscard]] StatementEnd read_statement(storage::Connection& connection, const StatementText& text, SessionId session,
+                                          RequestNumber request, ResultSink& sink) {
     StatementEnd end;
     if (text.describe) {
         auto described = connection.describe(text.sql);
@@ -176,6 +188,16 @@ StatementEnd run_statement(storage::Connection& connection, const StatementText&
             return end;
         }
     }
+}
+
+}  // namespace
+
+StatementEnd run_statement(storage::Connection& connection, const StatementText& text, SessionId session,
+                           RequestNumber request, ResultSink& sink) {
+    StatementEnd end = read_statement(connection, text, session, request, sink);
+    // The columns come before the first row is tried: a function that writes fails behind them, and may run elsewhere.
+    if (end.error && end.answered && sink.take_back()) end.answered = false;
+    return end;
 }
 
 }  // namespace ddb::session

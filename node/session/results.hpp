@@ -25,6 +25,8 @@ class ResultSink {
     virtual ~ResultSink() = default;
     // Errors end the reading: overloaded (too large, slow reader), shutting_down (cancelled).
     [[nodiscard]] virtual Status take(SessionMessage message, std::size_t bytes) = 0;
+    // Of a statement that failed: forgets what nobody has been told; true when that is all of it.
+    [[nodiscard]] virtual bool take_back() { return false; }
 };
 
 // Streams to the loop as far as credit reaches. The executor calls take() and release(), the loop the rest. What
@@ -36,19 +38,23 @@ class CreditStream final : public ResultSink {
     CreditStream(std::uint32_t credit_bytes, Deliver deliver);
 
     [[nodiscard]] Status take(SessionMessage message, std::size_t bytes) override;
+    [[nodiscard]] bool take_back() override;
     // When the statement is over: what is still held, for the caller to deliver.
     [[nodiscard]] std::vector<SessionMessage> release() { return std::exchange(held_, {}); }
     void add_credit(std::uint32_t bytes);
     void cancel();  // the reader is gone or gave up
 
   private:
+    void deliver_held();
+
     const std::uint32_t initial_credit_;
     const Deliver deliver_;
     std::mutex mutex_;
     std::condition_variable changed_;
     std::int64_t credit_;
     bool cancelled_ = false;
-    std::vector<SessionMessage> held_;  // the executor's own
+    std::vector<SessionMessage> held_;  // the executor's own, as is the next
+    bool delivered_ = false;
 };
 
 // Keeps everything up to a limit.
@@ -74,7 +80,7 @@ struct StatementEnd {
     storage::OkPacket ok;
     bool had_rows = false;                    // the last result had columns
     bool any_rows = false;                    // some result of it had
-    bool answered = false;                    // something was given to the sink
+    bool answered = false;                    // something was given to the sink, and not taken back
     std::uint64_t rows = 0;                   // of the last result
     std::optional<std::uint16_t> parameters;  // of a description
     std::uint64_t generated_id = 0;           // LAST_INSERT_ID(), where `ok` does not tell it

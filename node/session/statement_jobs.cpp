@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 #include <chrono>
+#include <map>
 #include <span>
 #include <thread>
 #include <vector>
@@ -121,6 +122,41 @@ void learn_generated_id(JobReport& report, const StatementJob& job) {
                  "RENAME TABLE of several tables is refused where one of them is temporary: the other nodes, which do "
                  "not have that one, would rename what else is called so; rename each in a statement of its own",
                  1235, "42000"};
+}
+
+// Whether InnoDB keeps a table's rows in the order of a key, which is the same on every node: the primary one, or one
+// of whole columns without NULLs. What the server does not show it will not alter either.
+[[nodiscard]] Result<bool> has_key(storage::Connection& connection, const std::string& table) {
+    constexpr std::array<std::uint16_t, 4> not_shown{1044, 1142, 1143, 1146};
+    const auto shown = connection.rows("SHOW INDEX FROM " + table);
+    if (!shown && std::find(not_shown.begin(), not_shown.end(), shown.error().mysql_code) != not_shown.end())
+        return true;
+    if (!shown) return shown.error();
+    constexpr std::size_t not_unique = 1;
+    constexpr std::size_t key_name = 2;
+    constexpr std::size_t column = 4;
+    constexpr std::size_t part_bytes = 7;
+    constexpr std::size_t nullable = 9;
+    constexpr std::size_t index_type = 10;
+    std::map<std::string, bool> keys;
+    for (const auto& row : *shown) {
+        if (row.size() <= index_type) return false;
+        const std::string name = row[key_name].value_or("");
+        const bool whole = row[column] && (!row[part_bytes] || name == "PRIMARY") && row[index_type] == "BTREE";
+        const bool orders = row[not_unique] == "0" && whole && row[nullable].value_or("").empty();
+        const auto at = keys.try_emplace(name, true).first;
+        at->second = at->second && orders;
+    }
+    return std::any_of(keys.begin(), keys.end(), [](const auto& key) { return key.second; });
+}
+
+[[nodiscard]] Status refuse_without_key(storage::Connection& connection, const StatementJob& job) {
+    if (job.refused_without_key.empty()) return ok();
+    const NamedTables named = named_tables(job.sql, "");
+    const auto keyed = named.tables.empty() ? Result<bool>(false) : has_key(connection, named.tables.front().text);
+    if (!keyed) return keyed.error();
+    if (*keyed) return ok();
+    return Error{ErrorCode::invalid_argument, job.refused_without_key, 1235, "42000"};
 }
 
 // Of ALTER TABLE … WAIT n, SELECT … FOR UPDATE NOWAIT and the like.
@@ -398,6 +434,11 @@ JobReport roll_back(ConnectionPtr connection, const StatementJob& job) {
 JobReport run_definition(ConnectionPtr connection, const StatementJob& job) {
     JobReport report;
     report.connection = std::move(connection);
+    if (auto may = refuse_without_key(*report.connection, job); !may) {
+        report.end.error = may.error();
+        drop_if_unusable(report);
+        return report;
+    }
     const auto sql = unlogged_rename(*report.connection, job.sql);
     if (!sql) {
         report.end.error = sql.error();

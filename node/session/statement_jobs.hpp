@@ -36,7 +36,8 @@ struct StatementJob {
     bool snapshot = false;       // and its read view opens with it
     std::uint64_t sequence = 0;  // of run_definition
     bool grant = false;          // likewise: it may fail with effects and without a word in the log
-    std::string user;            // to look at the server after a lost connection
+    std::string refused_without_key;  // likewise: see Classified
+    std::string user;                 // to look at the server after a lost connection
     std::string password;
 };
 

@@ -78,6 +78,15 @@ bool read_table(Reader& in, std::string_view database, LockRequest& out) {
     return true;
 }
 
+// In lower case; empty for every other statement.
+std::string dropped_database(std::string_view sql) {
+    Reader in(sql);
+    std::string name;
+    if (!in.word("DROP") || !(in.word("DATABASE") || in.word("SCHEMA"))) return {};
+    if (in.word("IF")) (void)in.word("EXISTS");
+    return in.name(name) ? lower_case(name) : std::string();
+}
+
 }  // namespace
 
 bool locks_for_writing(std::string_view sql) {
@@ -104,6 +113,14 @@ std::optional<LockRequest> tables_to_lock(std::string_view sql, std::string_view
 TableLocks::Names TableLocks::locked_names(const Statement& statement) const {
     if (statement.hides) return std::nullopt;
     std::vector<TableName> out;
+    if (const std::string database = dropped_database(statement.sql); !database.empty()) {
+        for (const auto& [owner, held] : held_) {
+            for (const auto& [table, write] : held.asked.tables) {
+                if (table.first == database) out.push_back(table);
+            }
+        }
+        return out;
+    }
     // Most statements name none of a few tables, which is seen sooner than where their words begin and end.
     const bool few = names_.size() <= searched_names_max;
     if (few && std::none_of(names_.begin(), names_.end(),

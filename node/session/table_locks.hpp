@@ -1,6 +1,7 @@
 // LOCK TABLES on the coordinator. Servers refuse XA under it, in which everything here runs, so the node keeps these
 // locks itself: a statement whose text names a table that another session has locked waits, for lock_wait_ms at most.
-// What its server does is to wait for the transactions that had the tables in use before (back_locks.cpp).
+// What its server does is to wait for the transactions that had the tables in use before (back_locks.cpp). A DROP
+// DATABASE names all of its tables.
 //
 // What the session itself may do under its locks it asks its server, where the text lets doubt it (named_tables.hpp).
 //

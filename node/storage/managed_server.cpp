@@ -73,6 +73,8 @@ std::vector<std::string> server_arguments(const ManagedOptions& options, const S
         "--max-binlog-cache-size=" + number(options.transaction_bytes_max / 4096 * 4096),
         "--max-allowed-packet=1G",
         "--event-scheduler=OFF",
+        // Without it functions and triggers need SUPER, for the sake of statements that are repeated elsewhere.
+        "--log-bin-trust-function-creators=ON",
         "--character-set-server=utf8mb4",
         "--default-storage-engine=InnoDB",
         "--local-infile=ON",  // the file comes from the node's client
@@ -99,8 +101,7 @@ std::vector<std::string> server_arguments(const ManagedOptions& options, const S
     } else {
         out.insert(out.end(),
                    {"--gtid-mode=ON", "--enforce-gtid-consistency=ON", "--session-track-gtids=OWN_GTID",
-                    "--log-bin-trust-function-creators=ON", "--binlog-transaction-compression=OFF",
-                    "--binlog-row-value-options=", "--xa-detach-on-prepare=OFF",
+                    "--binlog-transaction-compression=OFF", "--binlog-row-value-options=", "--xa-detach-on-prepare=OFF",
                     // Cascades are the storage engine's, on every node alike. Above it, as MySQL 9.6 and later do
                     // them otherwise, they came out differently where the parent's rows are replayed.
                     "--loose-innodb-native-foreign-keys=ON",

@@ -219,14 +219,15 @@ Status initialise_server(const ManagedOptions& options, const ServerProgram& pro
 std::string service_account_sql(const ManagedOptions& options) {
     const std::string account = quoted(options.service_user) + "@'localhost'";
     const std::string password = quoted(options.service_password);
-    // Not logged: every node makes its own, and the log must not carry the password.
+    // Not logged: every node makes its own, and the log must not carry the password. Nobody changes it, so that
+    // default_password_lifetime would end the node.
     return "SET SESSION sql_log_bin=0;\n"
            "CREATE USER IF NOT EXISTS " +
            account + " IDENTIFIED BY " + password +
            ";\n"
            "ALTER USER " +
            account + " IDENTIFIED BY " + password +
-           ";\n"
+           " PASSWORD EXPIRE NEVER;\n"
            "GRANT ALL PRIVILEGES ON *.* TO " +
            account + " WITH GRANT OPTION;\n";
 }

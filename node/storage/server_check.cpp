@@ -38,6 +38,8 @@ constexpr Wanted wanted_values[] = {
     {"log_bin", "ON", Flavour::both, Kind::fatal, "changes are captured from the binary log"},
     {"binlog_format", "ROW", Flavour::both, Kind::settable, "only row events are equal on every node"},
     {"event_scheduler", "OFF", Flavour::both, Kind::settable, "an event would run on every node"},
+    {"log_bin_trust_function_creators", "ON", Flavour::both, Kind::settable,
+     "it would refuse a function that another node has let be created"},
     {"lower_case_table_names", "0", Flavour::both, Kind::fatal,
      "names must mean the same on every node; it is fixed when the data directory is made"},
     {"log_bin_compress", "OFF", Flavour::mariadb, Kind::settable, "compressed events cannot be applied"},

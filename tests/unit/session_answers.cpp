@@ -163,6 +163,9 @@ TEST_CASE("SHOW DATABASES and SHOW PROCEDURE STATUS list what a dump can bring b
     CHECK(f.good("SHOW DATABASES LIKE 'ddb%'").cell() == "ddb_meta");
     CHECK(listed("SHOW PROCEDURE STATUS WHERE Db = 'ddb_meta'") > 0);
     CHECK(f.good("SELECT COUNT(*) FROM ddb_meta.position").cell() == "1");
+    f.good("PREPARE s FROM 'SHOW DATABASES'");
+    CHECK(listed("EXECUTE s") == 0);
+    CHECK(f.good("EXECUTE s").rows.size() == f.good("SHOW DATABASES").rows.size());
     f.good("SHOW DATABASES");
     CHECK(f.good("SELECT FOUND_ROWS()").cell() == std::to_string(f.good("SHOW DATABASES").rows.size()));
 }
@@ -195,6 +198,11 @@ TEST_CASE("SET of what replication stands on: to what it has, with the server's 
           "SET STATEMENT innodb_snapshot_isolation = ON FOR INSERT INTO a16 VALUES (1,1)"}) {
         c.good(sql);
     }
+    const auto packets = c.good("SET GLOBAL max_allowed_packet = 1000000000");
+    CHECK(packets.end.outcome.warnings == 1);
+    CHECK(c.good("SHOW WARNINGS").cell(0, 1) == "1292");
+    CHECK(c.good("SHOW WARNINGS").cell(0, 2).find("1000000000") != std::string::npos);
+    CHECK(c.good("SELECT @@GLOBAL.max_allowed_packet").cell() == "1073741824");
     CHECK(c.run("SET SESSION binlog_format = 'rows'").code() == 1231);
     CHECK(c.run("SET sql_log_bin = maybe").code() == 1231);
     CHECK(c.run("SET SESSION binlog_format = MIXED").code() == 1235);

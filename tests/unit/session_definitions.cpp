@@ -56,6 +56,27 @@ TEST_CASE("who names an engine that is not replicated is told which one is") {
     c.good("DROP TABLE t6m");
 }
 
+TEST_CASE("an ALTER that depends on the order of rows runs where a key gives them one") {
+    Client c = fresh("t6k");
+    c.good("INSERT INTO t6k VALUES (1,5),(2,5),(3,6)");
+    c.good("ALTER IGNORE TABLE t6k ADD UNIQUE (v)");
+    CHECK(c.good("SELECT GROUP_CONCAT(id ORDER BY id) FROM t6k").cell() == "1,3");
+    CHECK(c.run("ALTER TABLE t6k ADD n INT AUTO_INCREMENT PRIMARY KEY").code() == 1068);
+    c.good("ALTER TABLE t6k DROP PRIMARY KEY, ADD n INT AUTO_INCREMENT PRIMARY KEY");
+    c.good("CREATE TABLE t6u (a INT NOT NULL, b INT, UNIQUE (b), UNIQUE (a))");
+    c.good("INSERT INTO t6u VALUES (9,1),(8,2)");
+    c.good("ALTER TABLE `t6u` ADD n INT AUTO_INCREMENT PRIMARY KEY");
+    CHECK(c.good("SELECT n FROM t6u WHERE a = 8").cell() == "1");
+    CHECK(c.run("ALTER IGNORE TABLE IF EXISTS d.missing6 ADD UNIQUE (v)").code() == 0);
+    CHECK(c.run("ALTER IGNORE TABLE missing6 ADD UNIQUE (v)").code() == 1146);
+    c.good(
+        "CREATE VIEW t6v AS SELECT * FROM t6u");  // the only thing without a key that servers of nodes let anybody make
+    CHECK(c.run("ALTER IGNORE TABLE t6v ADD UNIQUE (a)").code() == 1235);
+    CHECK(c.run("ALTER TABLE t6v ADD n2 INT AUTO_INCREMENT PRIMARY KEY").code() == 1235);
+    c.good("DROP VIEW t6v");
+    c.good("DROP TABLE t6u");
+}
+
 // Each server counts for itself: rows of these tables would not be found on another one.
 TEST_CASE("what a client changes in the statistics of tables stays on its server") {
     Client c = fresh("t22");

@@ -241,8 +241,14 @@ TEST_CASE("what is small waits for the statement's end, and for nothing else") {
     CHECK(delivered[1].size() == 2);
     CHECK(stream.take(ResultRows{}, 10).ok());
     CHECK(delivered.size() == 2);
+    CHECK_FALSE(stream.take_back());
     CHECK(stream.release().size() == 1);
     CHECK(stream.release().empty());
+
+    CreditStream unread(1u << 20, [&](std::vector<SessionMessage>) { FAIL("nothing is large enough"); });
+    CHECK(unread.take(ResultHeader{}, 0).ok());
+    CHECK(unread.take_back());
+    CHECK(unread.release().empty());
 }
 
 TEST_CASE("behind a definition that has run, what it concerns waits in transactions, too") {

@@ -28,7 +28,8 @@ TEST_CASE("SET of what replication stands on is let through to the value that it
                             "SET innodb_snapshot_isolation=ON",
                             "SET GLOBAL event_scheduler = OFF",
                             "SET GLOBAL event_scheduler=0",
-                            "SET GLOBAL local_infile = 1",
+                            "SET GLOBAL local_infile = 1;",
+                            "SET autocommit = 0;",
                             "SET GLOBAL init_connect=''",
                             "SET GLOBAL max_allowed_packet = 1073741824",
                             "SET GLOBAL max_allowed_packet=1024*1024*1024",
@@ -64,7 +65,9 @@ TEST_CASE("SET of what replication stands on is let through to the value that it
                             "SET GLOBAL local_infile=0",
                             "SET GLOBAL init_connect='SET @a=1'",
                             "SET GLOBAL init_connect=@a",
-                            "SET GLOBAL max_allowed_packet=16777216",
+                            "SET GLOBAL max_allowed_packet=16777216, GLOBAL net_buffer_length=1024",
+                            "SET GLOBAL max_allowed_packet=@saved",
+                            "SET GLOBAL log_bin_trust_function_creators=@saved",
                             "SET GLOBAL max_allowed_packet=DEFAULT",
                             "SET GLOBAL max_allowed_packet=1073741824-1",
                             "SET GLOBAL max_allowed_packet=1073741824*0.1",
@@ -101,6 +104,25 @@ TEST_CASE("a variable is known by its name however that stands behind its scope"
         CHECK(classify(sql).autocommit == false);
     }
     CHECK(classify("SET @@global .tx_isolation = 'READ-COMMITTED'").global_isolation);
+}
+
+TEST_CASE("scripts may ask for less than what every node has: it stays, and they are warned") {
+    const auto warning = [](const std::string& sql) {
+        const auto c = classify(sql);
+        return c.kind == Kind::plain && c.kept_setting ? c.kept_setting->sql + "; " + c.kept_setting->warning : "";
+    };
+    CHECK(warning("SET GLOBAL max_allowed_packet=1000000000") ==
+          "SET GLOBAL max_allowed_packet = 1073741824; Truncated incorrect max_allowed_packet value: '1000000000'; on "
+          "every "
+          "node it is 1073741824");
+    CHECK(warning("set @@global.max_allowed_packet = 64 * 1024 * 1024;").find("'67108864'") != std::string::npos);
+    CHECK(warning("SET GLOBAL log_bin_trust_function_creators = 0").find("it is 1") != std::string::npos);
+    CHECK(warning("SET GLOBAL log_bin_trust_function_creators = OFF").find("'OFF'") != std::string::npos);
+    for (const char* sql : {"SET GLOBAL max_allowed_packet=1073741824", "SET max_allowed_packet=16777216",
+                            "SET GLOBAL net_buffer_length=16384", "SET @max_allowed_packet=16777216",
+                            "SET GLOBAL log_bin_trust_function_creators = 1"}) {
+        CHECK(kind_of(sql) == Kind::set);
+    }
 }
 
 TEST_CASE("a level set in the global scope is one that sessions to come may begin with") {

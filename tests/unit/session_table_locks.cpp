@@ -59,6 +59,18 @@ TEST_CASE("what LOCK TABLES asks for") {
     }
 }
 
+TEST_CASE("a database is dropped when nobody has locked a table of it") {
+    Bench b;
+    b.lock(1, "LOCK TABLES t READ, other.u READ");
+    CHECK(b.waits(2, "DROP DATABASE d"));
+    CHECK(b.waits(3, "/* all of it */ drop schema if exists `D`;"));
+    CHECK_FALSE(b.waits(4, "DROP DATABASE t"));
+    CHECK_FALSE(b.waits(5, "DROP TABLE d"));
+    CHECK_FALSE(b.waits(1, "DROP DATABASE d"));
+    b.locks.release(1);
+    CHECK_FALSE(b.waits(2, "DROP DATABASE d"));
+}
+
 TEST_CASE("what is in keeping with the session's own locks is not asked about") {
     for (const char* sql : {"SELECT 1",
                             "SELECT * FROM t",

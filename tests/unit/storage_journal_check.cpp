@@ -17,6 +17,9 @@ TEST_CASE("a server's variables and rights are checked, each with a remedy") {
     REQUIRE(opened.ok());
     Connection& connection = **opened;
     const ServerRequirements requirements;
+    const auto own = connection.scalar("SHOW CREATE USER CURRENT_USER");
+    REQUIRE(own.ok());
+    CHECK(own->value_or("").find("PASSWORD EXPIRE NEVER") != std::string::npos);
 
     auto report = check_server(connection, requirements);
     REQUIRE(report.ok());
@@ -28,12 +31,13 @@ TEST_CASE("a server's variables and rights are checked, each with a remedy") {
           "SET GLOBAL innodb_snapshot_isolation=OFF", "SET GLOBAL log_bin_compress=ON",
           "SET GLOBAL gtid_strict_mode=ON", "SET GLOBAL binlog_row_image=MINIMAL",
           "SET GLOBAL max_allowed_packet=1048576", "SET GLOBAL lock_wait_timeout=86400",
-          "SET GLOBAL max_binlog_cache_size=4294967296", "SET GLOBAL binlog_alter_two_phase=ON"}) {
+          "SET GLOBAL max_binlog_cache_size=4294967296", "SET GLOBAL binlog_alter_two_phase=ON",
+          "SET GLOBAL log_bin_trust_function_creators=OFF"}) {
         REQUIRE(connection.execute(statement).ok());
     }
     report = check_server(connection, requirements);
     REQUIRE(report.ok());
-    CHECK(report->problems.size() == 11);
+    CHECK(report->problems.size() == 12);
     CHECK(report->fit());
     REQUIRE(apply_settings(connection, *report).ok());
     report = check_server(connection, requirements);

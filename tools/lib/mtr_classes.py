@@ -6,8 +6,9 @@ import re
 # is told in tests/system/MARIADB_TESTS.md.
 CLASSES = (
     (r"^trouble", "a node in trouble"),
-    (r"SET \S+ is refused|SET GLOBAL TRANSACTION is refused|names \S+, on which replication depends", "refused: settings"),
-    (r"AUTO_INCREMENT column to a table without|ALTER IGNORE|is refused: existing rows", "refused: ALTER TABLE that numbers rows"),
+    (r"SET \S+ is refused|SET GLOBAL TRANSACTION is refused|names \S+, on which replication depends|"
+     r"max_allowed_packet[^']*': expected .*, found 'Warnings:'", "refused: settings"),
+    (r"AUTO_INCREMENT column to a table without|ALTER IGNORE of|is refused: existing rows", "refused: ALTER TABLE that numbers rows"),
     (r"XA is refused", "refused: XA"),
     (r"events are refused", "refused: events"),
     (r"FOR EXPORT of some tables are refused|BACKUP is refused", "refused: FLUSH TABLES of some tables, BACKUP"),
@@ -24,7 +25,7 @@ CLASSES = (
 
 # What a node says of statements that ddb refuses on purpose. A test that has one can pass only where a plain server refuses it as well.
 REFUSAL = re.compile(r"(is|are) refused( through ddb)?[:;]|, on which replication depends|cannot commit, roll back or run definitions|XAER_RMFAIL|"
-                     r"DIRECTORY are refused")
+                     r"DIRECTORY are refused|max_allowed_packet value: .*on every node it is")
 # Where a test was ended before it told anything: the commonest of them, by a test's own text.
 REFUSED_TEXT = re.compile(r"^[ \t]*(--)?[ \t]*((send|eval)[ \t]+)*(XA[ \t]+(START|BEGIN|END|PREPARE|COMMIT|ROLLBACK|RECOVER)|"
                           r"(CREATE|ALTER)[ \t]+(OR[ \t]+REPLACE[ \t]+)?(DEFINER\S+[ \t]+)?EVENT[ \t]|FLUSH[ \t]+TABLES?[ \t]+(?!WITH[ \t]).*(READ[ \t]+LOCK|EXPORT)|"
