@@ -210,7 +210,7 @@ void look_after_loss(JobReport& report, const StatementJob& job, std::uint64_t c
         const auto run = storage::LocalDatabase::traces_of_run(**connection);
         report.last_gtid = std::move(*gtid);
         report.logged = !report.last_gtid.empty();
-        report.uncertain = !report.logged && traces != 0 && (!run || !storage::same_run(*run, traces));
+        report.uncertain = !report.logged && traces != 0 && (!run || *run != traces);
         return;
     }
 }

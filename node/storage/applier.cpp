@@ -447,7 +447,7 @@ Status Applier::check_intents(const Entry& noop) {
     for (const StatementIntent& intent : intents) {
         if (intent.txn.epoch >= noop.id.epoch) continue;
         const bool ran = ran_->contains(first_sequence(intent.sequence));
-        if (ran || (intent.traces_of_run != 0 && !same_run(intent.traces_of_run, *run))) {
+        if (ran || (intent.traces_of_run != 0 && intent.traces_of_run != *run)) {
             const std::string what =
                 "statement " + to_string(intent.txn) +
                 (ran ? " ran here but is not in the log"

@@ -34,11 +34,6 @@ struct StatementIntent {
     std::uint64_t traces_of_run = 0;
 };
 
-// As clocks are read to the second.
-[[nodiscard]] constexpr bool same_run(std::uint64_t one, std::uint64_t other) {
-    return (one < other ? other - one : one - other) <= 2;
-}
-
 class Journal {
   public:
     using Completed = std::function<void(const core::JournalCompleted&)>;  // on the journal thread

@@ -50,8 +50,8 @@ class ServerDialect {
     [[nodiscard]] virtual bool forgets_warnings() const = 0;
     // Global settings that only a running server takes, or only once its own tables are complete.
     [[nodiscard]] virtual std::vector<std::string> server_settings_sql() const = 0;
-    // When this run of the server began, in seconds of the host's clock, give or take one: definitions that it is in
-    // the middle of when it ends may leave traces without their group in the binary log. 0: it leaves none.
+    // When this run of the server began, in seconds of the host's clock: definitions that it is in the middle of when
+    // it ends may leave traces without their group in the binary log. 0: it leaves none.
     [[nodiscard]] virtual Result<std::uint64_t> traces_of_run(Connection& connection) const = 0;
     [[nodiscard]] virtual std::string require_primary_keys_sql(bool on) const = 0;
 

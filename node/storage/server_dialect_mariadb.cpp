@@ -1,5 +1,4 @@
 #include <charconv>
-#include <chrono>
 
 #include "node/storage/connection.hpp"
 #include "node/storage/server_dialects.hpp"
@@ -71,16 +70,18 @@ bool MariaDbDialect::logs_temporary_renames() const {
     return true;
 }
 
+// The server counts its uptime to the moment that its own clock functions tell: the difference is exact.
 Result<std::uint64_t> MariaDbDialect::traces_of_run(Connection& connection) const {
-    const auto up = connection.scalar(select_as_is_sql(
-        {"(SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = 'UPTIME')"}));
-    if (!up) return up.error();
-    const std::string digits = up->value_or("");
+    const auto began =
+        connection.scalar(select_as_is_sql({"(SELECT CAST(UNIX_TIMESTAMP() AS SIGNED) - CAST(VARIABLE_VALUE AS SIGNED) "
+                                            "FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = 'UPTIME')"}));
+    if (!began) return began.error();
+    const std::string digits = began->value_or("");
     std::uint64_t seconds = 0;
-    if (std::from_chars(digits.data(), digits.data() + digits.size(), seconds).ec != std::errc{})
-        return fail(ErrorCode::io, "the server does not tell for how long it has run: " + digits);
-    const auto now = std::chrono::system_clock::now().time_since_epoch();
-    return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::seconds>(now).count()) - seconds;
+    const auto read = std::from_chars(digits.data(), digits.data() + digits.size(), seconds);
+    if (read.ec != std::errc{} || seconds == 0)
+        return fail(ErrorCode::io, "the server does not tell since when it runs: " + digits);
+    return seconds;
 }
 
 bool MariaDbDialect::forgets_warnings() const {
