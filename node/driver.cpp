@@ -73,6 +73,7 @@ Driver::Driver(const Parts& parts, core::CoreConfig config, core::RecoveredState
     sessions_.on_applied(initial.applied);
     if (database_void_) sessions_.on_server_down();
     sessions_.on_view(view_);
+    note_copies();
 }
 
 Driver::~Driver() = default;
@@ -252,7 +253,7 @@ void Driver::tick(std::uint64_t now_ms) {
     advance_quiesce();
     advance_rebuild_wish();
     status_ = core_.status();
-    note_membership();
+    note_copies();
     watch_foreign_writes();
     audit_.tick(now_ms);
     refresh_view();

@@ -88,7 +88,8 @@ class Driver final : public session::SessionHost {
     [[nodiscard]] AuditHost audit_host();
     void hold_definitions();
     void watch_foreign_writes();
-    void note_membership();
+    void note_copies();
+    [[nodiscard]] storage::OtherCopies other_copies() const;
     [[nodiscard]] std::uint64_t foreign_writes() const { return foreign_writes_ + sessions_.counters().foreign_writes; }
     [[nodiscard]] std::string why_no_donor() const;
     void carry_out(core::Effect effect);
@@ -122,6 +123,9 @@ class Driver final : public session::SessionHost {
     Verbs verbs_;
     session::ClusterView view_;
     std::string fenced_reason_;
+    NodeId led_by_;  // coordinator and epoch that this node knows of, and since when
+    Epoch led_in_;
+    std::uint64_t led_since_ms_ = 0;
     std::uint64_t foreign_writes_ = 0;         // seen by the storage; the sessions count theirs
     std::uint64_t foreign_writes_wished_ = 0;  // those an audit was wished for
     bool cluster_recorded_ = false;

@@ -60,11 +60,35 @@ void Driver::watch_foreign_writes() {
     audit_.wish("something that was written past ddb");
 }
 
-void Driver::note_membership() {
-    const auto& members = status_.membership;
-    if (!members) return;
-    const auto other_voter = [this](const Member& member) { return !member.learner && member.voter.id != config_.id; };
-    parts_.database.set_only_voter(std::none_of(members->members.begin(), members->members.end(), other_voter));
+// A coordinator that has no database hands its office to a voter that does, if one is heard: one that keeps it has one.
+storage::OtherCopies Driver::other_copies() const {
+    constexpr std::uint64_t hand_over_ms_max = 2000;
+    using storage::OtherCopies;
+    bool every_one_void = true;
+    bool some = false;
+    for (const core::PeerStatus& peer : status_.peers) {
+        if (peer.learner) continue;
+        every_one_void &= !peer.has_database;
+        some |= peer.reachable && peer.fit;
+    }
+    const bool alone =
+        std::none_of(status_.peers.begin(), status_.peers.end(), [](const auto& p) { return !p.learner; });
+    if (alone && status_.membership) return OtherCopies::none;
+    if (status_.role != core::Role::coordinator) {
+        const bool led = status_.coordinator != NodeId{} && now_ms_ >= led_since_ms_ + hand_over_ms_max;
+        return led ? OtherCopies::some : OtherCopies::unknown;
+    }
+    if (some) return OtherCopies::some;
+    return every_one_void ? OtherCopies::none : OtherCopies::unknown;
+}
+
+void Driver::note_copies() {
+    if (status_.coordinator != led_by_ || status_.epoch != led_in_) {
+        led_by_ = status_.coordinator;
+        led_in_ = status_.epoch;
+        led_since_ms_ = now_ms_;
+    }
+    parts_.database.set_other_copies(other_copies());
 }
 
 std::string Driver::why_no_donor() const {
@@ -72,6 +96,11 @@ std::string Driver::why_no_donor() const {
     if (!report_.server_up) return "this node's server is down";
     if (report_.fenced) return "this node's database differs from the others'";
     if (report_.leaving_office) return "this node is leaving the office";
+    // What it did here may stay, or go with the whole database: until that is settled nobody is to have it.
+    const auto intents = parts_.journal.intents();
+    const bool unsettled = std::any_of(intents.begin(), intents.end(),
+                                       [this](const auto& intent) { return intent.txn.epoch < status_.epoch; });
+    if (unsettled) return "a statement of an earlier office of this node is not settled";
     return {};
 }
 

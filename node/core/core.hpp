@@ -20,7 +20,8 @@ struct PeerStatus {
     bool reachable = false;  // heard within an election timeout
     LogIndex matched;        // coordinator only: durable there and equal to our log
     LogIndex applied;
-    bool fit = false;
+    bool fit = false;          // coordinator only, as the next
+    bool has_database = true;  // false: it waits to be loaded from another node
 };
 
 // Says hello and is no member: it may be added.

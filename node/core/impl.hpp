@@ -130,7 +130,8 @@ struct Progress {
     std::optional<Ticks> level_since;    // candidate for a hand-over
     bool reachable = true;
     std::uint64_t bad_checksums = 0;
-    Ticks snapshot_offered = 0;  // 0 = not yet
+    Ticks snapshot_offered = 0;       // 0 = not yet
+    bool asked_for_snapshot = false;  // in this office: it has no database until it is fit again
 };
 
 struct ReadRounds {

@@ -143,6 +143,7 @@ void Core::Impl::on(const Voter& from, const SnapshotRequest& request) {
     const auto found = office->peers.find(from.id);
     if (found == office->peers.end()) return;
     found->second.snapshot_offered = 0;
+    found->second.asked_for_snapshot = true;
     offer_snapshot(from.id, found->second, request.avoid);
 }
 

@@ -39,6 +39,7 @@ CoreStatus Core::Impl::status() const {
                     peer.matched = progress->second.matched;
                     peer.applied = progress->second.applied;
                     peer.fit = progress->second.fit;
+                    peer.has_database = peer.fit || !progress->second.asked_for_snapshot;
                 }
             }
             status.peers.push_back(std::move(peer));

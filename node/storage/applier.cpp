@@ -369,7 +369,7 @@ Status Applier::commit(const Entry& last) {
 
 Status Applier::apply_batch(std::span<const Entry> batch, const std::stop_token& stop) {
     if (batch.front().kind == EntryKind::noop) {
-        if (auto status = check_intents(batch.front()); !status.ok()) return status;
+        if (auto status = check_intents(batch.front(), stop); !status.ok()) return status;
     }
     const bool has_rows = std::any_of(batch.begin(), batch.end(), [](const Entry& entry) {
         return leaves_marker(entry.kind) && entry.payload.size() > 0;
@@ -433,10 +433,8 @@ Status Applier::load_ran_statements(std::uint64_t least) {
     return ok();
 }
 
-// A no-op of a newer epoch has every surviving entry of older epochs in front of it. A statement that we began to run
-// then and that is not among them has left its effect here alone. Where there is no other copy this one stays: nobody
-// was told what became of the statement.
-Status Applier::check_intents(const Entry& noop) {
+// A no-op of a newer epoch has every surviving entry of older epochs in front of it.
+Status Applier::check_intents(const Entry& noop, const std::stop_token& stop) {
     const auto intents = journal_.intents();
     if (intents.empty()) return ok();
     std::uint64_t least = UINT64_MAX;
@@ -446,18 +444,35 @@ Status Applier::check_intents(const Entry& noop) {
     if (!run.ok()) return run.error();
     for (const StatementIntent& intent : intents) {
         if (intent.txn.epoch >= noop.id.epoch) continue;
-        const bool ran = ran_->contains(first_sequence(intent.sequence));
-        if (ran || (intent.traces_of_run != 0 && intent.traces_of_run != *run)) {
-            const std::string what =
-                "statement " + to_string(intent.txn) +
-                (ran ? " ran here but is not in the log"
-                     : " was under way when the database server ended, and may have been done in part");
-            if (!only_voter_) return fail(ErrorCode::refused, what + ": this database must be rebuilt");
-            hooks_.foreign(what + "; this is the only copy and stays as it is");
-        }
+        if (auto status = settle_intent(intent, *run, stop); !status.ok()) return status;
         (void)journal_.clear_intent(intent);
     }
     return ok();
+}
+
+// A statement that we began to run and that is not in the log has left its effect here alone, if any. Where there is no
+// other copy this one stays: nobody was told what became of the statement.
+Status Applier::settle_intent(const StatementIntent& intent, std::uint64_t run, const std::stop_token& stop) {
+    const bool ran = ran_->contains(first_sequence(intent.sequence));
+    if (!ran && (intent.traces_of_run == 0 || intent.traces_of_run == run)) return ok();
+    const OtherCopies others = wait_for_copies(stop);
+    if (others == OtherCopies::unknown) return fail(ErrorCode::shutting_down, "applying was interrupted");
+    const std::string what = "statement " + to_string(intent.txn) +
+                             (ran ? " ran here but is not in the log"
+                                  : " was under way when the database server ended, and may have been done in part");
+    if (others == OtherCopies::some) return fail(ErrorCode::refused, what + ": this database must be rebuilt");
+    hooks_.foreign(what + "; this is the only copy and stays as it is");
+    return ok();
+}
+
+// Without a deadline: nobody can serve before it is known, as whoever can makes it known.
+OtherCopies Applier::wait_for_copies(const std::stop_token& stop) {
+    constexpr std::chrono::milliseconds look_again{20};
+    while (other_copies_ == OtherCopies::unknown && !interrupted(stop)) {
+        std::unique_lock lock(mutex_);
+        changed_.wait_for(lock, stop, look_again, [&] { return !running_; });
+    }
+    return other_copies_;
 }
 
 void Applier::clear_intent_of(TxnId txn) {

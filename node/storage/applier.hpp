@@ -20,6 +20,7 @@
 #include "node/storage/connection.hpp"
 #include "node/storage/journal.hpp"
 #include "node/storage/metadata.hpp"
+#include "node/storage/other_copies.hpp"
 #include "node/storage/user_connections.hpp"
 #include "schemas/entry.hpp"
 
@@ -52,8 +53,7 @@ class Applier {
     // its connection's time-out.
     void pause();
     void set_ceiling(LogIndex ceiling);
-    // No other voter has the database: what differs from the log cannot be replaced.
-    void set_only_voter(bool only) { only_voter_ = only; }
+    void set_other_copies(OtherCopies copies) { other_copies_ = copies; }  // as LocalDatabase has it
     // Donor of a state transfer: statement entries and transactions in parts, and what stands behind them, wait until
     // this is taken back.
     void hold_statements(bool hold);
@@ -72,7 +72,9 @@ class Applier {
     Status apply(std::span<const Entry> entries, const std::stop_token& stop);
     Status apply_batch(std::span<const Entry> batch, const std::stop_token& stop);
     Status apply_statement(const Entry& entry, const std::stop_token& stop);
-    Status check_intents(const Entry& noop);
+    Status check_intents(const Entry& noop, const std::stop_token& stop);
+    Status settle_intent(const StatementIntent& intent, std::uint64_t run, const std::stop_token& stop);
+    [[nodiscard]] OtherCopies wait_for_copies(const std::stop_token& stop);
     void clear_intent_of(TxnId txn);
     Status ensure_connection();
     Status send_format_description();
@@ -96,7 +98,7 @@ class Applier {
     const Options options_;
     Journal& journal_;
     const Hooks hooks_;
-    std::atomic<bool> only_voter_ = false;
+    std::atomic<OtherCopies> other_copies_ = OtherCopies::some;
 
     mutable std::mutex mutex_;
     std::condition_variable_any changed_;

@@ -71,8 +71,8 @@ void LocalDatabase::register_prepared(LogIndex index, TxnId txn, std::string xid
 void LocalDatabase::fence(std::string reason) {
     impl_->fence(std::move(reason));
 }
-void LocalDatabase::set_only_voter(bool only) {
-    impl_->set_only_voter(only);
+void LocalDatabase::set_other_copies(OtherCopies copies) {
+    impl_->set_other_copies(copies);
 }
 void LocalDatabase::register_done(LogIndex index) {
     impl_->register_done(index);

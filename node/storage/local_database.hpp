@@ -15,6 +15,7 @@
 
 #include "node/storage/connection.hpp"
 #include "node/storage/journal.hpp"
+#include "node/storage/other_copies.hpp"
 #include "schemas/audit_messages.hpp"
 #include "schemas/entry.hpp"
 #include "schemas/ids.hpp"
@@ -213,8 +214,9 @@ class LocalDatabase {
     // fails, the office ends. One group at a time: the one before has ended.
     void read_group(Epoch epoch, GroupPlace place);
     void want_part();
-    // Whether this node is the cluster's only voter: what differs from the log then stays, as there is no other copy.
-    void set_only_voter(bool only);
+    // Before one is given up that differs from the log by a statement, this must be known; where there is no other copy
+    // it stays.
+    void set_other_copies(OtherCopies copies);
     void fence(std::string reason);  // → Fenced: whoever captures knows that this database differs from the log
     // The audit entry of the open office. On whatever node it takes effect: → AuditCut, then Audited.
     void register_audit(LogIndex index);

@@ -44,7 +44,7 @@ class LocalDatabase::Impl {
     void want_part();
     void fence(std::string reason) { sink_(Fenced{std::move(reason)}); }
     void register_audit(LogIndex index);
-    void set_only_voter(bool only) { applier_->set_only_voter(only); }
+    void set_other_copies(OtherCopies copies) { applier_->set_other_copies(copies); }
     void end_audit();
     Status record_cluster(const std::string& uuid);
     void hold_statements(bool hold) { applier_->hold_statements(hold); }

@@ -4,6 +4,7 @@ replaced, and its binary log has not a word of it. Such a database is loaded ane
 """
 
 import os
+import shutil
 import signal
 import threading
 import time
@@ -12,6 +13,7 @@ from ddb_cluster import OK, SLOW, UNKNOWN, Cluster, check, equal, main, note, wa
 from wire_client import Client
 
 USER, PASSWORD = "app", "secret"
+ACCOUNT = [f"CREATE USER {USER}@'%' IDENTIFIED BY '{PASSWORD}'", f"GRANT ALL ON d.* TO {USER}@'%'"]
 
 ROWS = 150_000
 REPLACE = ("CREATE OR REPLACE TABLE d.replaced (id INT PRIMARY KEY, v INT) AS SELECT seq AS id, 1 AS v, REPEAT('x', 900) AS t "
@@ -19,10 +21,10 @@ REPLACE = ("CREATE OR REPLACE TABLE d.replaced (id INT PRIMARY KEY, v INT) AS SE
 
 
 
-def replace(client, told):
+def ask(client, sql, told):
     """Over the gateway, as nobody sends it again there."""
     try:
-        told.append(client.query(REPLACE))
+        told.append(client.query(sql))
     except (OSError, EOFError) as error:
         told.append(str(error))
 
@@ -37,13 +39,12 @@ def replaced_table():
     """The coordinator and its server are killed while they fill the new table."""
     with Cluster() as cluster:
         cluster.sql(1, "CREATE DATABASE d", "CREATE TABLE d.replaced (id INT PRIMARY KEY, v INT)", "INSERT INTO d.replaced VALUES (1, 1)",
-                    "CREATE TABLE d.other (id INT PRIMARY KEY)", f"CREATE USER {USER}@'%' IDENTIFIED BY '{PASSWORD}'",
-                    f"GRANT ALL ON d.* TO {USER}@'%'")
+                    "CREATE TABLE d.other (id INT PRIMARY KEY)", *ACCOUNT)
         node = cluster.coordinator()
         server = cluster.verb(node, "status").last["mysql_pid"]
         folder = cluster.mysql(node, "SELECT @@datadir")[0][0]
         client, told = Client(cluster.nodes[node]["address"], cluster.port + 2, USER, PASSWORD, "d", deadline_s=60 * SLOW), []
-        sender = threading.Thread(target=replace, args=(client, told))
+        sender = threading.Thread(target=ask, args=(client, REPLACE, told))
         sender.start()
         wait_until(lambda: grows(folder), 30, "the new table grows")
         os.kill(cluster.record()["nodes"][str(node)]["process"]["pid"], signal.SIGKILL)
@@ -74,4 +75,29 @@ def only_voter():
         equal(cluster.same_tables("d"), ["t", "u"], "tables")
 
 
-main(replaced_table, only_voter)
+def only_copy():
+    """As above, of a cluster whose other nodes have to be loaded: they would wait for this one, and it for them."""
+    with Cluster() as cluster:
+        cluster.sql(1, "CREATE DATABASE d", "CREATE TABLE d.t (id INT PRIMARY KEY)", "INSERT INTO d.t VALUES (1), (2)", *ACCOUNT)
+        cluster.settle()
+        node = max(cluster.nodes)  # the one that is handed the office
+        cluster.kill(node)
+        cluster.start(node, settings=["debug.failpoint=statement_ran:1"])
+        wait_until(lambda: cluster.coordinator() == node, 30, f"node {node} is coordinator")
+        folders = {other: os.path.dirname(cluster.mysql(other, "SELECT @@datadir")[0][0].rstrip("/")) for other in cluster.others(node)}
+        told = []
+        ask(Client(cluster.nodes[node]["address"], cluster.port + 2, USER, PASSWORD, "d"), "CREATE TABLE u (id INT PRIMARY KEY)", told)
+        equal(told, ["the server closed the connection"], "CREATE TABLE while the node ends")
+        for other, folder in folders.items():
+            cluster.kill(other, with_mysql=True)
+            shutil.rmtree(folder)
+        for each in cluster.nodes:
+            cluster.start(each, wait=False)
+        wait_until(lambda: cluster.cli(node, "INSERT INTO d.u VALUES (1)").code == OK, 60, "it serves")
+        check("only copy" in cluster.log(node), "the node says what it keeps")
+        cluster.settle()
+        equal(cluster.same_tables("d"), ["t", "u"], "tables")
+        equal(cluster.sql(1, "SELECT COUNT(*) FROM d.t").value, 2, "rows")
+
+
+main(replaced_table, only_voter, only_copy)

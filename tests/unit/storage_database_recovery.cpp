@@ -153,8 +153,8 @@ TEST_CASE("a statement that ran but is not in the log fences the node", "[recove
     REQUIRE(a.journal().record_intent({other, statement_sequence(other), 0}).ok());
     REQUIRE(session->execute_all(a.database().statement_begin_sql(statement_sequence(txn))).ok());
     const bool ran = GENERATE(true, false);
-    const bool only_voter = GENERATE(true, false);
-    a.database().set_only_voter(only_voter);
+    const bool only_copy = GENERATE(true, false);
+    a.database().set_other_copies(only_copy ? OtherCopies::none : OtherCopies::some);
     if (ran) REQUIRE(session->execute("CREATE TABLE lost (a INT PRIMARY KEY)").ok());
     // Each start opens another binary log; what ran is found however many there are.
     for (int i = 0; i < 4; ++i) {
@@ -162,7 +162,7 @@ TEST_CASE("a statement that ran but is not in the log fences the node", "[recove
         a.wait_for<ServerUp>();
     }
     come_to_office_again(a, cluster);
-    if (ran && !only_voter) {
+    if (ran && !only_copy) {
         a.wait_for<Fenced>();
         CHECK(a.fenced()->find("rebuilt") != std::string::npos);
         return;
@@ -187,10 +187,10 @@ TEST_CASE("a statement that a run of the server may have done in part fences the
     const bool on_mysql = *run == 0;
     const bool of_this_run = GENERATE(true, false);
     REQUIRE(a.journal().record_intent({txn, statement_sequence(txn), of_this_run || on_mysql ? *run : 1}).ok());
-    const bool only_voter = GENERATE(true, false);
-    a.database().set_only_voter(only_voter);
+    const bool only_copy = GENERATE(true, false);
+    a.database().set_other_copies(only_copy ? OtherCopies::none : OtherCopies::some);
     come_to_office_again(a, cluster);
-    if (of_this_run || only_voter || on_mysql) {
+    if (of_this_run || only_copy || on_mysql) {
         const auto in_part = [](const ForeignWrite& f) { return f.description.find("in part") != std::string::npos; };
         if (!of_this_run && !on_mysql) a.wait_for<ForeignWrite>(in_part);
         cluster.settle();
