@@ -1,6 +1,7 @@
 #include "node/session/results.hpp"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 
 namespace ddb::session {
@@ -196,7 +197,11 @@ StatementEnd run_statement(storage::Connection& connection, const StatementText&
                            RequestNumber request, ResultSink& sink) {
     StatementEnd end = read_statement(connection, text, session, request, sink);
     // The columns come before the first row is tried: a function that writes fails behind them, and may run elsewhere.
-    if (end.error && end.answered && sink.take_back()) end.answered = false;
+    // Other errors are told behind the columns, as the server does.
+    constexpr std::array<std::uint16_t, 3> runs_elsewhere{1792, 1399, 1290};
+    const bool again = end.error && std::find(runs_elsewhere.begin(), runs_elsewhere.end(), end.error->mysql_code) !=
+                                        runs_elsewhere.end();
+    if (again && end.answered && sink.take_back()) end.answered = false;
     return end;
 }
 
