@@ -64,21 +64,16 @@ void Driver::watch_foreign_writes() {
 storage::OtherCopies Driver::other_copies() const {
     constexpr std::uint64_t hand_over_ms_max = 2000;
     using storage::OtherCopies;
-    bool every_one_void = true;
-    bool some = false;
-    for (const core::PeerStatus& peer : status_.peers) {
-        if (peer.learner) continue;
-        every_one_void &= !peer.has_database;
-        some |= peer.reachable && peer.fit;
-    }
-    const bool alone =
-        std::none_of(status_.peers.begin(), status_.peers.end(), [](const auto& p) { return !p.learner; });
-    if (alone && status_.membership) return OtherCopies::none;
     if (status_.role != core::Role::coordinator) {
         const bool led = status_.coordinator != NodeId{} && now_ms_ >= led_since_ms_ + hand_over_ms_max;
         return led ? OtherCopies::some : OtherCopies::unknown;
     }
-    if (some) return OtherCopies::some;
+    bool every_one_void = true;  // also where this node is the only voter
+    for (const core::PeerStatus& peer : status_.peers) {
+        if (peer.learner) continue;
+        if (peer.reachable && peer.fit) return OtherCopies::some;
+        every_one_void &= !peer.has_database;
+    }
     return every_one_void ? OtherCopies::none : OtherCopies::unknown;
 }
 

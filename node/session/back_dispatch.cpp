@@ -17,9 +17,8 @@ namespace {
 JobReport warn_of_setting(ConnectionPtr connection, const StatementJob& job, const KeptSetting& kept) {
     JobReport report;
     report.connection = std::move(connection);
-    std::string quoted;
-    for (const char c : kept.warning) quoted.append(c == '\'' ? 2 : 1, c);
-    const std::string warning = "SIGNAL SQLSTATE '01000' SET MYSQL_ERRNO = 1292, MESSAGE_TEXT = '" + quoted + "'";
+    const std::string warning = "SIGNAL SQLSTATE '01000' SET MYSQL_ERRNO = 1292, MESSAGE_TEXT = '" +
+                                report.connection->escape(kept.warning) + "'";
     if (auto set = report.connection->execute(kept.sql); !set) {
         report.end.error = set.error();
     } else {
@@ -184,9 +183,7 @@ void BackSession::dispatch_set_that_reads() {
     if (!txn_.open && !some_table && !calls_unknown(sql) && !moves_sequence(sql)) return run_outside();
     if (!txn_.open && !autocommit_) open_transaction(false);
     if (txn_.open) return with_barrier([this] { run_inside(); });
-    const bool read_only = next_read_only_.value_or(read_only_default_);
-    next_read_only_.reset();
-    with_barrier([this, read_only] { run_alone(true, read_only); });
+    with_barrier([this, read_only = take_next_read_only()] { run_alone(true, read_only); });
 }
 
 // What fills it may write elsewhere, by functions, and belongs into a transaction. The session's own read lock on
@@ -199,16 +196,18 @@ void BackSession::dispatch_temporary_table() {
         return;
     }
     if (txn_.open) return with_barrier([this] { run_inside(); });
-    const bool read_only = next_read_only_.value_or(read_only_default_);
-    next_read_only_.reset();
-    with_barrier([this, read_only] { run_alone(read_only, read_only); });
+    with_barrier([this, read_only = take_next_read_only()] { run_alone(read_only, read_only); });
+}
+
+// SET TRANSACTION was for the one that begins now.
+bool BackSession::take_next_read_only() {
+    return std::exchange(next_read_only_, std::nullopt).value_or(read_only_default_);
 }
 
 void BackSession::open_transaction(bool read_only) {
     txn_ = Transaction{};
     txn_.open = true;
-    txn_.read_only = read_only || next_read_only_.value_or(read_only_default_);
-    next_read_only_.reset();
+    txn_.read_only = take_next_read_only() || read_only;
 }
 
 void BackSession::dispatch_begin() {

@@ -127,6 +127,7 @@ class BackSession {
     void keep_setting();
     void dispatch_set_transaction();
     void dispatch_temporary_table();
+    [[nodiscard]] bool take_next_read_only();
     void dispatch_begin();
     void dispatch_end_of_transaction();
     void end_unstarted(std::function<void()> after);

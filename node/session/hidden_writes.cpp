@@ -1,6 +1,5 @@
 #include "node/session/hidden_writes.hpp"
 
-#include <algorithm>
 #include <array>
 #include <vector>
 
@@ -24,9 +23,7 @@ bool calls_unknown(std::string_view sql) {
     if (tokens.size() == tokens_max) return true;
     for (std::size_t i = 1; i < tokens.size(); ++i) {
         if (!tokens[i].symbol('(') || !tokens[i - 1].may_name()) continue;
-        const bool known =
-            std::any_of(harmless.begin(), harmless.end(), [&](auto word) { return tokens[i - 1].is(word); });
-        if (!known || (i > 1 && tokens[i - 2].symbol('.'))) return true;
+        if (!one_of(tokens[i - 1], harmless) || (i > 1 && tokens[i - 2].symbol('.'))) return true;
     }
     return false;
 }

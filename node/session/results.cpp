@@ -198,7 +198,7 @@ StatementEnd run_statement(storage::Connection& connection, const StatementText&
     StatementEnd end = read_statement(connection, text, session, request, sink);
     // The columns come before the first row is tried: a function that writes fails behind them, and may run elsewhere.
     // Other errors are told behind the columns, as the server does.
-    constexpr std::array<std::uint16_t, 3> runs_elsewhere{1792, 1399, 1290};
+    constexpr std::array runs_elsewhere{error_read_only_transaction, error_xa_state, error_server_read_only};
     const bool again = end.error && std::find(runs_elsewhere.begin(), runs_elsewhere.end(), end.error->mysql_code) !=
                                         runs_elsewhere.end();
     if (again && end.answered && sink.take_back()) end.answered = false;

@@ -73,6 +73,10 @@ class KeptResult final : public ResultSink {
 };
 
 inline constexpr std::uint16_t error_interrupted = 1317;
+// Said of what is more than it was taken for, before any effect: it runs again as that, or elsewhere.
+inline constexpr std::uint16_t error_read_only_transaction = 1792;
+inline constexpr std::uint16_t error_xa_state = 1399;
+inline constexpr std::uint16_t error_server_read_only = 1290;  // of followers' servers: MySQL looks at that first
 
 // How a statement ended on the server.
 struct StatementEnd {

@@ -483,7 +483,6 @@ JobReport run_definition(ConnectionPtr connection, const StatementJob& job) {
     } else {
         look_after_loss(report, job, connection_id, intent.traces_of_run);
     }
-
     if (!report.logged && !report.uncertain) (void)job.journal->clear_intent(intent);
     return report;
 }

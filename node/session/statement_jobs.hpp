@@ -111,9 +111,6 @@ using storage::xa_sql;
     constexpr std::uint16_t not_locked = 1100;
     return code == not_for_writing || code == not_locked || code == error_interrupted;
 }
-inline constexpr std::uint16_t error_read_only_transaction = 1792;
-inline constexpr std::uint16_t error_xa_state = 1399;
-inline constexpr std::uint16_t error_server_read_only = 1290;  // of followers' servers: MySQL looks at that first
 
 [[nodiscard]] inline Error under_locks() {
     return Error{ErrorCode::sql,
