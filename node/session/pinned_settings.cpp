@@ -34,7 +34,8 @@ constexpr std::array<std::string_view, 20> pinned_variables{"SQL_LOG_BIN",
 constexpr std::array<std::string_view, 7> pinned_prefixes{"GTID_", "BINLOG_", "LOG_BIN_COMPRESS", "WSREP_",
                                                           "RPL_",  "SLAVE_",  "REPLICATE_"};
 // Refused in the global scope only: the node's own sessions begin with them, those that read a whole table too.
-constexpr std::array<std::string_view, 17> pinned_globals{"READ_ONLY",
+constexpr std::array<std::string_view, 18> pinned_globals{"READ_ONLY",
+                                                          "INNODB_ALTER_COPY_BULK",
                                                           "LOG_BIN_TRUST_FUNCTION_CREATORS",
                                                           "TX_READ_ONLY",
                                                           "TRANSACTION_READ_ONLY",
@@ -70,7 +71,8 @@ constexpr std::array<std::string_view, 1> innodb{"INNODB"};
 constexpr std::array<std::string_view, 2> no_limit{"DEFAULT", "18446744073709551615"};
 constexpr std::array<std::string_view, 1> nothing{""};
 // read_only is not among them: it is ON where the coordinator's office is not, which may end meanwhile.
-constexpr std::array<Fixed, 17> fixed_variables{{{"LOG_BIN_TRUST_FUNCTION_CREATORS", on, off},
+constexpr std::array<Fixed, 18> fixed_variables{{{"LOG_BIN_TRUST_FUNCTION_CREATORS", on, off},
+                                                 {"INNODB_ALTER_COPY_BULK", off, on},
                                                  {"SQL_LOG_BIN", on, off},
                                                  {"BINLOG_FORMAT", row, other_formats},
                                                  {"BINLOG_ROW_IMAGE", full, other_images},

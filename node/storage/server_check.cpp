@@ -47,6 +47,8 @@ constexpr Wanted wanted_values[] = {
     {"gtid_strict_mode", "OFF", Flavour::mariadb, Kind::settable, "statement entries number their own groups"},
     {"innodb_snapshot_isolation", "ON", Flavour::mariadb, Kind::settable,
      "without it REPEATABLE READ permits lost updates"},
+    {"innodb_alter_copy_bulk", "OFF", Flavour::mariadb, Kind::settable,
+     "CREATE TABLE ... SELECT of a table that foreign keys name loses rows while others write"},
     {"innodb_force_primary_key", "ON", Flavour::mariadb, Kind::settable,
      "tables without a key are applied very slowly"},
     {"sql_require_primary_key", "ON", Flavour::mysql, Kind::settable, "tables without a key are applied very slowly"},

@@ -63,6 +63,7 @@ TEST_CASE("SET of what replication stands on is let through to the value that it
                             "SET GLOBAL event_scheduler=foo",
                             "SET GLOBAL read_only=0",
                             "SET GLOBAL local_infile=0",
+                            "SET GLOBAL innodb_alter_copy_bulk=ON",
                             "SET GLOBAL init_connect='SET @a=1'",
                             "SET GLOBAL init_connect=@a",
                             "SET GLOBAL max_allowed_packet=16777216, GLOBAL net_buffer_length=1024",
