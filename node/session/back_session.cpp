@@ -242,12 +242,13 @@ ResultEnd BackSession::make_end() const {
 void BackSession::finish(ResultEnd end) {
     // A server's answer has some flag in any case; those that the node gives itself go on with what was told before.
     if (end.status_flags != 0) no_backslash_escapes_ = (end.status_flags & status_no_backslash_escapes) != 0;
-    end.status_flags &=
-        static_cast<std::uint16_t>(~(status_in_transaction | status_autocommit | status_in_read_only_transaction));
+    end.status_flags &= static_cast<std::uint16_t>(
+        ~(status_in_transaction | status_autocommit | status_in_read_only_transaction | status_session_state_changed));
     if (no_backslash_escapes_) end.status_flags |= status_no_backslash_escapes;
     if (txn_.open) end.status_flags |= status_in_transaction;
     if (txn_.open && txn_.read_only) end.status_flags |= status_in_read_only_transaction;
     if (autocommit_) end.status_flags |= status_autocommit;
+    if (active_->left_state) end.status_flags |= status_session_state_changed;
     end.database = database_;
     if (end.error) {
         ++parts_.counters.errors;

@@ -89,6 +89,7 @@ class BackSession {
         bool asks_read_lock = false;       // and did not hold it before
         bool writes = false;               // a query, as was found out
         bool only_read = false;            // so that it is found out
+        bool left_state = false;           // see note_left_state()
         bool understood = false;           // of LOCK TABLES
         bool locks_asked = false;          // the session's own, about this statement
         std::shared_ptr<CreditStream> stream;
@@ -212,6 +213,7 @@ class BackSession {
     void write_decided(const WriteResult& result, std::uint16_t error_code);
     void transaction_gone();
     void note_success();
+    void note_left_state(const JobReport& report);
     void kill_running();
     [[nodiscard]] bool inside_error_ends_here(const JobReport& report);
 

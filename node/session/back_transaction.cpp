@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "node/session/back_session.hpp"
+#include "node/session/hidden_writes.hpp"
 
 namespace ddb::session {
 namespace {
@@ -96,6 +97,7 @@ void BackSession::job_over(JobReport& report) {
         connected_ = false;
         return;
     }
+    note_left_state(report);
     // The statement's own answer: the connection's newest is that of what ended its transaction.
     const auto& ok = report.end.ok;
     if (ok.database_changed) database_ = ok.database;
@@ -250,6 +252,16 @@ void BackSession::write_decided(const WriteResult& result, std::uint16_t error_c
     } else if (!connected_) {
         end_life(fail(ErrorCode::not_coordinator, "the session's connection was lost"));
     }
+}
+
+// What routines and hidden texts made is known by the server's word alone, and not what it is: neither can the next
+// coordinator be given it, nor would rows of a temporary table outlast the rollback of what has no others.
+void BackSession::note_left_state(const JobReport& report) {
+    if (!report.left_state || !active_ || moves_sequence(active_->execute.sql)) return;
+    const StatementKind kind = active_->statement.kind;
+    const bool hidden = kind == StatementKind::read || kind == StatementKind::dml || kind == StatementKind::call ||
+                        kind == StatementKind::execute;
+    if (hidden) active_->left_state = temporary_tables_ = computed_variables_ = true;
 }
 
 void BackSession::note_success() {

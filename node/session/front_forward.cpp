@@ -269,6 +269,7 @@ void FrontSession::learn_state(const ResultEnd& end) {
     last_was_local_ = false;
     next_on_back_ = false;
     const StatementKind kind = active_->statement.kind;
+    if ((end.status_flags & status_session_state_changed) != 0) not_replayable_ = "what a routine left in the session";
     // Older ones are given up in any case.
     if (kind == StatementKind::lock_tables) table_locks_ = !end.error || end.error->code == ErrorCode::unknown_outcome;
     if (kind == StatementKind::read_lock)

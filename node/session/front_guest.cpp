@@ -56,6 +56,8 @@ void FrontSession::guest_done(LocalReport report) {
     if (kind == StatementKind::set || kind == StatementKind::use) {
         if (error) return decline(ErrorCode::not_found, "a setting of the session failed here: " + error->message);
         if (report.end.ok.database_changed) database_ = local_database_ = report.end.ok.database;
+    } else if (report.left_state && !answered) {
+        return decline(ErrorCode::refused, "it leaves something in the session");
     } else if (error && !answered) {
         if (is_for_coordinator(error->mysql_code)) return decline(ErrorCode::refused, error->message);
         if (error->code == ErrorCode::io) return decline(ErrorCode::not_found, error->message);

@@ -96,6 +96,15 @@ void FrontSession::open_transaction(LocalJob& job, LocalReport& report) {
     }
 }
 
+// A function that sets user variables does so for the session: it belongs to the coordinator, where the session is, and
+// is run there unless somebody was told of it. What it sets in a READ ONLY transaction, which is not known there, is
+// lost.
+void FrontSession::look_for_state(const LocalJob& job, LocalReport& report) {
+    if (job.plain || job.transaction || report.end.error || !job.connection->left_state()) return;
+    report.left_state = true;
+    if (report.end.answered && job.stream->take_back()) report.end.answered = false;
+}
+
 FrontSession::LocalReport FrontSession::read_on_executor(LocalJob& job, const storage::LocalDatabase& database) {
     LocalReport report;
     StatementEnd& end = report.end;
@@ -119,6 +128,7 @@ FrontSession::LocalReport FrontSession::read_on_executor(LocalJob& job, const st
     if (!end.error) {
         end = run_statement(*job.connection, {job.sql, job.before, {}, job.describe}, job.open.session, job.request,
                             *job.stream);
+        look_for_state(job, report);
     }
     const bool unread = end.error && end.error->code != ErrorCode::sql;
     // MySQL's XA END makes it forget what SHOW WARNINGS would tell of the error.
@@ -283,6 +293,12 @@ void FrontSession::start_local(LocalJob job, bool early) {
 
 void FrontSession::local_done(LocalReport report) {
     if (guest()) return guest_done(std::move(report));
+    if (report.left_state) on_server_lost();  // nothing more is read on that connection
+    if (report.left_state && !active_->answer_started && !report.end.answered) {
+        active_->statement.local = false;
+        forward();
+        return;
+    }
     if (active_->looks) return looked_here(std::move(report));
     if (active_->here) return done_here(std::move(report));
     const auto& error = report.end.error;

@@ -108,6 +108,7 @@ class FrontSession {
         LocalXa xa;
         StatementEnd end;
         bool setting_failed = false;
+        bool left_state = false;  // as Connection::left_state()
     };
     struct LocalJob;
 
@@ -143,6 +144,7 @@ class FrontSession {
     [[nodiscard]] static bool writes(std::uint16_t error);
     [[nodiscard]] static bool is_denial(std::uint16_t error);
     static void say_settings(LocalJob& job, LocalReport& report);
+    static void look_for_state(const LocalJob& job, LocalReport& report);
     static void open_transaction(LocalJob& job, LocalReport& report);
     [[nodiscard]] std::vector<std::string> settings_of_connection() const;
     void local_done(LocalReport report);

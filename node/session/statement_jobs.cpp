@@ -171,9 +171,14 @@ void learn_generated_id(JobReport& report, const StatementJob& job) {
     return std::nullopt;
 }
 
+void learn_left_state(JobReport& report) {
+    report.left_state = report.left_state || (report.connection && report.connection->left_state());
+}
+
 // What follows on the statement's connection makes the server forget its warnings.
 void keep_warnings(JobReport& report, const StatementJob& job) {
     if (!report.connection || (!report.end.error && report.end.ok.warnings == 0)) return;
+    learn_left_state(report);
     if (report.connection->start(show_warnings_sql))
         report.warnings = read_warnings(*report.connection, job.session, job.request);
     if (report.connection->broken()) report.connection.reset();
@@ -321,10 +326,12 @@ JobReport run_read(ConnectionPtr connection, const StatementJob& job) {
     keep_forgotten_warnings(report, job);
     if (!report.end.error && report.connection) {
         end_and_keep(report, job.xid);
+        learn_left_state(report);
         learn_generated_id(report, job);
         return report;
     }
     end_and_roll_back(report, job.xid);
+    learn_left_state(report);
     const bool writes = report.end.error && report.end.error->mysql_code == error_read_only_transaction;
     if (!writes || job.read_only || report.end.answered || !report.connection) return report;
     return run_write(std::move(report.connection), job);
@@ -348,6 +355,7 @@ JobReport run_write(ConnectionPtr connection, const StatementJob& job) {
     if (forgets && report.connection->next_behind())
         report.warnings = read_warnings(*report.connection, job.session, job.request);
     const auto prepared = report.connection->finish_behind();
+    learn_left_state(report);
     if (!report.end.error) {
         report.kept = kept.release();
         finish_prepare(report, job, prepared);
@@ -389,6 +397,7 @@ JobReport run_in_transaction(ConnectionPtr connection, const StatementJob& job) 
     report.connection = std::move(connection);
     run_behind(report, job, before_in_transaction(job), {}, *job.stream);
     drop_if_unusable(report);
+    learn_left_state(report);
     if (report.end.error || hides_generated_id(job.kind, job.sql)) keep_forgotten_warnings(report, job);
     learn_generated_id(report, job);
     report.xa_active = report.connection != nullptr;

@@ -50,6 +50,7 @@ struct JobReport {
     bool xa_active = false;           // of run_in_transaction: still there
     bool logged = false;              // of run_definition
     bool uncertain = false;           // of run_definition: nobody knows whether it ran
+    bool left_state = false;          // as Connection::left_state()
     std::string last_gtid;
     std::string settings_event;  // of run_definition
     KeptWarnings warnings;       // that the server does not know any more

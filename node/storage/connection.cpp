@@ -120,7 +120,9 @@ Result<std::optional<std::string>> Connection::scalar(std::string_view sql) {
 }
 
 Result<std::vector<Connection::Row>> Connection::rows(std::string_view sql) {
+    const bool left_state = impl_->left_state_;  // by the statement before, of whose session this is a question
     if (auto status = start(sql); !status.ok()) return status.error();
+    impl_->left_state_ = left_state;
     std::vector<Row> out;
     while (impl_->result_ != nullptr) {
         auto row = impl_->fetch();
@@ -157,6 +159,7 @@ Status Connection::start(std::string_view sql, std::span<const std::string> befo
         return *error;
     }
     if (impl_->broken_) return fail(ErrorCode::io, "database server: connection is lost");
+    impl_->left_state_ = false;
     return impl_->read_header();
 }
 
@@ -230,6 +233,10 @@ Result<OkPacket> Connection::finish_behind() {
 
 bool Connection::ahead_failed() const {
     return impl_->ahead_failed_;
+}
+
+bool Connection::left_state() const {
+    return impl_->left_state_;
 }
 
 const std::vector<Column>& Connection::columns() const {

@@ -113,6 +113,9 @@ class Connection {
     // True when the last start() failed in `before`: `sql` ran all the same, without what should have stood in front of
     // it.
     [[nodiscard]] bool ahead_failed() const;
+    // The last start() or load(), or what was said behind it, left something in the session: user variables, temporary
+    // tables, prepared statements, settings. Behind rows that may be no more than a new GTID, as of a sequence.
+    [[nodiscard]] bool left_state() const;
     [[nodiscard]] const std::vector<Column>& columns() const;
     [[nodiscard]] Result<std::uint32_t> next_rows(std::string& out, std::size_t bytes);
     [[nodiscard]] const OkPacket& ok_packet() const;

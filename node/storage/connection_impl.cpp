@@ -73,6 +73,7 @@ Status Connection::Impl::take_header() {
 Status Connection::Impl::load(std::string_view sql, std::string_view file) {
     const auto offer = file_.offer(file);
     mysql_->info = nullptr;
+    left_state_ = false;
     if (mysql_real_query(mysql_, sql.data(), sql.size()) != 0) return fail_now();
     return take_header();
 }
@@ -111,6 +112,7 @@ Result<MYSQL_ROW> Connection::Impl::fetch() {
     ok_ = OkPacket{};
     ok_.warnings = static_cast<std::uint16_t>(mysql_warning_count(mysql_));
     ok_.status_flags = static_cast<std::uint16_t>(mysql_->server_status);
+    left_state_ = left_state_ || (mysql_->server_status & SERVER_SESSION_STATE_CHANGED) != 0;
     return row;
 }
 
@@ -183,6 +185,7 @@ void Connection::Impl::take_ok_packet() {
     // The library keeps the state of an older packet when this one carries none: the flag tells.
     if ((mysql_->server_status & SERVER_SESSION_STATE_CHANGED) == 0) return;
     const TrackedState tracked = tracked_state(behind_info.rest());
+    left_state_ = left_state_ || tracked.changed;
     if (tracked.gtid) ok_.gtid = *tracked.gtid;
     if (tracked.database) {
         ok_.database = *tracked.database;

@@ -108,6 +108,7 @@ class Connection::Impl {
     std::size_t early_ = 0;   // statements that start_early() has sent
     std::size_t behind_ = 0;  // replies still to come to what was sent behind a statement
     bool ahead_failed_ = false;
+    bool left_state_ = false;
     bool broken_ = false;
 
   private:

@@ -87,7 +87,8 @@ std::string MySqlDialect::service_session_sql() const {
 std::string MySqlDialect::user_session_sql(int lock_wait_s) const {
     const std::string seconds = std::to_string(lock_wait_s);
     // Nothing that takes a privilege: this is run as the user.
-    return "SET SESSION session_track_schema=1, session_track_gtids=OWN_GTID, session_track_system_variables="
+    return "SET SESSION session_track_schema=1, session_track_state_change=1, session_track_gtids=OWN_GTID, "
+           "session_track_system_variables="
            "'autocommit,character_set_client,character_set_connection,character_set_results,time_zone', "
            "lock_wait_timeout=" +
            seconds + ", innodb_lock_wait_timeout=" + seconds;

@@ -490,4 +490,21 @@ TEST_CASE("nothing is made of a session's state that is cut off or malformed") {
     for (std::size_t bytes = 0; bytes < state.size(); ++bytes) CHECK_FALSE(tracked_state(state.substr(0, bytes)).gtid);
     CHECK(tracked_state("\x05\x01\x03\x02\x64\x31"s).database == "d1");
     CHECK_FALSE(tracked_state("\x04\x07\x02\x64\x31"s).database);
+    CHECK(tracked_state("\x03\x02\x01\x31"s).changed);
+    CHECK_FALSE(tracked_state("\x03\x02\x01\x30"s).changed);
+    CHECK_FALSE(tracked_state("\x02\x02\x01\x31"s).changed);
+    for (const std::string& behind : {""s, "\x05\x00\x00\x04\xfe\x00\x00\x22\x00"s, "\x01\x00\x00\x01\x01"s}) {
+        INFO("a terminator in the place of the length, behind: " << behind.size());
+        std::string bytes;
+        const auto told = [&](const std::string& items) {
+            bytes = "\0"s + items + behind;
+            return tracked_state(bytes);
+        };
+        CHECK(told("\x02\x01\x31"s).changed);
+        CHECK_FALSE(told("\x02\x01\x31"s).database);
+        CHECK(told("\x01\x03\x02\x64\x31"s).database == "d1");
+        CHECK(told(state.substr(1)).gtid == "0-1-6");
+        CHECK(told(state.substr(1) + "\x02\x01\x31"s).changed);
+        CHECK_FALSE(told(state.substr(1)).changed);
+    }
 }

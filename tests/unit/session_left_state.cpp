@@ -1,0 +1,92 @@
+// What routines, triggers and hidden texts leave in a session: user variables and temporary tables that no text tells
+// of.
+#include <catch2/catch.hpp>
+
+#include "schemas/status_flags.hpp"
+#include "session_support.hpp"
+
+namespace ddb::session::test {
+namespace {
+
+bool left_state(const Answer& answer) {
+    return (answer.end.status_flags & status_session_state_changed) != 0;
+}
+
+// A client of each node, one after the other, with routines named after the table.
+void on_each_node(const std::string& name, void (*check)(Client&, const std::string& name)) {
+    Client c = fresh(name.c_str());
+    c.good("CREATE FUNCTION " + name + "_sets(a INT) RETURNS INT DETERMINISTIC BEGIN SET @" + name +
+           " = a; RETURN a; END");
+    c.good("CREATE PROCEDURE " + name + "_makes() BEGIN CREATE TEMPORARY TABLE " + name +
+           "_t (id INT PRIMARY KEY); INSERT INTO " + name + "_t VALUES (1); END");
+    c.good("CREATE PROCEDURE " + name + "_asks() SELECT 1");
+    c.good("CREATE SEQUENCE " + name + "_s");
+    for (TestNode* const node : {bench().node.get(), bench().follower.get()}) {
+        INFO("node " << node->id.value);
+        Client f(bench(), *node, "root", "d");
+        check(f, name);
+    }
+}
+
+}  // namespace
+
+TEST_CASE("a variable that a function sets is the session's, though the query was read on the client's node") {
+    on_each_node("lst0", [](Client& c, const std::string&) {
+        CHECK(c.good("SELECT lst0_sets(5)").cell() == "5");
+        CHECK(c.good("SELECT @lst0").cell() == "5");
+        CHECK(c.good("SELECT lst0_sets(6)").cell() == "6");
+        c.good("BEGIN");
+        CHECK(left_state(c.good("SELECT lst0_sets(7)")));
+        c.good("COMMIT");
+        CHECK(c.good("SELECT @lst0").cell() == "7");
+        CHECK(left_state(c.good("EXECUTE IMMEDIATE 'SET @lst0 = 8'")));
+        CHECK(c.good("SELECT @lst0").cell() == "8");
+    });
+}
+
+TEST_CASE("a temporary table that a procedure makes is known to the session, and keeps its rows") {
+    on_each_node("lst1", [](Client& c, const std::string&) {
+        CHECK(left_state(c.good("CALL lst1_makes()")));
+        CHECK(c.good("SELECT COUNT(*) FROM lst1_t").cell() == "1");
+        CHECK(c.good("INSERT INTO lst1_t VALUES (2)").end.outcome.affected_rows == 1);
+        CHECK(c.good("SELECT COUNT(*) FROM lst1_t").cell() == "2");
+        c.good("BEGIN");
+        c.good("INSERT INTO lst1_t VALUES (3)");
+        c.good("COMMIT");
+        CHECK(c.good("SELECT COUNT(*) FROM lst1_t").cell() == "3");
+    });
+}
+
+TEST_CASE("what leaves nothing in the session is not taken for it") {
+    on_each_node("lst2", [](Client& c, const std::string& name) {
+        for (const std::string& sql :
+             {"SELECT COUNT(*) FROM " + name, "REPLACE INTO " + name + " VALUES (1, 1)", "CALL " + name + "_asks()",
+              "SELECT NEXTVAL(" + name + "_s)", "SELECT 1 FROM " + name + " FOR UPDATE", std::string("USE d"),
+              "EXPLAIN SELECT * FROM " + name}) {
+            INFO(sql);
+            CHECK_FALSE(left_state(c.good(sql)));
+        }
+        bench().close_office();
+        bench().open_office();
+        c.good("REPLACE INTO " + name + " VALUES (1, 2)");
+    });
+}
+
+TEST_CASE("what a routine left is told as lost with its coordinator") {
+    Client c = fresh("lst3");
+    c.good("CREATE TRIGGER lst3_sums BEFORE INSERT ON lst3 FOR EACH ROW SET @lst3 = IFNULL(@lst3, 0) + NEW.v");
+    c.good("CREATE PROCEDURE lst3_fails() BEGIN SET @lst3 = 9; SIGNAL SQLSTATE '45000'; END");
+    Client f(bench(), *bench().follower, "root", "d");
+    f.good("INSERT INTO lst3 VALUES (1, 10), (2, 20)");
+    CHECK(f.good("SELECT @lst3 + 0").cell() == "30");
+    CHECK_FALSE(bench().node->engine->idle());
+    bench().close_office();
+    bench().open_office();
+    const Answer lost = f.run("SELECT @lst3");
+    CHECK(lost.code() == 1927);
+    CHECK(lost.end.error->message.find("what a routine left") != std::string::npos);
+    CHECK(f.run("CALL lst3_fails()").code() == 1644);
+    CHECK(f.good("SELECT @lst3").cell() == "9");
+}
+
+}  // namespace ddb::session::test
