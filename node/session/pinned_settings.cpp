@@ -34,7 +34,11 @@ constexpr std::array<std::string_view, 20> pinned_variables{"SQL_LOG_BIN",
 constexpr std::array<std::string_view, 7> pinned_prefixes{"GTID_", "BINLOG_", "LOG_BIN_COMPRESS", "WSREP_",
                                                           "RPL_",  "SLAVE_",  "REPLICATE_"};
 // Refused in the global scope only: the node's own sessions begin with them, those that read a whole table too.
-constexpr std::array<std::string_view, 18> pinned_globals{"READ_ONLY",
+constexpr std::array<std::string_view, 22> pinned_globals{"READ_ONLY",
+                                                          "INNODB_FILE_PER_TABLE",
+                                                          "INNODB_INSTANT_ALTER_COLUMN_ALLOWED",
+                                                          "INNODB_READ_ONLY_COMPRESSED",
+                                                          "INNODB_DEFAULT_ROW_FORMAT",
                                                           "INNODB_ALTER_COPY_BULK",
                                                           "LOG_BIN_TRUST_FUNCTION_CREATORS",
                                                           "TX_READ_ONLY",
@@ -67,11 +71,19 @@ constexpr std::array<std::string_view, 1> full{"FULL"};
 constexpr std::array<std::string_view, 3> other_images{"MINIMAL", "NOBLOB", "FULL_NODUP"};
 constexpr std::array<std::string_view, 1> no_chain{"NO_CHAIN"};
 constexpr std::array<std::string_view, 2> other_ends{"CHAIN", "RELEASE"};
+constexpr std::array<std::string_view, 1> dynamic{"DYNAMIC"};
+constexpr std::array<std::string_view, 2> other_rows{"COMPACT", "REDUNDANT"};
+constexpr std::array<std::string_view, 2> reorder{"ADD_DROP_REORDER", "2"};
+constexpr std::array<std::string_view, 2> other_alters{"NEVER", "ADD_LAST"};
 constexpr std::array<std::string_view, 1> innodb{"INNODB"};
 constexpr std::array<std::string_view, 2> no_limit{"DEFAULT", "18446744073709551615"};
 constexpr std::array<std::string_view, 1> nothing{""};
 // read_only is not among them: it is ON where the coordinator's office is not, which may end meanwhile.
-constexpr std::array<Fixed, 18> fixed_variables{{{"LOG_BIN_TRUST_FUNCTION_CREATORS", on, off},
+constexpr std::array<Fixed, 22> fixed_variables{{{"LOG_BIN_TRUST_FUNCTION_CREATORS", on, off},
+                                                 {"INNODB_FILE_PER_TABLE", on, off},
+                                                 {"INNODB_INSTANT_ALTER_COLUMN_ALLOWED", reorder, other_alters},
+                                                 {"INNODB_READ_ONLY_COMPRESSED", off, on},
+                                                 {"INNODB_DEFAULT_ROW_FORMAT", dynamic, other_rows},
                                                  {"INNODB_ALTER_COPY_BULK", off, on},
                                                  {"SQL_LOG_BIN", on, off},
                                                  {"BINLOG_FORMAT", row, other_formats},

@@ -29,7 +29,9 @@ TEST_CASE("a server's variables and rights are checked, each with a remedy") {
     for (const char* statement :
          {"SET GLOBAL binlog_format=MIXED", "SET GLOBAL event_scheduler=ON", "SET GLOBAL innodb_force_primary_key=OFF",
           "SET GLOBAL innodb_snapshot_isolation=OFF", "SET GLOBAL log_bin_compress=ON",
-          "SET GLOBAL innodb_alter_copy_bulk=ON", "SET GLOBAL gtid_strict_mode=ON",
+          "SET GLOBAL innodb_alter_copy_bulk=ON", "SET GLOBAL innodb_default_row_format=COMPACT",
+          "SET GLOBAL innodb_file_per_table=OFF", "SET GLOBAL innodb_instant_alter_column_allowed=never",
+          "SET GLOBAL innodb_read_only_compressed=ON", "SET GLOBAL gtid_strict_mode=ON",
           "SET GLOBAL binlog_row_image=MINIMAL", "SET GLOBAL max_allowed_packet=1048576",
           "SET GLOBAL lock_wait_timeout=86400", "SET GLOBAL max_binlog_cache_size=4294967296",
           "SET GLOBAL binlog_alter_two_phase=ON", "SET GLOBAL log_bin_trust_function_creators=OFF"}) {
@@ -37,7 +39,7 @@ TEST_CASE("a server's variables and rights are checked, each with a remedy") {
     }
     report = check_server(connection, requirements);
     REQUIRE(report.ok());
-    CHECK(report->problems.size() == 13);
+    CHECK(report->problems.size() == 17);
     CHECK(report->fit());
     REQUIRE(apply_settings(connection, *report).ok());
     report = check_server(connection, requirements);
