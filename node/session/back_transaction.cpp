@@ -259,8 +259,9 @@ void BackSession::write_decided(const WriteResult& result, std::uint16_t error_c
 void BackSession::note_left_state(const JobReport& report) {
     if (!report.left_state || !active_ || moves_sequence(active_->execute.sql)) return;
     const StatementKind kind = active_->statement.kind;
-    const bool hidden = kind == StatementKind::read || kind == StatementKind::dml || kind == StatementKind::call ||
-                        kind == StatementKind::execute;
+    // Settings for one statement are told, too.
+    const bool query = (kind == StatementKind::read || kind == StatementKind::dml) && !active_->statement.set_statement;
+    const bool hidden = query || kind == StatementKind::call || kind == StatementKind::execute;
     if (hidden) active_->left_state = temporary_tables_ = computed_variables_ = true;
 }
 

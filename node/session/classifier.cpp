@@ -294,6 +294,7 @@ constexpr std::string_view per_node =
     }
     Classified inner = classify_tokens(sql, tokens);
     inner.local = false;
+    inner.set_statement = true;
     constexpr std::array fine{StatementKind::read,    StatementKind::dml,     StatementKind::ddl,
                               StatementKind::account, StatementKind::refused, StatementKind::call,
                               StatementKind::execute};

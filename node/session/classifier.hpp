@@ -57,6 +57,7 @@ struct Classified {
     bool reads_tables = true;      // of set: false when no subquery or function can read
     bool secret = false;           // may carry a password
     bool grant = false;            // GRANT or REVOKE (FACTS 17)
+    bool set_statement = false;    // SET STATEMENT … FOR it
     bool takes_user_lock = false;  // GET_LOCK
     bool releases_user_locks = false;
     bool session_state = false;  // success changes what later statements of the session mean

@@ -61,8 +61,9 @@ TEST_CASE("what leaves nothing in the session is not taken for it") {
     on_each_node("lst2", [](Client& c, const std::string& name) {
         for (const std::string& sql :
              {"SELECT COUNT(*) FROM " + name, "REPLACE INTO " + name + " VALUES (1, 1)", "CALL " + name + "_asks()",
-              "SELECT NEXTVAL(" + name + "_s)", "SELECT 1 FROM " + name + " FOR UPDATE", std::string("USE d"),
-              "EXPLAIN SELECT * FROM " + name}) {
+              "SELECT NEXTVAL(" + name + "_s)", "SET STATEMENT max_statement_time=9 FOR SELECT COUNT(*) FROM " + name,
+              "SET STATEMENT max_statement_time=9 FOR REPLACE INTO " + name + " VALUES (1, 2)",
+              "SELECT 1 FROM " + name + " FOR UPDATE", std::string("USE d"), "EXPLAIN SELECT * FROM " + name}) {
             INFO(sql);
             CHECK_FALSE(left_state(c.good(sql)));
         }
