@@ -103,6 +103,16 @@ bool makes_table(std::string_view sql) {
            std::any_of(head.begin(), head.end(), [](const Token& token) { return token.is("TABLE"); });
 }
 
+bool fills_table(std::string_view sql) {
+    if (!makes_table(sql)) return false;
+    const std::vector<Token> tokens = scan(sql, tokens_max);
+    for (std::size_t i = 0; i < tokens.size(); ++i) {
+        const bool rows = tokens[i].is("VALUES") && i + 1 < tokens.size() && tokens[i + 1].symbol('(');
+        if (tokens[i].is("SELECT") || rows) return true;
+    }
+    return false;
+}
+
 bool makes_rows_only(std::string_view sql) {
     // What a sequence is at is a row of it.
     constexpr std::array<std::string_view, 5> elsewhere{"REFERENCES", "NEXTVAL", "SETVAL", "LASTVAL", "NEXT"};

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "node/session/crash_traces.hpp"
+#include "node/session/definition_reach.hpp"
 #include "node/session/sql_scan.hpp"
 #include "node/session/temporary_renames.hpp"
 #include "node/storage/failpoint.hpp"
@@ -157,6 +158,27 @@ void learn_generated_id(JobReport& report, const StatementJob& job) {
     if (!keyed) return keyed.error();
     if (*keyed) return ok();
     return Error{ErrorCode::invalid_argument, job.refused_without_key, 1235, "42000"};
+}
+
+// A child that saw its parent while the table was being filled is in the log before it, and no other node takes it.
+[[nodiscard]] Status refuse_for_children(storage::Connection& connection, const StatementJob& job) {
+    if (!fills_table(job.sql)) return ok();
+    const NamedTables named = named_tables(job.sql, "");
+    if (named.tables.empty()) return ok();
+    std::string database = named.tables.front().table.first;
+    if (database.empty()) {
+        const auto current = connection.scalar("SELECT CAST(DATABASE() AS BINARY) LIMIT 1");
+        if (!current) return current.error();
+        database = current->value_or("");
+    }
+    const auto seen = job.database->fills_for_children(database, named.tables.front().table.second);
+    if (!seen) return seen.error();
+    if (!*seen) return ok();
+    return Error{
+        ErrorCode::invalid_argument,
+        "CREATE TABLE ... SELECT is refused for a table that foreign keys name: the server lets others see its "
+        "rows before it is done; create it, then INSERT ... SELECT",
+        1235, "42000"};
 }
 
 // Of ALTER TABLE … WAIT n, SELECT … FOR UPDATE NOWAIT and the like.
@@ -443,7 +465,9 @@ JobReport roll_back(ConnectionPtr connection, const StatementJob& job) {
 JobReport run_definition(ConnectionPtr connection, const StatementJob& job) {
     JobReport report;
     report.connection = std::move(connection);
-    if (auto may = refuse_without_key(*report.connection, job); !may) {
+    Status may = refuse_without_key(*report.connection, job);
+    if (may) may = refuse_for_children(*report.connection, job);
+    if (!may) {
         report.end.error = may.error();
         drop_if_unusable(report);
         return report;

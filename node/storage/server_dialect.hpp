@@ -46,6 +46,9 @@ class ServerDialect {
     [[nodiscard]] virtual RedoLogCounters redo_log_counters() const = 0;
     // RENAME TABLE takes temporary tables, and is logged for them too.
     [[nodiscard]] virtual bool logs_temporary_renames() const = 0;
+    // CREATE TABLE … SELECT keeps its rows from others' foreign key checks until it commits. Where it does not, one may
+    // have inserted a child of a row that is in the binary log behind it.
+    [[nodiscard]] virtual bool locks_what_it_fills() const = 0;
     // Whatever runs behind a statement, XA END and XA ROLLBACK too, takes away what SHOW WARNINGS tells of it.
     [[nodiscard]] virtual bool forgets_warnings() const = 0;
     // Global settings that only a running server takes, or only once its own tables are complete.

@@ -84,6 +84,10 @@ Result<std::uint64_t> MariaDbDialect::traces_of_run(Connection& connection) cons
     return seconds;
 }
 
+bool MariaDbDialect::locks_what_it_fills() const {
+    return false;  // it writes neither undo log nor transaction id for them
+}
+
 bool MariaDbDialect::forgets_warnings() const {
     return false;
 }

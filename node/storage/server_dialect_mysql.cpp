@@ -112,6 +112,10 @@ Result<std::uint64_t> MySqlDialect::traces_of_run(Connection&) const {
     return std::uint64_t{0};
 }
 
+bool MySqlDialect::locks_what_it_fills() const {
+    return true;
+}
+
 bool MySqlDialect::forgets_warnings() const {
     return true;
 }

@@ -1,5 +1,7 @@
 #include "node/storage/table_users.hpp"
 
+#include <algorithm>
+#include <cstddef>
 #include <utility>
 
 #include "node/storage/server_dialect.hpp"
@@ -46,6 +48,26 @@ Result<TableUsers> table_users(const ConnectOptions& service) {
     const std::size_t keys = by_key->size();
     for (std::size_t i = 0; i < keys; ++i) by_key->push_back({(*by_key)[i].text, (*by_key)[i].name});
     return TableUsers{std::move(*by_text), std::move(*by_trigger), std::move(*by_key)};
+}
+
+Result<bool> fills_for_children(const ConnectOptions& service, const std::string& database, const std::string& table) {
+    ConnectOptions options = service;
+    options.read_timeout_ms = answer_timeout_ms;
+    auto connection = Connection::open(options);
+    if (!connection) return connection.error();
+    if ((*connection)->dialect().locks_what_it_fills()) return false;
+    // Names of other characters than those of plain words are encoded there: taken for one another.
+    const auto plain = [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+    };
+    const std::string name = database + "/" + table;
+    const bool encoded = std::count_if(name.begin(), name.end(), plain) + 1 != static_cast<std::ptrdiff_t>(name.size());
+    const std::string same = "LOWER(ref_name) = LOWER('" + (*connection)->escape(name) + "')";
+    auto found = (*connection)
+                     ->scalar("SELECT COUNT(*) FROM information_schema.innodb_sys_foreign WHERE " +
+                              (encoded ? "LOCATE('@', ref_name) > 0" : same));
+    if (!found) return found.error();
+    return found->value_or("0") != "0";
 }
 
 }  // namespace ddb::storage

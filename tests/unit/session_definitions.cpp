@@ -237,3 +237,23 @@ TEST_CASE("a right to explain a view that was given a moment ago is asked for wh
     c.good("DROP VIEW explained_v");
     c.good("DROP USER u20");
 }
+
+TEST_CASE("a table that foreign keys name is not filled where others see its rows too early") {
+    Client a = fresh("fill0");
+    a.good("CREATE TABLE fill0c (id INT PRIMARY KEY, p INT, FOREIGN KEY (p) REFERENCES fill0 (id))");
+    a.good("CREATE TABLE fill0u (id INT PRIMARY KEY)");
+    a.good("INSERT INTO fill0u VALUES (1), (2)");
+    a.good("SET foreign_key_checks = 0");
+    for (const char* sql : {"CREATE OR REPLACE TABLE fill0 (id INT PRIMARY KEY) AS SELECT id FROM fill0u",
+                            "CREATE OR REPLACE TABLE d.Fill0 (id INT PRIMARY KEY) SELECT id FROM fill0u"}) {
+        INFO(sql);
+        const Answer refused = a.run(sql);
+        CHECK(refused.code() == 1235);
+        CHECK(refused.end.error->message.find("create it, then INSERT ... SELECT") != std::string::npos);
+    }
+    a.good("CREATE OR REPLACE TABLE fill0 (id INT PRIMARY KEY) WITH SYSTEM VERSIONING");
+    a.good("INSERT INTO fill0 SELECT id FROM fill0u");
+    a.good("CREATE OR REPLACE TABLE fill0c (id INT PRIMARY KEY) AS SELECT id FROM fill0u");
+    a.good("CREATE OR REPLACE TABLE fill0 (id INT PRIMARY KEY) AS SELECT id FROM fill0u");
+    CHECK(a.good("SELECT COUNT(*) FROM fill0").cell() == "2");
+}

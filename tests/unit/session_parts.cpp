@@ -283,5 +283,18 @@ TEST_CASE("definitions that only make a table and its rows") {
     CHECK_FALSE(makes_rows_only("CREATE TABLE t AS SELECT NEXT VALUE FOR s AS n FROM u"));
     CHECK_FALSE(makes_rows_only("CREATE TABLE t (c INT COMMENT 'a\\', p INT REFERENCES q (id)) AS SELECT 1 AS p"));
     CHECK(makes_table("CREATE OR REPLACE TABLE t AS SELECT f()"));
+    for (const char* sql :
+         {"CREATE TABLE t AS SELECT 1 AS a", "CREATE OR REPLACE TABLE d.t (id INT PRIMARY KEY) (SELECT 1 AS id)",
+          "CREATE TABLE t WITH q AS (SELECT 1 AS a) SELECT * FROM q", "CREATE TABLE t (a INT) VALUES (1)"}) {
+        INFO(sql);
+        CHECK(fills_table(sql));
+    }
+    for (const char* sql :
+         {"CREATE TABLE t (a INT PRIMARY KEY, `select` INT COMMENT 'SELECT') WITH SYSTEM VERSIONING",
+          "CREATE TABLE t (a INT PRIMARY KEY) PARTITION BY RANGE (a) (PARTITION p VALUES LESS THAN (5))",
+          "CREATE TABLE t LIKE u", "INSERT INTO t SELECT 1"}) {
+        INFO(sql);
+        CHECK_FALSE(fills_table(sql));
+    }
     CHECK_FALSE(makes_table("CREATE INDEX i ON t (a)"));
 }
