@@ -276,7 +276,9 @@ void FrontSession::start_local(LocalJob job, bool early) {
         parts->post(Task([parts, id, serial, request, report = std::move(report), last = std::move(last)]() mutable {
             auto* session = parts->front(id);
             if (session == nullptr || session->serial_ != serial) return;
-            session->send_rows(request, std::move(last));
+            // Of what was only looked at, the client has yet to be given the columns.
+            const bool looked = session->active_ && session->active_->looks;
+            if (!looked) session->send_rows(request, std::move(last));
             session->local_back(std::move(report.connection), report.xa);
             const auto& active = session->active_;
             if (active && active->execute.request == request && active->step == Step::local)

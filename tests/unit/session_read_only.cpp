@@ -1,4 +1,5 @@
 // READ ONLY transactions, and reads of sessions with settings, on the server of the client's node.
+#include <algorithm>
 #include <catch2/catch.hpp>
 
 #include "schemas/status_flags.hpp"
@@ -243,6 +244,27 @@ TEST_CASE("a session that looks at its counters has one connection") {
     Client p(bench(), *bench().follower, "root", "d");
     p.good("SET profiling = 1");
     CHECK(!is_here(p.good("SELECT v FROM ro6")));
+}
+
+TEST_CASE("a definition that ends a READ ONLY transaction is looked at first, and its columns told once") {
+    Client c = fresh("ro21");
+    for (TestNode* const node : {bench().node.get(), bench().follower.get()}) {
+        Client f(bench(), *node, "root", "d");
+        f.good("START TRANSACTION READ ONLY");
+        f.good("SELECT * FROM ro21");
+        const RequestNumber request = f.start("ANALYZE TABLE ro21");
+        bench().run_until([&] {
+            return std::any_of(f.inbox().begin(), f.inbox().end(), [&](const SessionMessage& message) {
+                const auto* end = std::get_if<ResultEnd>(&message);
+                return end != nullptr && end->request == request && !end->more;
+            });
+        });
+        CHECK(std::count_if(f.inbox().begin(), f.inbox().end(), [&](const SessionMessage& message) {
+                  const auto* header = std::get_if<ResultHeader>(&message);
+                  return header != nullptr && header->request == request;
+              }) == 1);
+        CHECK(f.finish(request).cell(0, 3) == "OK");
+    }
 }
 
 }  // namespace ddb::session::test
