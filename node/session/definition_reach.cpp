@@ -4,6 +4,7 @@
 #include <array>
 #include <utility>
 
+#include "node/session/hidden_writes.hpp"
 #include "node/session/named_tables.hpp"
 #include "node/session/sql_scan.hpp"
 
@@ -104,13 +105,7 @@ bool makes_table(std::string_view sql) {
 }
 
 bool fills_table(std::string_view sql) {
-    if (!makes_table(sql)) return false;
-    const std::vector<Token> tokens = scan(sql, tokens_max);
-    for (std::size_t i = 0; i < tokens.size(); ++i) {
-        const bool rows = tokens[i].is("VALUES") && i + 1 < tokens.size() && tokens[i + 1].symbol('(');
-        if (tokens[i].is("SELECT") || rows) return true;
-    }
-    return false;
+    return makes_table(sql) && !query_that_fills(sql).empty();
 }
 
 bool makes_rows_only(std::string_view sql) {

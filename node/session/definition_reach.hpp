@@ -42,7 +42,7 @@ class DefinitionReach {
 // It makes a table, from what it calls perhaps.
 [[nodiscard]] bool makes_table(std::string_view sql);
 
-// CREATE TABLE … SELECT, and VALUES (…) in its place.
+// CREATE TABLE … SELECT, and VALUES in its place.
 [[nodiscard]] bool fills_table(std::string_view sql);
 
 // It makes a table and fills it, ties it to no other table, and takes none away: CREATE TABLE … SELECT.

@@ -41,10 +41,13 @@ bool moves_sequence(std::string_view sql) {
 
 std::string_view query_that_fills(std::string_view sql) {
     constexpr std::array<std::string_view, 3> queries{"SELECT", "VALUES", "WITH"};
+    constexpr std::array<std::string_view, 4> of_tables{"LESS", "IN", "SYSTEM", "PARSER"};  // behind VALUES and WITH
     SqlScanner scanner(sql);
     if (!scanner.next().is("CREATE")) return {};
-    for (Token token = scanner.next(); token.kind != Token::Kind::end; token = scanner.next()) {
-        if (one_of(token, queries)) return sql.substr(token.offset);
+    for (Token token = scanner.next(); token.kind != Token::Kind::end;) {
+        const Token behind = scanner.next();
+        if (one_of(token, queries) && !one_of(behind, of_tables)) return sql.substr(token.offset);
+        token = behind;
     }
     return {};
 }

@@ -12,7 +12,7 @@ namespace ddb::session {
 // It takes numbers from a sequence, or sets it.
 [[nodiscard]] bool moves_sequence(std::string_view sql);
 
-// Of CREATE TEMPORARY TABLE … [AS] SELECT …; empty where there is none.
+// Of CREATE [TEMPORARY] TABLE … [AS] SELECT …; empty where there is none.
 [[nodiscard]] std::string_view query_that_fills(std::string_view sql);
 
 }  // namespace ddb::session

@@ -24,12 +24,10 @@ constexpr std::size_t padding_max = 3;  // a character of four bytes in the plac
     while (items.size() > 0) {
         const std::uint64_t type = items.number(1);
         ByteCursor item(packed_string(items));
-        if (items.failed() || type > type_last) return whole ? std::nullopt : std::optional(out);
-        if (type == type_database) {
-            const std::string_view database = packed_string(item);
-            if (item.failed()) return whole ? std::nullopt : std::optional(out);
-            out.database = database;
-        }
+        std::optional<std::string_view> database;
+        if (type == type_database) database = packed_string(item);
+        if (items.failed() || item.failed() || type > type_last) return whole ? std::nullopt : std::optional(out);
+        if (database) out.database = database;
         if (type == type_state_change) out.changed = item.rest() == "1";  // no length of its own
         while (type == type_variables && item.size() > 0) {
             const std::string_view name = packed_string(item);

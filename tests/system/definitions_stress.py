@@ -4,6 +4,7 @@ the end, and none was stopped by an entry that it could not apply. `--seed` and 
 """
 
 import argparse
+import contextlib
 import random
 import sys
 import time
@@ -77,15 +78,10 @@ def under_kills():
                     timeout=100, deadline_s=100)
         clients = [Client(cluster, node, written, SEED + node) for node in cluster.nodes]
         clients.append(Client(cluster, rnd.choice(list(cluster.nodes)), defined, SEED))
-        for client in clients:
-            client.__enter__()
-        try:
+        with contextlib.ExitStack() as running:
+            for client in clients:
+                running.enter_context(client)
             kills(cluster, rnd, time.monotonic() + OPTIONS.seconds)
-        finally:
-            for client in clients:
-                client.over.set()
-            for client in clients:
-                client.thread.join()
         for client in clients:
             note(f"node {client.node}: answers by exit code {client.codes}")
         cluster.settle(deadline_s=120)
