@@ -9,6 +9,7 @@
 
 #include "node/storage/binlog_event.hpp"
 #include "node/storage/binlog_statement.hpp"
+#include "node/storage/changed_tables.hpp"
 #include "node/storage/failpoint.hpp"
 #include "node/storage/local_database.hpp"
 #include "node/storage/server_dialect.hpp"
@@ -246,7 +247,8 @@ Status Applier::apply(std::span<const Entry> entries, const std::stop_token& sto
         const std::string where =
             "entries " + to_string(entries.front().id.index) + " to " + to_string(entries.back().id.index) + ": ";
         if (!lost && !is_transient(error)) {
-            fence(where + error.message + (error.mysql_code != 0 ? " (" + std::to_string(error.mysql_code) + ")" : ""));
+            fence(where + error.message + (error.mysql_code != 0 ? " (" + std::to_string(error.mysql_code) + ")" : "") +
+                  say_tables_of(entries));
             return error;
         }
         // A lost server comes back in its own time; the supervisor pauses us meanwhile.

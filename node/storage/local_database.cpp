@@ -4,7 +4,7 @@
 
 #include <array>
 
-#include "node/storage/binlog_event.hpp"
+#include "node/storage/changed_tables.hpp"
 #include "node/storage/local_database_impl.hpp"
 #include "node/storage/metadata.hpp"
 #include "node/storage/server_dialect.hpp"
@@ -168,15 +168,11 @@ Result<bool> LocalDatabase::fills_for_children(const std::string& database, cons
 }
 
 std::optional<std::vector<std::string>> LocalDatabase::changed_tables(std::string_view events) {
-    std::vector<std::string> tables;
-    EventReader reader(events);
-    while (const auto event = reader.next()) {
-        if (event->type != EventType::table_map) continue;
-        const auto map = parse_table_map(*event);
-        if (!map) return std::nullopt;
-        tables.emplace_back(map->table);
-    }
-    return reader.malformed() ? std::nullopt : std::optional(std::move(tables));
+    const auto changed = storage::changed_tables(events);
+    if (!changed) return std::nullopt;
+    std::vector<std::string> names;
+    for (const ChangedTable& table : *changed) names.push_back(table.table);
+    return names;
 }
 
 const ConnectOptions& LocalDatabase::service() const {

@@ -234,6 +234,7 @@ TEST_CASE("divergence fences, a reader in the way does not", "[recovery]") {
         REQUIRE(b.service()->execute("DELETE FROM d.t WHERE id=1").ok());
         cluster.transaction({"UPDATE t SET v=v+1 WHERE id=1"});
         b.wait_for<Fenced>();
+        CHECK(b.fenced()->ends_with("; of d.t"));
         CHECK(b.applied() < cluster.last());
     }
 }
