@@ -383,7 +383,8 @@ class Chapter:
             self.make.placeholders = None
         executions = [[self.chance.choice(PARAMETERS.get(kind, PARAMETERS[self.chance.choice("nst")])) for kind in kinds]
                       for _ in range(1 if MYSQL else self.chance.choice([1, 1, 2]))]  # there the first one's types hold
-        self.add(text, "binary", executions)
+        # A variable, even one that got no row, would have the parameter's type.
+        self.add(text.removesuffix(" INTO @a") if kinds else text, "binary", executions)
 
     def text_prepared(self):
         text = self.chance.choice([self.select, self.insert, self.update])()
