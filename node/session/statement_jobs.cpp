@@ -244,6 +244,15 @@ void look_after_loss(JobReport& report, const StatementJob& job, std::uint64_t c
 
 }  // namespace
 
+bool is_no_statement(std::uint16_t code) {
+    // No statement; an unknown type, character set, collation, or one of another character set; a bad default, length,
+    // width, precision, scale; an empty or too long name; an expression that may not stand there; partitions that are
+    // none; a view of variables; a routine's labels, variables, RETURN; a trigger's OLD; a sequence's bounds.
+    constexpr std::array<std::uint16_t, 22> codes{1064, 4161, 1115, 1273, 1253, 1067, 1074, 1439, 1426, 1427, 1103,
+                                                  1901, 1970, 1480, 1492, 1504, 1351, 1331, 1308, 1320, 1362, 4085};
+    return std::find(codes.begin(), codes.end(), code) != codes.end();
+}
+
 Error lost_connection(const Error& cause, bool in_transaction) {
     if (cause.mysql_code == error_interrupted) {
         const std::string rolled_back =

@@ -327,6 +327,10 @@ TEST_CASE("what is no COMMIT or is already so commits nothing") {
     CHECK(c.run("COMMIT AND NONSENSE").code() == 1064);
     CHECK(c.run("CREATE TABLE a6_more (id NOTYPE)").code() == 4161);
     CHECK(c.run("CREATE TABLE a6_more id INT").code() == 1064);
+    CHECK(c.run("ALTER TABLE a6 ADD w INT NOT NULL DEFAULT NULL").code() == 1067);
+    CHECK(c.run("CREATE TABLE a6_more (id INT, c CHAR(300))").code() == 1074);
+    CHECK(c.run("CREATE TABLE a6_more (id INT, c CHAR(3) COLLATE nix)").code() == 1273);
+    CHECK(c.run("CREATE PROCEDURE a6_p() BEGIN LEAVE x; END").code() == 1308);
     CHECK((c.good("SET autocommit = 1").end.status_flags & 1) == 1);
     c.good("ROLLBACK");
     CHECK(c.good("SELECT COUNT(*) FROM a6").cell() == "0");
