@@ -123,7 +123,7 @@ void BackSession::propose_definition(const JobReport& report) {
     }
     StatementPayload payload;
     payload.events = report.settings_event;
-    payload.sql = active_->execute.sql;
+    payload.sql = report.ran.empty() ? active_->execute.sql : report.ran;
     payload.database = database_;
     payload.expected_error = finished.outcome.error_code;
     payload.secret = true;

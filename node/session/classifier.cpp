@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "node/session/classifier_rules.hpp"
+#include "node/session/own_names.hpp"
 #include "node/session/sql_scan.hpp"
 
 namespace ddb::session {
@@ -247,6 +248,17 @@ constexpr std::string_view per_node =
     return out;
 }
 
+// GRANT second TO CURRENT_USER in a string.
+[[nodiscard]] bool hides_own_names(std::string_view sql) {
+    if (!means_own_names(sql)) return false;
+    const std::vector<Token> tokens = scan(sql, head_tokens);
+    return std::any_of(tokens.begin(), tokens.end(), [](const Token& token) {
+        if (token.kind != Token::Kind::string || !means_own_names(token.text)) return false;
+        const Token first = SqlScanner(token.text).next();
+        return first.is("GRANT") || first.is("REVOKE");
+    });
+}
+
 // Hidden text can bypass what first words tell; only the account's own rights stop what is assembled at run time.
 // Without SET it can only ask for a variable, or talk of it.
 [[nodiscard]] Classified classify_hidden(std::string_view sql, StatementKind kind) {
@@ -261,6 +273,12 @@ constexpr std::string_view per_node =
     if (contains_ignoring_case(sql, "WITH READ LOCK"))
         return refuse(
             "FLUSH TABLES WITH READ LOCK is refused in PREPARE and EXECUTE; say it as a statement of its own");
+    if (hides_own_names(sql)) {
+        return refuse(
+            "GRANT and REVOKE with CURRENT_USER or CURRENT_ROLE are refused in PREPARE and EXECUTE: the log does not "
+            "tell "
+            "whom they mean; say them as statements of their own, or with the name");
+    }
     Classified out = of(kind);
     out.takes_user_lock = contains_ignoring_case(sql, "GET_LOCK");
     out.hides_handler = contains_ignoring_case(sql, "HANDLER") && contains_ignoring_case(sql, "OPEN");

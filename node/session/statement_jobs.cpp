@@ -11,6 +11,7 @@
 
 #include "node/session/crash_traces.hpp"
 #include "node/session/definition_reach.hpp"
+#include "node/session/own_names.hpp"
 #include "node/session/sql_scan.hpp"
 #include "node/session/temporary_renames.hpp"
 #include "node/storage/failpoint.hpp"
@@ -123,6 +124,26 @@ void learn_generated_id(JobReport& report, const StatementJob& job) {
                  "RENAME TABLE of several tables is refused where one of them is temporary: the other nodes, which do "
                  "not have that one, would rename what else is called so; rename each in a statement of its own",
                  1235, "42000"};
+}
+
+// The text to run in place of one that means its user, or the role that is active. Names of other characters than ASCII
+// would be written in the connection's set of them.
+[[nodiscard]] Result<std::string> with_names(storage::Connection& connection, const StatementJob& job) {
+    if (job.kind != StatementKind::account || !means_own_names(job.sql)) return job.sql;
+    const auto asked = connection.rows("SELECT CAST(CURRENT_USER() AS BINARY), CAST(CURRENT_ROLE() AS BINARY) LIMIT 1");
+    if (!asked) return asked.error();
+    if (asked->size() != 1 || asked->front().size() < 2) return job.sql;
+    const auto plain = [](const std::string& name) {
+        return std::all_of(name.begin(), name.end(),
+                           [](char c) { return static_cast<unsigned char>(c) < 0x80 && c != '`'; });
+    };
+    const std::string user = asked->front()[0].value_or("");
+    const std::string role = asked->front()[1].value_or("");
+    OwnNames names;
+    if (job.grant && plain(user)) names.user = account_in_statement(user);
+    const bool active = !role.empty() && role != "NONE";  // as MySQL has it
+    if (active && plain(role)) names.role = storage::quoted_name(role);
+    return with_own_names(job.sql, names);
 }
 
 // Whether InnoDB keeps a table's rows in the order of a key, which is the same on every node: the primary one, or one
@@ -472,9 +493,12 @@ JobReport run_definition(ConnectionPtr connection, const StatementJob& job) {
         drop_if_unusable(report);
         return report;
     }
-    const auto sql = unlogged_rename(*report.connection, job.sql);
+    auto sql = with_names(*report.connection, job);
+    if (sql && *sql != job.sql) report.ran = *sql;
+    if (sql) sql = unlogged_rename(*report.connection, *sql);
     if (!sql) {
         report.end.error = sql.error();
+        drop_if_unusable(report);
         return report;
     }
     const storage::StatementIntent intent{job.txn, job.sequence, traces_of_run(*report.connection, *sql)};
@@ -493,7 +517,7 @@ JobReport run_definition(ConnectionPtr connection, const StatementJob& job) {
     KeptResult kept(job.kept_bytes_max);
     report.end = run_statement(*report.connection, {*sql}, job.session, job.request, kept);
     storage::pass(storage::Failpoint::statement_ran);
-    if (*sql != job.sql) report.end.ok.info.clear();  // RENAME has none
+    if (*sql != job.sql && report.ran.empty()) report.end.ok.info.clear();  // RENAME has none
     drop_if_unusable(report);
     keep_warnings(report, job);
     learn_generated_id(report, job);

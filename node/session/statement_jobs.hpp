@@ -53,6 +53,7 @@ struct JobReport {
     bool left_state = false;          // as Connection::left_state()
     std::string last_gtid;
     std::string settings_event;  // of run_definition
+    std::string ran;             // likewise: the text, where another one than the client's
     KeptWarnings warnings;       // that the server does not know any more
     std::uint64_t wait_ms = 0;   // of ask_lock_wait
 };

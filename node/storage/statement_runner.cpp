@@ -85,8 +85,12 @@ bool defines_no_account(std::string_view text) {
 }
 
 // Account statements may mean "whoever runs this": CURRENT_USER, and CREATE ROLE, whose creator may grant the role.
-// Here the service account runs them, so the user the event names is put in.
-std::string name_the_invoker(const ServerDialect& dialect, std::string_view text, const std::string& invoker) {
+// Here the service account runs them, so the user the event names is put in; a role where it names one, which has no
+// host.
+std::string name_the_invoker(const ServerDialect& dialect, std::string_view text, const StatementContext& context) {
+    const bool is_role = context.invoker_host.empty();
+    const std::string invoker =
+        quoted_identifier(context.invoker_user) + (is_role ? "" : "@" + quoted_identifier(context.invoker_host));
     std::string out;
     std::vector<std::string_view> words;
     std::size_t i = 0;
@@ -97,7 +101,7 @@ std::string name_the_invoker(const ServerDialect& dialect, std::string_view text
         } else if (is_word(text[i])) {
             while (end < text.size() && is_word(text[end])) ++end;
             words.push_back(text.substr(i, end - i));
-            if (same_word(words.back(), "CURRENT_USER")) {
+            if (same_word(words.back(), is_role ? "CURRENT_ROLE" : "CURRENT_USER")) {
                 if (text.substr(end, 2) == "()") end += 2;
                 out += invoker;
                 i = end;
@@ -247,11 +251,8 @@ Result<SessionSetup> session_of(const ServerDialect& dialect, std::string_view q
     std::string_view text = query->text;
     constexpr std::string_view with_rows = " START TRANSACTION";
     if (text.starts_with("CREATE TABLE") && text.ends_with(with_rows)) text.remove_suffix(with_rows.size());
-    out.text = context->invoker_user.empty() || defines_no_account(text)
-                   ? std::string(text)
-                   : name_the_invoker(
-                         dialect, text,
-                         quoted_identifier(context->invoker_user) + "@" + quoted_identifier(context->invoker_host));
+    out.text = context->invoker_user.empty() || defines_no_account(text) ? std::string(text)
+                                                                         : name_the_invoker(dialect, text, *context);
     out.error = query->error;
     if (!context->invoker_user.empty()) out.invoker = context->invoker_user + "@" + context->invoker_host;
     return out;

@@ -212,6 +212,27 @@ def rights_by_role(cluster):
         cluster.sql(node, f"DROP TABLE d.hers{node}", user="eve", arguments=["-phers"])
 
 
+def own_names(cluster):
+    """CURRENT_USER and CURRENT_ROLE are whoever said it, on every node; also where MariaDB does not log whom they mean."""
+    if MYSQL:
+        return  # its GRANT knows neither
+    cluster.sql(1, "CREATE USER max@localhost IDENTIFIED BY 'his'", "GRANT ALL ON *.* TO max@localhost WITH GRANT OPTION",
+                "CREATE ROLE first", "CREATE ROLE second", "GRANT first TO max@localhost WITH ADMIN OPTION",
+                "GRANT second TO max@localhost WITH ADMIN OPTION", "CREATE TABLE d.granted (id INT PRIMARY KEY)")
+    his = ["-phis"]
+    cluster.sql(1, "SET ROLE first", "GRANT CREATE USER ON *.* TO CURRENT_ROLE", "GRANT second TO CURRENT_ROLE()",
+                "GRANT SELECT (id) ON d.granted TO CURRENT_ROLE ( )", user="max", arguments=his)
+    cluster.sql(2, "SET ROLE first", "REVOKE second FROM CURRENT_ROLE", "CREATE ROLE third WITH ADMIN CURRENT_ROLE",
+                "EXECUTE IMMEDIATE 'CREATE ROLE fourth WITH ADMIN CURRENT_ROLE'", "REVOKE second FROM CURRENT_USER", user="max", arguments=his)
+    # One that fails is not logged, and has given to those in front.
+    answer = cluster.cli(2, "GRANT SELECT ON d.* TO CURRENT_USER, nobody@nowhere", user="max", arguments=his)
+    equal(answer.error.get("code"), 1133, f"it fails: {answer}")
+    for hidden in ("EXECUTE IMMEDIATE 'GRANT second TO CURRENT_USER'", "PREPARE p FROM ' revoke second FROM current_role'"):
+        equal(cluster.cli(3, hidden, user="max", arguments=his).error.get("code"), 1235, hidden)
+    cluster.sql(3, "DROP TABLE d.granted")
+    nobody_fenced(cluster)
+
+
 def names_with_quotes(cluster):
     """MariaDB logs SET PASSWORD and SET DEFAULT ROLE without escaping what is in a name: such a log ends the other nodes' work."""
     cluster.sql(1, "CREATE USER 'O''Brien'@'%' IDENTIFIED BY 'his'", "GRANT ALL ON d.* TO 'O''Brien'@'%'", """CREATE ROLE `r'"`""",
@@ -297,8 +318,8 @@ def compare(cluster):
 
 def determinism():
     with Cluster() as cluster:
-        for part in (values, last_insert_ids, statements, definitions, sessions, blocks, settings, rights_by_role, names_with_quotes,
-                     own_tables_of_servers, compare):
+        for part in (values, last_insert_ids, statements, definitions, sessions, blocks, settings, rights_by_role, own_names,
+                     names_with_quotes, own_tables_of_servers, compare):
             part(cluster)
 
 
