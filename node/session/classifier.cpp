@@ -411,6 +411,17 @@ constexpr std::string_view per_node =
     return of(StatementKind::dml);
 }
 
+// @v := …, which is not what INSERT … SET v := … and strings have.
+[[nodiscard]] bool assigns_variable(std::string_view sql) {
+    SqlScanner scanner(sql);
+    Token before;
+    for (Token token = scanner.next(); token.kind != Token::Kind::end; token = scanner.next()) {
+        if (token.symbol(':') && before.kind == Token::Kind::user_variable) return true;
+        before = token;
+    }
+    return false;
+}
+
 // Writes to the node's own schema are refused by its rights too; the words here say why.
 [[nodiscard]] bool writes_metadata(std::string_view sql, const Classified& found) {
     if (found.kind == StatementKind::read || found.kind == StatementKind::use) return false;
@@ -439,11 +450,26 @@ Classified classify(std::string_view sql) {
 }
 
 bool computes_variables(const Classified& statement, std::string_view sql) {
-    if (statement.kind == StatementKind::set) return statement.reads_tables && sql.find('@') != std::string_view::npos;
     constexpr std::size_t scanned_bytes_max = 64u << 10;
-    if (statement.kind != StatementKind::read || statement.local || sql.size() >= scanned_bytes_max) return false;
-    return sql.find(":=") != std::string_view::npos ||
-           (sql.find('@') != std::string_view::npos && contains_ignoring_case(sql, "INTO"));
+    if (sql.find('@') == std::string_view::npos) return false;
+    const bool assigns = sql.size() < scanned_bytes_max && sql.find(":=") != std::string_view::npos;
+    const bool selects = sql.size() < scanned_bytes_max && contains_ignoring_case(sql, "INTO");
+    switch (statement.kind) {
+        case StatementKind::set:
+            return statement.reads_tables;
+        case StatementKind::read:
+            return !statement.local && (assigns || selects);
+        case StatementKind::execute:
+            return assigns || selects;
+        case StatementKind::dml:
+            return assigns && assigns_variable(sql);
+        case StatementKind::call:
+            return true;  // by its parameters
+        case StatementKind::plain:
+            return SqlScanner(sql).next().is("GET");  // DIAGNOSTICS
+        default:
+            return false;
+    }
 }
 
 bool hides_generated_id(StatementKind kind, std::string_view sql) {

@@ -192,7 +192,8 @@ void learn_generated_id(JobReport& report, const StatementJob& job) {
         if (!current) return current.error();
         database = current->value_or("");
     }
-    const auto seen = job.database->fills_for_children(database, named.tables.front().table.second);
+    const bool replaces = scan(job.sql, 2).back().is("OR");
+    const auto seen = job.database->fills_for_children(database, named.tables.front().table.second, replaces);
     if (!seen) return seen.error();
     if (!*seen) return ok();
     return Error{
@@ -236,6 +237,18 @@ void keep_forgotten_warnings(JobReport& report, const StatementJob& job) {
     if (!may_leave_traces(sql)) return 0;
     const auto run = storage::LocalDatabase::traces_of_run(connection);
     return run ? *run : 1;
+}
+
+// Of an EXECUTE that is to run as a definition.
+[[nodiscard]] Status refuse_hidden(storage::Connection& connection, const StatementJob& job) {
+    if (job.kind != StatementKind::execute) return ok();
+    const std::string xid = storage::random_xid();
+    if (auto begun = connection.execute(xa_sql("START", xid)); !begun) return begun.error();
+    const HiddenCommand command = hidden_command(connection, job.sql);
+    (void)connection.execute(xa_sql("END", xid));
+    if (auto ended = connection.execute(xa_sql("ROLLBACK", xid)); !ended) return ended.error();
+    if (auto refused = refused_when_hidden(command, job.temporary_tables)) return *refused;
+    return ok();
 }
 
 // The connection died while the statement ran: waits until the server has ended it, then asks the server's own log.
@@ -445,6 +458,12 @@ JobReport run_in_transaction(ConnectionPtr connection, const StatementJob& job) 
     learn_generated_id(report, job);
     report.xa_active = report.connection != nullptr;
     if (!report.connection || !report.end.error) return report;
+    if (job.kind == StatementKind::execute && report.end.error->mysql_code == error_xa_state) {
+        report.hidden = hidden_command(*report.connection, job.sql);
+        if (report.connection->broken()) report.connection.reset();
+        report.xa_active = report.connection != nullptr;
+        if (!report.connection) return report;
+    }
     // A first statement that failed has done nothing, but what went ahead of it may have failed too: start afresh next
     // time.
     if (job.begin || ends_transaction(report.end.error->mysql_code)) {
@@ -488,9 +507,10 @@ JobReport run_definition(ConnectionPtr connection, const StatementJob& job) {
     report.connection = std::move(connection);
     Status may = refuse_without_key(*report.connection, job);
     if (may) may = refuse_for_children(*report.connection, job);
+    if (may) may = refuse_hidden(*report.connection, job);
     if (!may) {
         report.end.error = may.error();
-        drop_if_unusable(report);
+        if (report.connection->broken()) report.connection.reset();  // a refusal is the node's own
         return report;
     }
     auto sql = with_names(*report.connection, job);
@@ -498,7 +518,7 @@ JobReport run_definition(ConnectionPtr connection, const StatementJob& job) {
     if (sql) sql = unlogged_rename(*report.connection, *sql);
     if (!sql) {
         report.end.error = sql.error();
-        drop_if_unusable(report);
+        if (report.connection->broken()) report.connection.reset();
         return report;
     }
     const storage::StatementIntent intent{job.txn, job.sequence, traces_of_run(*report.connection, *sql)};
