@@ -144,18 +144,23 @@ Result<std::unique_ptr<Connection>> open_for_statement(const ConnectOptions& ser
     return connection;
 }
 
-// Only a role's administrator may grant it, whatever else he may; so for one statement the service account is that of
-// every role. Written to the table below the account system, so that it leaves no trace in the log.
+// Only a role's administrator may grant it, and who may be a proxy himself that right, whatever else they may; so for
+// one statement the service account is that of every role, and of everybody. Written to the table below the account
+// system, so that it leaves no trace in the log.
 Result<OkPacket> run_as_role_admin(const ConnectOptions& service, Connection& connection, const std::string& text) {
     auto admin = open_service(service);
     if (!admin.ok()) return admin.error();
     const std::string who = to_hex_literal(service.user);
-    const std::array<std::string, 2> begin = {
+    const std::array<std::string, 3> begin = {
         "INSERT IGNORE INTO mysql.roles_mapping SELECT r.host, r.user, g.user, 'Y' FROM mysql.global_priv g JOIN "
         "mysql.global_priv r ON r.user=" +
             who + " WHERE g.user <> 'PUBLIC' AND JSON_VALUE(g.priv, '$.is_role')",
+        "INSERT IGNORE INTO mysql.proxies_priv (host, user, with_grant) SELECT SUBSTRING_INDEX(CURRENT_USER(), '@', "
+        "-1), " +
+            who + ", 1",
         "FLUSH PRIVILEGES"};
-    const std::array<std::string, 2> end = {"DELETE FROM mysql.roles_mapping WHERE user=" + who, "FLUSH PRIVILEGES"};
+    const std::array<std::string, 3> end = {"DELETE FROM mysql.roles_mapping WHERE user=" + who,
+                                            "DELETE FROM mysql.proxies_priv WHERE user=" + who, "FLUSH PRIVILEGES"};
     auto done = (*admin)->execute_all(begin);
     if (done.ok()) done = connection.execute(text);
     if (auto cleared = (*admin)->execute_all(end); !cleared.ok() && done.ok()) return cleared;
@@ -167,9 +172,10 @@ Status name_the_grantor(const ConnectOptions& service, const std::string& invoke
     auto admin = open_service(service);
     if (!admin.ok()) return admin.error();
     std::uint64_t changed = 0;
-    for (const char* table : {"tables_priv", "procs_priv"}) {
+    for (const char* table : {"tables_priv", "procs_priv", "proxies_priv"}) {
+        const bool of_database = std::string_view(table) != "proxies_priv";
         auto done = (*admin)->execute("UPDATE mysql." + std::string(table) + " SET Grantor=" + to_hex_literal(invoker) +
-                                      " WHERE Grantor=CURRENT_USER() AND Db<>'ddb_meta'");
+                                      " WHERE Grantor=CURRENT_USER()" + (of_database ? " AND Db<>'ddb_meta'" : ""));
         if (!done.ok()) return done.error();
         changed += done->affected_rows;
     }

@@ -224,6 +224,8 @@ def own_names(cluster):
                 "GRANT SELECT (id) ON d.granted TO CURRENT_ROLE ( )", user="max", arguments=his)
     cluster.sql(2, "SET ROLE first", "REVOKE second FROM CURRENT_ROLE", "CREATE ROLE third WITH ADMIN CURRENT_ROLE",
                 "EXECUTE IMMEDIATE 'CREATE ROLE fourth WITH ADMIN CURRENT_ROLE'", "REVOKE second FROM CURRENT_USER", user="max", arguments=his)
+    cluster.sql(3, "GRANT PROXY ON CURRENT_USER TO ann@localhost", user="max", arguments=his)
+    cluster.sql(3, "GRANT PROXY ON max@localhost TO bob@'%'", "REVOKE PROXY ON max@localhost FROM ann@localhost")
     # One that fails is not logged, and has given to those in front.
     answer = cluster.cli(2, "GRANT SELECT ON d.* TO CURRENT_USER, nobody@nowhere", user="max", arguments=his)
     equal(answer.error.get("code"), 1133, f"it fails: {answer}")
@@ -304,7 +306,7 @@ def compare(cluster):
     if not MYSQL:
         cluster.same("SELECT User, Host, Priv FROM mysql.global_priv ORDER BY 1, 2".replace(
             "Priv", "JSON_REMOVE(Priv, '$.password_last_changed')"))
-    for table in ("db", "tables_priv", "columns_priv", "procs_priv",
+    for table in ("db", "tables_priv", "columns_priv", "procs_priv", "proxies_priv",
                   *(("user", "global_grants", "role_edges", "default_roles") if MYSQL else ("roles_mapping",))):
         columns = cluster.mysql(1, "SET group_concat_max_len = 100000; SELECT GROUP_CONCAT(COLUMN_NAME) FROM "
                                    f"information_schema.COLUMNS WHERE TABLE_SCHEMA = 'mysql' AND TABLE_NAME = '{table}' AND "
