@@ -184,6 +184,13 @@ void learn_generated_id(JobReport& report, const StatementJob& job) {
 // A child that saw its parent while the table was being filled is in the log before it, and no other node takes it.
 [[nodiscard]] Status refuse_for_children(storage::Connection& connection, const StatementJob& job) {
     if (!fills_table(job.sql)) return ok();
+    const bool mariadb = connection.logs_temporary_renames();  // it fills without undo log, as no other
+    if (mariadb && ignores_what_it_fills(job.sql)) {
+        return Error{ErrorCode::invalid_argument,
+                     "CREATE TABLE ... IGNORE SELECT is refused: at a row with a key that is there already the server "
+                     "loses others, but not from its log; create it, then INSERT IGNORE ... SELECT",
+                     1235, "42000"};
+    }
     const NamedTables named = named_tables(job.sql, "");
     if (named.tables.empty()) return ok();
     std::string database = named.tables.front().table.first;

@@ -235,6 +235,18 @@ def own_names(cluster):
     nobody_fenced(cluster)
 
 
+def lists_and_rows(cluster):
+    """DROP of things of several kinds, of which some are not there; rows that MariaDB loses of a table that it fills."""
+    if MYSQL:
+        return
+    cluster.sql(1, "CREATE TABLE d.kept (id INT PRIMARY KEY)", "CREATE SEQUENCE d.one", "CREATE SEQUENCE d.two", "CREATE VIEW d.three AS SELECT 1")
+    for node, drop in ((2, "DROP SEQUENCE d.one, d.nothing, d.kept, d.two"), (3, "DROP VIEW d.nothing, d.kept, d.three"),
+                       (1, "DROP TABLE d.nothing, d.kept")):
+        check(cluster.cli(node, drop).error.get("code"), f"{drop} fails")
+    equal(cluster.cli(2, "CREATE TABLE d.some (id INT PRIMARY KEY) IGNORE SELECT 1 AS id UNION ALL SELECT 1").error.get("code"), 1235, "IGNORE")
+    nobody_fenced(cluster)
+
+
 def names_with_quotes(cluster):
     """MariaDB logs SET PASSWORD and SET DEFAULT ROLE without escaping what is in a name: such a log ends the other nodes' work."""
     cluster.sql(1, "CREATE USER 'O''Brien'@'%' IDENTIFIED BY 'his'", "GRANT ALL ON d.* TO 'O''Brien'@'%'", """CREATE ROLE `r'"`""",
@@ -320,7 +332,7 @@ def compare(cluster):
 
 def determinism():
     with Cluster() as cluster:
-        for part in (values, last_insert_ids, statements, definitions, sessions, blocks, settings, rights_by_role, own_names,
+        for part in (values, last_insert_ids, statements, definitions, sessions, blocks, settings, rights_by_role, own_names, lists_and_rows,
                      names_with_quotes, own_tables_of_servers, compare):
             part(cluster)
 
