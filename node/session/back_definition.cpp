@@ -50,6 +50,7 @@ void BackSession::on_gate_entered() {
     StatementJob job = make_job();
     job.sequence = storage::statement_sequence(txn_.txn);
     job.grant = active_->statement.grant;
+    job.temporary_tables = temporary_tables_;
     job.refused_without_key = active_->statement.refused_without_key;
     parts_.pipeline.expect_statement(job.sequence);
     start_job(run_definition, std::move(job), &BackSession::definition_done);
@@ -123,7 +124,7 @@ void BackSession::propose_definition(const JobReport& report) {
     }
     StatementPayload payload;
     payload.events = report.settings_event;
-    payload.sql = active_->execute.sql;
+    payload.sql = report.ran.empty() ? active_->execute.sql : report.ran;
     payload.database = database_;
     payload.expected_error = finished.outcome.error_code;
     payload.secret = true;

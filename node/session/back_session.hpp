@@ -214,6 +214,7 @@ class BackSession {
     void transaction_gone();
     void note_success();
     void note_left_state(const JobReport& report);
+    void note_hidden_autocommit(const JobReport& report);
     void kill_running();
     [[nodiscard]] bool inside_error_ends_here(const JobReport& report);
 
@@ -241,7 +242,8 @@ class BackSession {
     bool temporary_tables_ = false;
     bool user_locks_ = false;
     bool unsure_ = false;  // the server may be in a state in which XA START fails (hidden LOCK TABLES, SET autocommit)
-    bool computed_variables_ = false;  // user variables that the next coordinator cannot be given
+    bool switch_autocommit_on_ = false;  // in the server, once no XA is under way
+    bool computed_variables_ = false;    // user variables that the next coordinator cannot be given
     bool clients_commit_ = false;
     Transaction txn_;
     KeptWarnings warnings_;  // of the session's last statement, where its server has forgotten them

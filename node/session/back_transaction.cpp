@@ -58,8 +58,10 @@ Task BackSession::make_task(Work work, StatementJob job, Done done) {
     DDB_ASSERT(connection_ && !busy_);
     busy_ = true;
     killable_ = done != &BackSession::rollback_done && done != &BackSession::commit_prepared;
+    const bool switch_on = !txn_.active && std::exchange(switch_autocommit_on_, false);
     return Task([parts = &parts_, serial = serial_, connection = std::move(connection_), work = std::move(work),
-                 job = std::move(job), done]() mutable {
+                 job = std::move(job), switch_on, done]() mutable {
+        if (switch_on) (void)connection->execute("SET autocommit=1");  // if it fails, so does what follows
         JobReport report = work(std::move(connection), job);
         auto last = job.stream ? job.stream->release() : std::vector<SessionMessage>();
         parts->post(Task([parts, serial, done, report = std::move(report), last = std::move(last)]() mutable {
@@ -98,9 +100,20 @@ void BackSession::job_over(JobReport& report) {
         return;
     }
     note_left_state(report);
+    note_hidden_autocommit(report);
     // The statement's own answer: the connection's newest is that of what ended its transaction.
     const auto& ok = report.end.ok;
     if (ok.database_changed) database_ = ok.database;
+}
+
+// A procedure, or what EXECUTE runs, has switched it off in the server, where it is always on. For the session it
+// holds; in the server it is switched on again once no XA is under way.
+void BackSession::note_hidden_autocommit(const JobReport& report) {
+    const std::uint16_t flags = report.end.error ? std::uint16_t{0} : report.end.ok.status_flags;
+    const bool said = !active_ || active_->statement.kind == StatementKind::set;
+    if (said || flags == 0 || (flags & status_autocommit) != 0 || switch_autocommit_on_) return;
+    autocommit_ = false;
+    switch_autocommit_on_ = unsure_ = true;
 }
 
 // --- one statement by itself -----------------------------------------------------------------------------------------
@@ -323,7 +336,15 @@ void BackSession::inside_done(JobReport report) {
     const bool implicit_commit = error.mysql_code == error_xa_state;
     if (implicit_commit && runs_several(active_->statement)) {
         report.end.error = cannot_commit(active_->statement, error);
+    } else if (implicit_commit && report.hidden == HiddenCommand::rollback) {
+        roll_back_then([this] { finish_ok(); });
+        return;
     } else if (implicit_commit && !report.end.answered) {
+        if (auto refused = refused_when_hidden(report.hidden, temporary_tables_)) {
+            report.end.error = std::move(refused);
+            finish_report(report);
+            return;
+        }
         commit_then([this] { run_as_definition(); }, false);
         return;
     }

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "node/session/classifier_rules.hpp"
+#include "node/session/own_names.hpp"
 #include "node/session/sql_scan.hpp"
 
 namespace ddb::session {
@@ -247,6 +248,17 @@ constexpr std::string_view per_node =
     return out;
 }
 
+// GRANT second TO CURRENT_USER in a string.
+[[nodiscard]] bool hides_own_names(std::string_view sql) {
+    if (!means_own_names(sql)) return false;
+    const std::vector<Token> tokens = scan(sql, head_tokens);
+    return std::any_of(tokens.begin(), tokens.end(), [](const Token& token) {
+        if (token.kind != Token::Kind::string || !means_own_names(token.text)) return false;
+        const Token first = SqlScanner(token.text).next();
+        return first.is("GRANT") || first.is("REVOKE");
+    });
+}
+
 // Hidden text can bypass what first words tell; only the account's own rights stop what is assembled at run time.
 // Without SET it can only ask for a variable, or talk of it.
 [[nodiscard]] Classified classify_hidden(std::string_view sql, StatementKind kind) {
@@ -261,6 +273,12 @@ constexpr std::string_view per_node =
     if (contains_ignoring_case(sql, "WITH READ LOCK"))
         return refuse(
             "FLUSH TABLES WITH READ LOCK is refused in PREPARE and EXECUTE; say it as a statement of its own");
+    if (hides_own_names(sql)) {
+        return refuse(
+            "GRANT and REVOKE with CURRENT_USER or CURRENT_ROLE are refused in PREPARE and EXECUTE: the log does not "
+            "tell "
+            "whom they mean; say them as statements of their own, or with the name");
+    }
     Classified out = of(kind);
     out.takes_user_lock = contains_ignoring_case(sql, "GET_LOCK");
     out.hides_handler = contains_ignoring_case(sql, "HANDLER") && contains_ignoring_case(sql, "OPEN");
@@ -393,6 +411,17 @@ constexpr std::string_view per_node =
     return of(StatementKind::dml);
 }
 
+// @v := …, which is not what INSERT … SET v := … and strings have.
+[[nodiscard]] bool assigns_variable(std::string_view sql) {
+    SqlScanner scanner(sql);
+    Token before;
+    for (Token token = scanner.next(); token.kind != Token::Kind::end; token = scanner.next()) {
+        if (token.symbol(':') && before.kind == Token::Kind::user_variable) return true;
+        before = token;
+    }
+    return false;
+}
+
 // Writes to the node's own schema are refused by its rights too; the words here say why.
 [[nodiscard]] bool writes_metadata(std::string_view sql, const Classified& found) {
     if (found.kind == StatementKind::read || found.kind == StatementKind::use) return false;
@@ -421,11 +450,26 @@ Classified classify(std::string_view sql) {
 }
 
 bool computes_variables(const Classified& statement, std::string_view sql) {
-    if (statement.kind == StatementKind::set) return statement.reads_tables && sql.find('@') != std::string_view::npos;
     constexpr std::size_t scanned_bytes_max = 64u << 10;
-    if (statement.kind != StatementKind::read || statement.local || sql.size() >= scanned_bytes_max) return false;
-    return sql.find(":=") != std::string_view::npos ||
-           (sql.find('@') != std::string_view::npos && contains_ignoring_case(sql, "INTO"));
+    if (sql.find('@') == std::string_view::npos) return false;
+    const bool assigns = sql.size() < scanned_bytes_max && sql.find(":=") != std::string_view::npos;
+    const bool selects = sql.size() < scanned_bytes_max && contains_ignoring_case(sql, "INTO");
+    switch (statement.kind) {
+        case StatementKind::set:
+            return statement.reads_tables;
+        case StatementKind::read:
+            return !statement.local && (assigns || selects);
+        case StatementKind::execute:
+            return assigns || selects;
+        case StatementKind::dml:
+            return assigns && assigns_variable(sql);
+        case StatementKind::call:
+            return true;  // by its parameters
+        case StatementKind::plain:
+            return SqlScanner(sql).next().is("GET");  // DIAGNOSTICS
+        default:
+            return false;
+    }
 }
 
 bool hides_generated_id(StatementKind kind, std::string_view sql) {

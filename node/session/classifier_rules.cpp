@@ -11,9 +11,9 @@ namespace {
 // Any of these may give another answer on another connection, take locks or have an effect (FACTS 2 and 32). FOUND_ROWS
 // covers SQL_CALC_FOUND_ROWS, _LOCK covers GET_LOCK and IS_FREE_LOCK.
 // Whoever asks for a server's sessions or transactions wants a number for KILL, which is the coordinator's.
-constexpr std::array<std::string_view, 11> not_local_words{
-    "@",          "_LOCK",         "INTO",    "SHARE",       "LAST_INSERT_ID", "ROW_COUNT",
-    "FOUND_ROWS", "CONNECTION_ID", "LASTVAL", "PROCESSLIST", "INNODB_TRX"};
+constexpr std::array<std::string_view, 13> not_local_words{
+    "@",       "_LOCK",    "INTO",    "SHARE",       "LAST_INSERT_ID", "ROW_COUNT", "FOUND_ROWS", "CONNECTION_ID",
+    "LASTVAL", "PREVIOUS", "CURRVAL", "PROCESSLIST", "INNODB_TRX"};
 
 // What functions tell of the session or the server, and of no table; CAST stands where a value was put for one.
 constexpr std::array<std::string_view, 11> session_functions{

@@ -108,6 +108,14 @@ bool fills_table(std::string_view sql) {
     return makes_table(sql) && !query_that_fills(sql).empty();
 }
 
+bool ignores_what_it_fills(std::string_view sql) {
+    const std::string_view query = query_that_fills(sql);
+    if (query.empty()) return false;
+    std::vector<Token> head = scan(sql.substr(0, sql.size() - query.size()), tokens_max);
+    while (!head.empty() && (head.back().symbol('(') || head.back().is("AS"))) head.pop_back();
+    return !head.empty() && head.back().is("IGNORE");
+}
+
 bool makes_rows_only(std::string_view sql) {
     // What a sequence is at is a row of it.
     constexpr std::array<std::string_view, 5> elsewhere{"REFERENCES", "NEXTVAL", "SETVAL", "LASTVAL", "NEXT"};

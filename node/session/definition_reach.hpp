@@ -45,6 +45,9 @@ class DefinitionReach {
 // CREATE TABLE … SELECT, and VALUES in its place.
 [[nodiscard]] bool fills_table(std::string_view sql);
 
+// CREATE TABLE … IGNORE [AS] SELECT.
+[[nodiscard]] bool ignores_what_it_fills(std::string_view sql);
+
 // It makes a table and fills it, ties it to no other table, and takes none away: CREATE TABLE … SELECT.
 [[nodiscard]] bool makes_rows_only(std::string_view sql);
 

@@ -11,6 +11,7 @@
 
 #include "node/session/crash_traces.hpp"
 #include "node/session/definition_reach.hpp"
+#include "node/session/own_names.hpp"
 #include "node/session/sql_scan.hpp"
 #include "node/session/temporary_renames.hpp"
 #include "node/storage/failpoint.hpp"
@@ -125,6 +126,26 @@ void learn_generated_id(JobReport& report, const StatementJob& job) {
                  1235, "42000"};
 }
 
+// The text to run in place of one that means its user, or the role that is active. Names of other characters than ASCII
+// would be written in the connection's set of them.
+[[nodiscard]] Result<std::string> with_names(storage::Connection& connection, const StatementJob& job) {
+    if (job.kind != StatementKind::account || !means_own_names(job.sql)) return job.sql;
+    const auto asked = connection.rows("SELECT CAST(CURRENT_USER() AS BINARY), CAST(CURRENT_ROLE() AS BINARY) LIMIT 1");
+    if (!asked) return asked.error();
+    if (asked->size() != 1 || asked->front().size() < 2) return job.sql;
+    const auto plain = [](const std::string& name) {
+        return std::all_of(name.begin(), name.end(),
+                           [](char c) { return static_cast<unsigned char>(c) < 0x80 && c != '`'; });
+    };
+    const std::string user = asked->front()[0].value_or("");
+    const std::string role = asked->front()[1].value_or("");
+    OwnNames names;
+    if (job.grant && plain(user)) names.user = account_in_statement(user);
+    const bool active = !role.empty() && role != "NONE";  // as MySQL has it
+    if (active && plain(role)) names.role = storage::quoted_name(role);
+    return with_own_names(job.sql, names);
+}
+
 // Whether InnoDB keeps a table's rows in the order of a key, which is the same on every node: the primary one, or one
 // of whole columns without NULLs. What the server does not show it will not alter either.
 [[nodiscard]] Result<bool> has_key(storage::Connection& connection, const std::string& table) {
@@ -163,6 +184,13 @@ void learn_generated_id(JobReport& report, const StatementJob& job) {
 // A child that saw its parent while the table was being filled is in the log before it, and no other node takes it.
 [[nodiscard]] Status refuse_for_children(storage::Connection& connection, const StatementJob& job) {
     if (!fills_table(job.sql)) return ok();
+    const bool mariadb = connection.logs_temporary_renames();  // it fills without undo log, as no other
+    if (mariadb && ignores_what_it_fills(job.sql)) {
+        return Error{ErrorCode::invalid_argument,
+                     "CREATE TABLE ... IGNORE SELECT is refused: at a row with a key that is there already the server "
+                     "loses others, but not from its log; create it, then INSERT IGNORE ... SELECT",
+                     1235, "42000"};
+    }
     const NamedTables named = named_tables(job.sql, "");
     if (named.tables.empty()) return ok();
     std::string database = named.tables.front().table.first;
@@ -171,7 +199,8 @@ void learn_generated_id(JobReport& report, const StatementJob& job) {
         if (!current) return current.error();
         database = current->value_or("");
     }
-    const auto seen = job.database->fills_for_children(database, named.tables.front().table.second);
+    const bool replaces = scan(job.sql, 2).back().is("OR");
+    const auto seen = job.database->fills_for_children(database, named.tables.front().table.second, replaces);
     if (!seen) return seen.error();
     if (!*seen) return ok();
     return Error{
@@ -215,6 +244,18 @@ void keep_forgotten_warnings(JobReport& report, const StatementJob& job) {
     if (!may_leave_traces(sql)) return 0;
     const auto run = storage::LocalDatabase::traces_of_run(connection);
     return run ? *run : 1;
+}
+
+// Of an EXECUTE that is to run as a definition.
+[[nodiscard]] Status refuse_hidden(storage::Connection& connection, const StatementJob& job) {
+    if (job.kind != StatementKind::execute) return ok();
+    const std::string xid = storage::random_xid();
+    if (auto begun = connection.execute(xa_sql("START", xid)); !begun) return begun.error();
+    const HiddenCommand command = hidden_command(connection, job.sql);
+    (void)connection.execute(xa_sql("END", xid));
+    if (auto ended = connection.execute(xa_sql("ROLLBACK", xid)); !ended) return ended.error();
+    if (auto refused = refused_when_hidden(command, job.temporary_tables)) return *refused;
+    return ok();
 }
 
 // The connection died while the statement ran: waits until the server has ended it, then asks the server's own log.
@@ -433,6 +474,12 @@ JobReport run_in_transaction(ConnectionPtr connection, const StatementJob& job) 
     learn_generated_id(report, job);
     report.xa_active = report.connection != nullptr;
     if (!report.connection || !report.end.error) return report;
+    if (job.kind == StatementKind::execute && report.end.error->mysql_code == error_xa_state) {
+        report.hidden = hidden_command(*report.connection, job.sql);
+        if (report.connection->broken()) report.connection.reset();
+        report.xa_active = report.connection != nullptr;
+        if (!report.connection) return report;
+    }
     // A first statement that failed has done nothing, but what went ahead of it may have failed too: start afresh next
     // time.
     if (job.begin || ends_transaction(report.end.error->mysql_code)) {
@@ -476,14 +523,18 @@ JobReport run_definition(ConnectionPtr connection, const StatementJob& job) {
     report.connection = std::move(connection);
     Status may = refuse_without_key(*report.connection, job);
     if (may) may = refuse_for_children(*report.connection, job);
+    if (may) may = refuse_hidden(*report.connection, job);
     if (!may) {
         report.end.error = may.error();
-        drop_if_unusable(report);
+        if (report.connection->broken()) report.connection.reset();  // a refusal is the node's own
         return report;
     }
-    const auto sql = unlogged_rename(*report.connection, job.sql);
+    auto sql = with_names(*report.connection, job);
+    if (sql && *sql != job.sql) report.ran = *sql;
+    if (sql) sql = unlogged_rename(*report.connection, *sql);
     if (!sql) {
         report.end.error = sql.error();
+        if (report.connection->broken()) report.connection.reset();
         return report;
     }
     const storage::StatementIntent intent{job.txn, job.sequence, traces_of_run(*report.connection, *sql)};
@@ -502,7 +553,7 @@ JobReport run_definition(ConnectionPtr connection, const StatementJob& job) {
     KeptResult kept(job.kept_bytes_max);
     report.end = run_statement(*report.connection, {*sql}, job.session, job.request, kept);
     storage::pass(storage::Failpoint::statement_ran);
-    if (*sql != job.sql) report.end.ok.info.clear();  // RENAME has none
+    if (*sql != job.sql && report.ran.empty()) report.end.ok.info.clear();  // RENAME has none
     drop_if_unusable(report);
     keep_warnings(report, job);
     learn_generated_id(report, job);

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "node/session/classifier.hpp"
+#include "node/session/hidden_commands.hpp"
 #include "node/session/named_tables.hpp"
 #include "node/session/results.hpp"
 #include "node/storage/local_database.hpp"
@@ -36,6 +37,7 @@ struct StatementJob {
     bool snapshot = false;       // and its read view opens with it
     std::uint64_t sequence = 0;  // of run_definition
     bool grant = false;          // likewise: it may fail with effects and without a word in the log
+    bool temporary_tables = false;    // the session has some
     std::string refused_without_key;  // likewise: see Classified
     std::string user;                 // to look at the server after a lost connection
     std::string password;
@@ -52,9 +54,11 @@ struct JobReport {
     bool uncertain = false;           // of run_definition: nobody knows whether it ran
     bool left_state = false;          // as Connection::left_state()
     std::string last_gtid;
-    std::string settings_event;  // of run_definition
-    KeptWarnings warnings;       // that the server does not know any more
-    std::uint64_t wait_ms = 0;   // of ask_lock_wait
+    std::string settings_event;                   // of run_definition
+    std::string ran;                              // likewise: the text, where another one than the client's
+    KeptWarnings warnings;                        // that the server does not know any more
+    std::uint64_t wait_ms = 0;                    // of ask_lock_wait
+    HiddenCommand hidden = HiddenCommand::other;  // of run_in_transaction, where the server says that it commits
 };
 
 using ConnectionPtr = std::unique_ptr<storage::Connection>;

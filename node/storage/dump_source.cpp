@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
@@ -10,6 +11,7 @@
 #include "node/storage/child_pipes.hpp"
 #include "node/storage/child_process.hpp"
 #include "node/storage/dump_accounts.hpp"
+#include "node/storage/dump_sequences.hpp"
 #include "node/storage/managed_server_parts.hpp"
 #include "node/storage/metadata.hpp"
 #include "node/storage/server_dialect.hpp"
@@ -63,8 +65,10 @@ Status DumpSource::dump(const std::stop_token& stop) {
     if (auto status = prepare(**connection, arguments); !status.ok()) return status;
     auto accounts = accounts_sql(**connection, options_.service.user, options_.with_root);
     if (!accounts.ok()) return accounts.error();
+    auto stand_ins = sequence_stand_ins(**connection);
+    if (!stand_ins.ok()) return stand_ins.error();
     connection->reset();
-    if (!add_bytes(*accounts, stop)) return fail(ErrorCode::shutting_down, "stopped");
+    if (!add_bytes(*accounts + stand_ins->before, stop)) return fail(ErrorCode::shutting_down, "stopped");
 
     Pipe pipe;
     const MemoryFile errors;
@@ -93,7 +97,7 @@ Status DumpSource::dump(const std::stop_token& stop) {
         }
     }
     if (!copied.ok()) return copied;
-    if (!cut(true, stop)) return fail(ErrorCode::shutting_down, "stopped");
+    if (!add_bytes(stand_ins->after, stop) || !cut(true, stop)) return fail(ErrorCode::shutting_down, "stopped");
     return ok();
 }
 
@@ -144,6 +148,8 @@ Status DumpSource::prepare(Connection& connection, std::vector<std::string>& arg
 
 // A view on something that is gone would end the dump, and could not be created anywhere.
 Status DumpSource::find_broken_views(Connection& connection, std::vector<std::string>& arguments) {
+    // It is invalid; the definer of a function in it is gone, or has no right to it any more.
+    constexpr std::array<std::uint16_t, 3> broken{1356, 1449, 1370};
     auto views = connection.rows(
         "SELECT table_schema, table_name FROM information_schema.tables WHERE table_type='VIEW' AND table_schema NOT "
         "IN ('information_schema','mysql','performance_schema','sys')");
@@ -155,10 +161,9 @@ Status DumpSource::find_broken_views(Connection& connection, std::vector<std::st
             return out + "`";
         };
         const std::string name = quoted(row.at(0).value_or("")) + "." + quoted(row.at(1).value_or(""));
-        constexpr std::uint16_t view_invalid = 1356;
         const auto fields = connection.rows("SHOW FIELDS FROM " + name);
         if (fields.ok()) continue;
-        if (fields.error().mysql_code != view_invalid) return fields.error();
+        if (std::find(broken.begin(), broken.end(), fields.error().mysql_code) == broken.end()) return fields.error();
         arguments.push_back("--ignore-table=" + row.at(0).value_or("") + "." + row.at(1).value_or(""));
         std::lock_guard lock(mutex_);
         progress_.notes.push_back("the view " + name + " refers to something that is gone; it is left out");

@@ -163,8 +163,9 @@ Result<TableUsers> LocalDatabase::table_users() const {
     return storage::table_users(impl_->service());
 }
 
-Result<bool> LocalDatabase::fills_for_children(const std::string& database, const std::string& table) const {
-    return storage::fills_for_children(impl_->service(), database, table);
+Result<bool> LocalDatabase::fills_for_children(const std::string& database, const std::string& table,
+                                               bool replaces) const {
+    return storage::fills_for_children(impl_->service(), database, table, replaces);
 }
 
 std::optional<std::vector<std::string>> LocalDatabase::changed_tables(std::string_view events) {

@@ -250,8 +250,10 @@ class LocalDatabase {
 
     // Any thread, blocking. An error also where there are too many.
     [[nodiscard]] Result<TableUsers> table_users() const;
-    // Blocks: CREATE TABLE … SELECT of this one may be seen by others' foreign key checks before it commits.
-    [[nodiscard]] Result<bool> fills_for_children(const std::string& database, const std::string& table) const;
+    // Blocks: CREATE TABLE … SELECT of this one may be seen by others' foreign key checks before it commits. One that
+    // is there already is filled only where it is replaced.
+    [[nodiscard]] Result<bool> fills_for_children(const std::string& database, const std::string& table,
+                                                  bool replaces) const;
     // Whose rows the events of a group change; nullopt: malformed.
     [[nodiscard]] static std::optional<std::vector<std::string>> changed_tables(std::string_view events);
 

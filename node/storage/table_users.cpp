@@ -50,7 +50,8 @@ Result<TableUsers> table_users(const ConnectOptions& service) {
     return TableUsers{std::move(*by_text), std::move(*by_trigger), std::move(*by_key)};
 }
 
-Result<bool> fills_for_children(const ConnectOptions& service, const std::string& database, const std::string& table) {
+Result<bool> fills_for_children(const ConnectOptions& service, const std::string& database, const std::string& table,
+                                bool replaces) {
     ConnectOptions options = service;
     options.read_timeout_ms = answer_timeout_ms;
     auto connection = Connection::open(options);
@@ -67,7 +68,13 @@ Result<bool> fills_for_children(const ConnectOptions& service, const std::string
                      ->scalar("SELECT COUNT(*) FROM information_schema.innodb_sys_foreign WHERE " +
                               (encoded ? "LOCATE('@', ref_name) > 0" : same));
     if (!found) return found.error();
-    return found->value_or("0") != "0";
+    if (found->value_or("0") == "0" || replaces) return found->value_or("0") != "0";
+    auto there =
+        (*connection)
+            ->scalar("SELECT COUNT(*) FROM information_schema.tables WHERE table_schema='" +
+                     (*connection)->escape(database) + "' AND table_name='" + (*connection)->escape(table) + "'");
+    if (!there) return there.error();
+    return there->value_or("0") == "0";
 }
 
 }  // namespace ddb::storage

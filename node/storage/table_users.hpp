@@ -14,6 +14,6 @@ inline constexpr std::size_t table_users_max = 5000;  // of each kind; where the
 // Whether foreign keys name a table that CREATE TABLE … SELECT fills before their checks may see it, see
 // ServerDialect::locks_what_it_fills(). Names in any case.
 [[nodiscard]] Result<bool> fills_for_children(const ConnectOptions& service, const std::string& database,
-                                              const std::string& table);
+                                              const std::string& table, bool replaces);
 
 }  // namespace ddb::storage

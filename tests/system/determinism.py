@@ -212,6 +212,41 @@ def rights_by_role(cluster):
         cluster.sql(node, f"DROP TABLE d.hers{node}", user="eve", arguments=["-phers"])
 
 
+def own_names(cluster):
+    """CURRENT_USER and CURRENT_ROLE are whoever said it, on every node; also where MariaDB does not log whom they mean."""
+    if MYSQL:
+        return  # its GRANT knows neither
+    cluster.sql(1, "CREATE USER max@localhost IDENTIFIED BY 'his'", "GRANT ALL ON *.* TO max@localhost WITH GRANT OPTION",
+                "CREATE ROLE first", "CREATE ROLE second", "GRANT first TO max@localhost WITH ADMIN OPTION",
+                "GRANT second TO max@localhost WITH ADMIN OPTION", "CREATE TABLE d.granted (id INT PRIMARY KEY)")
+    his = ["-phis"]
+    cluster.sql(1, "SET ROLE first", "GRANT CREATE USER ON *.* TO CURRENT_ROLE", "GRANT second TO CURRENT_ROLE()",
+                "GRANT SELECT (id) ON d.granted TO CURRENT_ROLE ( )", user="max", arguments=his)
+    cluster.sql(2, "SET ROLE first", "REVOKE second FROM CURRENT_ROLE", "CREATE ROLE third WITH ADMIN CURRENT_ROLE",
+                "EXECUTE IMMEDIATE 'CREATE ROLE fourth WITH ADMIN CURRENT_ROLE'", "REVOKE second FROM CURRENT_USER", user="max", arguments=his)
+    cluster.sql(3, "GRANT PROXY ON CURRENT_USER TO ann@localhost", user="max", arguments=his)
+    cluster.sql(3, "GRANT PROXY ON max@localhost TO bob@'%'", "REVOKE PROXY ON max@localhost FROM ann@localhost")
+    # One that fails is not logged, and has given to those in front.
+    answer = cluster.cli(2, "GRANT SELECT ON d.* TO CURRENT_USER, nobody@nowhere", user="max", arguments=his)
+    equal(answer.error.get("code"), 1133, f"it fails: {answer}")
+    for hidden in ("EXECUTE IMMEDIATE 'GRANT second TO CURRENT_USER'", "PREPARE p FROM ' revoke second FROM current_role'"):
+        equal(cluster.cli(3, hidden, user="max", arguments=his).error.get("code"), 1235, hidden)
+    cluster.sql(3, "DROP TABLE d.granted")
+    nobody_fenced(cluster)
+
+
+def lists_and_rows(cluster):
+    """DROP of things of several kinds, of which some are not there; rows that MariaDB loses of a table that it fills."""
+    if MYSQL:
+        return
+    cluster.sql(1, "CREATE TABLE d.kept (id INT PRIMARY KEY)", "CREATE SEQUENCE d.one", "CREATE SEQUENCE d.two", "CREATE VIEW d.three AS SELECT 1")
+    for node, drop in ((2, "DROP SEQUENCE d.one, d.nothing, d.kept, d.two"), (3, "DROP VIEW d.nothing, d.kept, d.three"),
+                       (1, "DROP TABLE d.nothing, d.kept")):
+        check(cluster.cli(node, drop).error.get("code"), f"{drop} fails")
+    equal(cluster.cli(2, "CREATE TABLE d.some (id INT PRIMARY KEY) IGNORE SELECT 1 AS id UNION ALL SELECT 1").error.get("code"), 1235, "IGNORE")
+    nobody_fenced(cluster)
+
+
 def names_with_quotes(cluster):
     """MariaDB logs SET PASSWORD and SET DEFAULT ROLE without escaping what is in a name: such a log ends the other nodes' work."""
     cluster.sql(1, "CREATE USER 'O''Brien'@'%' IDENTIFIED BY 'his'", "GRANT ALL ON d.* TO 'O''Brien'@'%'", """CREATE ROLE `r'"`""",
@@ -283,7 +318,7 @@ def compare(cluster):
     if not MYSQL:
         cluster.same("SELECT User, Host, Priv FROM mysql.global_priv ORDER BY 1, 2".replace(
             "Priv", "JSON_REMOVE(Priv, '$.password_last_changed')"))
-    for table in ("db", "tables_priv", "columns_priv", "procs_priv",
+    for table in ("db", "tables_priv", "columns_priv", "procs_priv", "proxies_priv",
                   *(("user", "global_grants", "role_edges", "default_roles") if MYSQL else ("roles_mapping",))):
         columns = cluster.mysql(1, "SET group_concat_max_len = 100000; SELECT GROUP_CONCAT(COLUMN_NAME) FROM "
                                    f"information_schema.COLUMNS WHERE TABLE_SCHEMA = 'mysql' AND TABLE_NAME = '{table}' AND "
@@ -297,8 +332,8 @@ def compare(cluster):
 
 def determinism():
     with Cluster() as cluster:
-        for part in (values, last_insert_ids, statements, definitions, sessions, blocks, settings, rights_by_role, names_with_quotes,
-                     own_tables_of_servers, compare):
+        for part in (values, last_insert_ids, statements, definitions, sessions, blocks, settings, rights_by_role, own_names, lists_and_rows,
+                     names_with_quotes, own_tables_of_servers, compare):
             part(cluster)
 
 

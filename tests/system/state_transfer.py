@@ -45,6 +45,22 @@ UPDATE x.versions SET v = 2;
 INSERT INTO x.numbered (v) VALUES (1), (2);
 CREATE TABLE x.bulk (id INT AUTO_INCREMENT PRIMARY KEY, v VARCHAR(4000));
 """
+# What no server makes in the order of a dump: numbers from a database that comes later, and from what is gone.
+SEQUENCES = """
+CREATE DATABASE z COLLATE latin1_bin COMMENT 'later';
+CREATE SEQUENCE z.s START WITH 100 INCREMENT BY 10;
+CREATE TABLE x.across (id INT PRIMARY KEY DEFAULT nextval(z.s), v INT);
+INSERT INTO x.across (v) VALUES (1), (2);
+CREATE SEQUENCE x.`g``one`;
+CREATE DATABASE lost;
+CREATE SEQUENCE lost.s;
+CREATE TABLE x.orphan (id INT PRIMARY KEY DEFAULT (nextval(x.`g``one`) + 1), n INT DEFAULT nextval(lost.s));
+INSERT INTO x.orphan VALUES ();
+DROP SEQUENCE x.`g``one`;
+DROP DATABASE lost;
+"""
+if not MYSQL:
+    OBJECTS += SEQUENCES
 
 if MYSQL:  # it has neither versions nor sequences
     for theirs, ours in (("SET DEFAULT ROLE r FOR", "SET DEFAULT ROLE r TO"), (" WITH SYSTEM VERSIONING", ""),
@@ -60,6 +76,8 @@ DEFINITIONS = [
     "SELECT TABLE_SCHEMA, TABLE_NAME, VIEW_DEFINITION, DEFINER FROM information_schema.VIEWS "
     "WHERE TABLE_SCHEMA NOT IN ('sys', 'mysql') ORDER BY 1, 2",
     "SELECT SCHEMA_NAME, DEFAULT_COLLATION_NAME FROM information_schema.SCHEMATA ORDER BY 1",
+    "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, COLUMN_DEFAULT FROM information_schema.COLUMNS "
+    "WHERE TABLE_SCHEMA IN ('x', 'z', 'lost') ORDER BY 1, 2, 3",
     "SELECT * FROM mysql.db ORDER BY 1, 2, 3",
 ]
 DEFINITIONS += [

@@ -28,6 +28,21 @@ bool refused(const std::string& sql) {
 
 }  // namespace
 
+TEST_CASE("which statements leave variables that another coordinator cannot be given") {
+    const auto computes = [](const char* sql) { return computes_variables(classify(sql), sql); };
+    for (const char* sql : {"SELECT @a := 1", "SELECT 1 INTO @a", "UPDATE t SET v = (@a := v)", "CALL p(1, @a)",
+                            "INSERT INTO t SELECT @a := @a + 1", "GET DIAGNOSTICS CONDITION 1 @a = MESSAGE_TEXT",
+                            "EXECUTE IMMEDIATE 'SELECT 1 INTO @a'", "SET @a = f()"}) {
+        INFO(sql);
+        CHECK(computes(sql));
+    }
+    for (const char* sql : {"UPDATE t SET v := 5, m = 'a@b'", "INSERT INTO t VALUES ('@a := 1')", "CALL p(1)",
+                            "INSERT INTO t VALUES (@a)", "EXECUTE p USING @a", "SET @a = 1", "PREPARE p FROM @a"}) {
+        INFO(sql);
+        CHECK_FALSE(computes(sql));
+    }
+}
+
 TEST_CASE("tokens") {
     const auto tokens = scan("-- x\n/* y */ SELECT `a``b`, 'it''s', \"q\\\"\" @v @@global.w # end\n 1.5", 100);
     REQUIRE(tokens.size() == 11);
@@ -135,6 +150,8 @@ TEST_CASE("local reads") {
                             "SELECT ID FROM information_schema.processlist",
                             "SELECT trx_mysql_thread_id FROM information_schema.INNODB_TRX",
                             "SELECT LASTVAL(s)",
+                            "SELECT PREVIOUS VALUE FOR s",
+                            "SELECT s.currval",
                             "SELECT `last_insert_id`()",
                             "SELECT \"a@b\"",
                             "/*! SELECT 1 */",

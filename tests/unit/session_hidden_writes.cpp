@@ -151,4 +151,81 @@ TEST_CASE("a temporary table that an EXECUTE or a block makes is one of the sess
     CHECK(f.good("SELECT id FROM hw4t").cell() == "3");
 }
 
+TEST_CASE("what EXECUTE hides ends a transaction as it says") {
+    Client c = fresh("hw5");
+    const auto rows = [&] { return c.good("SELECT COUNT(*) FROM hw5").cell(); };
+    c.good("SET @hw5 = 'ROLLBACK'");
+    c.good("PREPARE hw5p FROM @hw5");
+    for (const char* const sql : {"EXECUTE IMMEDIATE 'ROLLBACK'", "EXECUTE IMMEDIATE @hw5", "EXECUTE hw5p"}) {
+        INFO(sql);
+        c.good("BEGIN");
+        c.good("INSERT INTO hw5 VALUES (1, 1)");
+        CHECK((c.good(sql).end.status_flags & status_in_transaction) == 0);
+        c.good("COMMIT");
+        CHECK(rows() == "0");
+    }
+    c.good("BEGIN");
+    c.good("INSERT INTO hw5 VALUES (1, 1)");
+    CHECK(c.run("EXECUTE IMMEDIATE 'START TRANSACTION'").code() == 1235);
+    CHECK(c.run("EXECUTE IMMEDIATE 'LOCK TABLES hw5 WRITE'").code() == 1235);
+    c.good("INSERT INTO hw5 VALUES (2, 1)");
+    c.good("EXECUTE IMMEDIATE 'COMMIT'");
+    c.good("ROLLBACK");
+    CHECK(rows() == "2");
+    CHECK(c.run("EXECUTE IMMEDIATE 'BEGIN'").code() == 1235);
+    c.good("BEGIN");
+    c.good("INSERT INTO hw5 VALUES (3, 1)");
+    c.good("EXECUTE IMMEDIATE 'CREATE TABLE hw5b (id INT PRIMARY KEY)'");
+    c.good("ROLLBACK");
+    CHECK(rows() == "3");
+    c.good("EXECUTE hw5p");
+}
+
+TEST_CASE("RENAME TABLE of what may be a temporary table is refused where it is hidden") {
+    Client c = fresh("hw6");
+    c.good("CREATE TEMPORARY TABLE hw6 (id INT PRIMARY KEY)");
+    CHECK(c.run("EXECUTE IMMEDIATE 'RENAME TABLE hw6 TO hw6b'").code() == 1235);
+    CHECK(c.good("SELECT COUNT(*) FROM hw6").cell() == "0");  // a refusal takes nothing from the session
+    Client other(bench(), *bench().node, "root", "d");
+    other.good("EXECUTE IMMEDIATE 'RENAME TABLE hw6 TO hw6b'");
+    CHECK(other.good("SELECT COUNT(*) FROM hw6b").cell() == "0");
+}
+
+TEST_CASE("autocommit that a procedure switches off is off") {
+    Client c = fresh("hw7");
+    c.good("CREATE PROCEDURE hw7off() SET autocommit = 0");
+    for (const char* const sql : {"CALL hw7off()", "EXECUTE IMMEDIATE 'SET autocommit = 0'"}) {
+        INFO(sql);
+        CHECK((c.good(sql).end.status_flags & status_autocommit) == 0);
+        c.good("INSERT INTO hw7 VALUES (1, 1)");
+        c.good("ROLLBACK");
+        CHECK(c.good("SELECT COUNT(*) FROM hw7").cell() == "0");
+        c.good("COMMIT");
+        c.good("BEGIN");
+        c.good(sql);
+        c.good("INSERT INTO hw7 VALUES (1, 1)");
+        c.good("ROLLBACK");
+        c.good("INSERT INTO hw7 VALUES (1, 1)");
+        c.good("ROLLBACK");
+        c.good("SET autocommit = 1");
+        CHECK(c.good("SELECT COUNT(*) FROM hw7").cell() == "0");
+    }
+    c.good("INSERT INTO hw7 VALUES (1, 1)");
+    c.good("ROLLBACK");
+    CHECK(c.good("SELECT COUNT(*) FROM hw7").cell() == "1");
+}
+
+TEST_CASE("a definition that the node refuses leaves the session as it was") {
+    Client c = fresh("hw8");
+    c.good("SET foreign_key_checks = 0");
+    c.good("CREATE TABLE hw8child (id INT PRIMARY KEY, FOREIGN KEY (id) REFERENCES hw8parent(id))");
+    c.good("CREATE TEMPORARY TABLE hw8t (id INT PRIMARY KEY)");
+    CHECK(c.run("CREATE TABLE hw8parent (id INT PRIMARY KEY) SELECT 1 AS id").code() == 1235);
+    CHECK(c.good("SELECT COUNT(*) FROM hw8t").cell() == "0");
+    c.good("CREATE TABLE hw8parent (id INT PRIMARY KEY)");
+    c.good("CREATE TABLE IF NOT EXISTS hw8parent SELECT 1 AS id");  // does nothing
+    CHECK(c.run("CREATE OR REPLACE TABLE hw8parent (id INT PRIMARY KEY) SELECT 1 AS id").code() == 1235);
+    c.good("DROP TABLE hw8child, hw8parent");
+}
+
 }  // namespace ddb::session::test

@@ -297,4 +297,7 @@ TEST_CASE("definitions that only make a table and its rows") {
         CHECK_FALSE(fills_table(sql));
     }
     CHECK_FALSE(makes_table("CREATE INDEX i ON t (a)"));
+    CHECK(ignores_what_it_fills("CREATE TABLE t (a INT PRIMARY KEY) IGNORE AS (SELECT 1 AS a)"));
+    CHECK(ignores_what_it_fills("CREATE TABLE t IGNORE SELECT 1 AS a"));
+    CHECK_FALSE(ignores_what_it_fills("CREATE TABLE t (a INT PRIMARY KEY) SELECT 1 AS a FROM u IGNORE INDEX (i)"));
 }

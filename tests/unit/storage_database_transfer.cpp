@@ -288,6 +288,22 @@ TEST_CASE("a dump that cannot be right is a failed one", "[transfer]") {
         REQUIRE(source.progress().notes.size() == 1);
         CHECK(source.progress().notes[0].find("`d`.`broken`") != std::string::npos);
     }
+    SECTION("so is one of functions whose definers are gone, or may not call them") {
+        cluster.statement("CREATE USER gone, weak");
+        cluster.statement("GRANT ALL ON *.* TO gone, weak");
+        cluster.statement("CREATE DEFINER=gone FUNCTION f() RETURNS INT RETURN 1");
+        cluster.statement("CREATE DEFINER=weak VIEW of_weak AS SELECT f()");
+        cluster.statement("CREATE VIEW of_gone AS SELECT f()");
+        cluster.statement("REVOKE ALL PRIVILEGES, GRANT OPTION FROM weak");
+        cluster.statement("DROP USER gone");
+        cluster.statement("DROP TABLE t");
+        DumpSource source(source_options(donor), [] {});
+        const auto give_up = Clock::now() + patience;
+        while (!source.progress().complete && !source.progress().failed && Clock::now() < give_up)
+            std::this_thread::sleep_for(std::chrono::milliseconds(5));
+        CHECK(source.progress().complete);
+        CHECK(source.progress().notes.size() == 2);
+    }
     SECTION("nobody takes it: it stands still, and ends when it is dropped") {
         auto source = std::make_unique<DumpSource>(source_options(donor), [] {});
         std::this_thread::sleep_for(std::chrono::milliseconds(700));

@@ -1,0 +1,89 @@
+#include "node/storage/dump_sequences.hpp"
+
+#include <optional>
+#include <set>
+#include <string_view>
+#include <utility>
+
+namespace ddb::storage {
+namespace {
+
+using TableName = std::pair<std::string, std::string>;
+
+// Takes `…` from the front of the text, as the server writes identifiers.
+[[nodiscard]] std::optional<std::string> take_quoted(std::string_view& text) {
+    if (!text.starts_with('`')) return std::nullopt;
+    std::string out;
+    for (std::size_t i = 1; i < text.size(); ++i) {
+        if (text[i] == '`') {
+            if (i + 1 == text.size() || text[i + 1] != '`') {
+                text.remove_prefix(i + 1);
+                return out;
+            }
+            ++i;
+        }
+        out += text[i];
+    }
+    return std::nullopt;
+}
+
+// Of nextval(`d`.`s`), lastval(…) and setval(…).
+[[nodiscard]] std::set<TableName> sequences_of(std::string_view expression) {
+    constexpr std::string_view call = "val(";
+    std::set<TableName> out;
+    for (std::size_t at = expression.find(call); at != std::string_view::npos; at = expression.find(call, at + 1)) {
+        std::string_view rest = expression.substr(at + call.size());
+        auto database = take_quoted(rest);
+        if (!database || !rest.starts_with('.')) continue;
+        rest.remove_prefix(1);
+        if (auto name = take_quoted(rest)) out.emplace(std::move(*database), std::move(*name));
+    }
+    return out;
+}
+
+[[nodiscard]] std::string name_of(const TableName& table) {
+    return quoted_name(table.first) + "." + quoted_name(table.second);
+}
+
+}  // namespace
+
+Result<StandIns> sequence_stand_ins(Connection& connection) {
+    auto defaults = connection.rows(
+        "SELECT table_schema, column_default FROM information_schema.columns WHERE column_default LIKE '%val(`%'");
+    if (!defaults.ok()) return defaults.error();
+    if (defaults->empty()) return StandIns{};
+    auto there =
+        connection.rows("SELECT table_schema, table_name FROM information_schema.tables WHERE table_type='SEQUENCE'");
+    if (!there.ok()) return there.error();
+    std::set<TableName> sequences;
+    for (const auto& row : *there) sequences.emplace(row.at(0).value_or(""), row.at(1).value_or(""));
+    std::set<TableName> needed;
+    for (const auto& row : *defaults) {
+        for (const TableName& sequence : sequences_of(row.at(1).value_or(""))) {
+            const bool in_front = sequence.first == row.at(0) && sequences.contains(sequence);
+            if (!in_front) needed.insert(sequence);
+        }
+    }
+    StandIns out;
+    std::set<std::string> databases;
+    for (const TableName& sequence : needed) {
+        if (databases.insert(sequence.first).second) {
+            const std::string name = quoted_name(sequence.first);
+            constexpr std::uint16_t no_such_database = 1049;
+            auto shown = connection.rows("SHOW CREATE DATABASE IF NOT EXISTS " + name);
+            const bool gone = !shown.ok() && shown.error().mysql_code == no_such_database;
+            if (!shown.ok() && !gone) return shown.error();
+            if (!gone && (shown->empty() || shown->front().size() < 2))
+                return fail(ErrorCode::corrupt, "the server does not show database " + name);
+            out.before += (gone ? "CREATE DATABASE IF NOT EXISTS " + name : shown->front()[1].value_or("")) + ";\n";
+            if (gone) out.after = "DROP DATABASE " + name + ";\n" + out.after;
+        }
+        out.before += "CREATE SEQUENCE IF NOT EXISTS " + name_of(sequence) + ";\n";
+        // A name that is something else's by now has replaced it.
+        if (!sequences.contains(sequence))
+            out.after = "DROP SEQUENCE IF EXISTS " + name_of(sequence) + ";\n" + out.after;
+    }
+    return out;
+}
+
+}  // namespace ddb::storage

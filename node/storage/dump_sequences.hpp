@@ -1,0 +1,18 @@
+// Tables whose defaults take numbers from a sequence that a dump does not have in front of them: one of another
+// database, or one that was dropped. No server creates such a table.
+#pragma once
+
+#include <string>
+
+#include "node/storage/connection.hpp"
+#include "schemas/result.hpp"
+
+namespace ddb::storage {
+
+struct StandIns {
+    std::string before;  // the dump: makes what the tables need
+    std::string after;   // takes away what the source does not have either
+};
+[[nodiscard]] Result<StandIns> sequence_stand_ins(Connection& connection);
+
+}  // namespace ddb::storage
