@@ -16,6 +16,7 @@ namespace ddb::storage {
 namespace {
 
 constexpr unsigned long client_packet_bytes_max = 1ul << 30;
+constexpr std::uint16_t error_unknown_charset = 1115;
 constexpr std::uint16_t error_unknown_collation = 1273;
 
 unsigned seconds_of(int ms) {
@@ -85,14 +86,16 @@ Result<std::unique_ptr<Connection>> Connection::open(const ConnectOptions& optio
         return impl->fail_now();
     }
     auto connection = std::unique_ptr<Connection>(new Connection(std::move(impl)));
-    // The library logs in with a character set's default collation alone.
+    // The library logs in with a character set's default collation alone, and takes some for others by their names.
     const auto* const chosen =
         options.login.collation == 0 ? nullptr : mariadb_get_charset_by_nr(options.login.collation);
     if (chosen == nullptr || chosen->nr == mysql->charset->nr) return connection;
-    const std::string names = "SET NAMES " + std::string(chosen->csname) + " COLLATE " + chosen->name;
+    const std::string names = "SET NAMES " + std::string(chosen->csname) +
+                              ", collation_connection = " + std::to_string(options.login.collation);
     const auto set = connection->execute(names);
-    // The library knows collations of both servers. MySQL's clients ask for one that MariaDB has not, and are let in.
-    if (!set && set.error().mysql_code != error_unknown_collation) return set.error();
+    // The library knows character sets of both servers. MySQL's clients ask for what MariaDB has not, and are let in.
+    if (!set && set.error().mysql_code != error_unknown_collation && set.error().mysql_code != error_unknown_charset)
+        return set.error();
     return connection;
 }
 

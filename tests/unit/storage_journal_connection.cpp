@@ -131,9 +131,11 @@ TEST_CASE("a connection begins with the collation that its client chose") {
     CHECK(answers(46) == "utf8mb4 utf8mb4 utf8mb4_bin 0");
     CHECK(answers(8) == "latin1 latin1 latin1_swedish_ci 1");
     CHECK(answers(63) == "binary binary binary 0");
+    CHECK(answers(192) == "utf8mb3 utf8mb3 utf8mb3_unicode_ci 1");  // the library has another name for it
     CHECK(answers(999) == "utf8mb4 utf8mb4 utf8mb4_general_ci 1");  // not known
     // What MySQL's clients ask for, which MariaDB has not.
     CHECK(answers(255) == "utf8mb4 utf8mb4 utf8mb4_general_ci 1");
+    CHECK(answers(248) == "utf8mb4 utf8mb4 utf8mb4_general_ci 1");
 }
 
 TEST_CASE("an error in the middle wins and leaves the connection usable") {
