@@ -29,7 +29,14 @@ Channel::Received Channel::receive(std::string& block) {
     if (got < 0 && (errno == EAGAIN || errno == EINTR)) return {Got::nothing, {}};
     if (got <= 0) return {Got::end, {}};
     const std::string_view bytes = std::string_view(block).substr(0, static_cast<std::size_t>(got));
-    return tls_ ? decrypt(bytes) : Received{Got::bytes, std::string(bytes)};
+    return expand(tls_ ? decrypt(bytes) : Received{Got::bytes, std::string(bytes)});
+}
+
+Channel::Received Channel::expand(Received received) {
+    if (!frames_ || received.what != Got::bytes) return received;
+    auto content = frames_->expand(received.bytes);
+    if (!content) return {Got::end, {}};
+    return {content->empty() ? Got::nothing : Got::bytes, std::move(*content)};
 }
 
 Channel::Received Channel::start_tls(const TlsContext& context, std::string_view already) {
@@ -48,17 +55,22 @@ Channel::Received Channel::decrypt(std::string_view bytes) {
     return out;
 }
 
+void Channel::take(std::string& output, std::string& into) {
+    std::swap(into, output);
+    if (frames_ && !into.empty()) into = frames_->framed(into);
+}
+
 // Puts the next bytes for the socket into wire_, which is empty. False: there are none.
 bool Channel::refill(std::string& output) {
     empty(wire_, sent_);
     if (!tls_) {
-        std::swap(wire_, output);
+        take(output, wire_);
         return !wire_.empty();
     }
     if (tls_->established()) {
         if (plain_done_ == plain_.size()) {
             empty(plain_, plain_done_);
-            std::swap(plain_, output);
+            take(output, plain_);
         }
         const std::string_view next = std::string_view(plain_).substr(plain_done_, encrypted_at_once);
         tls_->send(next);

@@ -1,13 +1,15 @@
-// One client's socket, with or without TLS on it: never waits, keeps what the socket does not take. Owner: the loop
-// thread.
+// One client's socket, with or without TLS and compressed frames on it: never waits, keeps what the socket does not
+// take. Owner: the loop thread.
 #pragma once
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 
+#include "node/gateway/compression.hpp"
 #include "node/gateway/tls.hpp"
 
 namespace ddb::gateway {
@@ -35,13 +37,17 @@ class Channel {
     enum class Got : std::uint8_t { bytes, nothing, end, failed };
     struct Received {
         Got what = Got::nothing;
-        std::string bytes;  // of `bytes`: at most some 64 kB; of `failed`: why TLS cannot go on
+        std::string
+            bytes;  // of `bytes`: at most some 64 kB, which may have been compressed; of `failed`: why TLS cannot go on
     };
     // Reads the socket once, through `block`.
     [[nodiscard]] Received receive(std::string& block);
     // From now on the client speaks TLS; `already` was read of it.
     [[nodiscard]] Received start_tls(const TlsContext& context, std::string_view already);
     [[nodiscard]] bool speaks_tls() const { return tls_ != nullptr; }
+    // Behind what was given to send(), all that is sent is in frames, and so is what is received.
+    void start_compression() { frames_.emplace(); }
+    [[nodiscard]] bool compresses() const { return frames_.has_value(); }
     [[nodiscard]] bool can_send() const { return !tls_ || tls_->established(); }  // else the handshake goes on
 
     // Takes `output` as far as the socket takes it; what was taken and not yet sent counts as unsent(). False: the
@@ -56,10 +62,13 @@ class Channel {
 
   private:
     [[nodiscard]] bool refill(std::string& output);
+    void take(std::string& output, std::string& into);
+    [[nodiscard]] Received expand(Received received);
     [[nodiscard]] Received decrypt(std::string_view bytes);
 
     Descriptor socket_;
     std::unique_ptr<TlsStream> tls_;
+    std::optional<CompressedFrames> frames_;
     std::string wire_;  // for the socket; sent up to sent_
     std::size_t sent_ = 0;
     std::string plain_;  // under TLS: taken from the owner, not yet encrypted behind plain_done_

@@ -17,11 +17,12 @@ constexpr std::uint64_t login_ms_max = 10'000;
 constexpr std::uint64_t half_packet_ms_max = 30'000;  // net_read_timeout of a server
 
 constexpr std::uint64_t offered_capabilities =
-    capability::found_rows | capability::long_flag | capability::connect_with_db | capability::odbc |
-    capability::local_files | capability::ignore_space | capability::protocol_41 | capability::interactive |
-    capability::ignore_sigpipe | capability::transactions | capability::reserved | capability::secure_connection |
-    capability::multi_statements | capability::multi_results | capability::ps_multi_results | capability::plugin_auth |
-    capability::connect_attrs | capability::plugin_auth_lenenc | capability::session_track | capability::deprecate_eof;
+    capability::found_rows | capability::long_flag | capability::connect_with_db | capability::compress |
+    capability::odbc | capability::local_files | capability::ignore_space | capability::protocol_41 |
+    capability::interactive | capability::ignore_sigpipe | capability::transactions | capability::reserved |
+    capability::secure_connection | capability::multi_statements | capability::multi_results |
+    capability::ps_multi_results | capability::plugin_auth | capability::connect_attrs |
+    capability::plugin_auth_lenenc | capability::session_track | capability::deprecate_eof;
 
 // Of what is MariaDB's own nothing else is served: without the flag for cached metadata every execution of a prepared
 // statement describes its columns.
@@ -99,6 +100,7 @@ void Conversation::on_bytes(std::string_view bytes) {
 // does all the same waits in the reader.
 void Conversation::next_payloads() {
     while (listens() && !output_full()) {
+        if (compresses()) reader_.expect_any();
         if (reader_.between_payloads()) reader_.expect(state_ == State::idle ? std::uint8_t{0} : writer_.sequence());
         auto payload = reader_.next();
         if (!payload) {
@@ -331,11 +333,11 @@ void Conversation::check_deadlines() {
     }
 }
 
+// Nothing unasked, as a server: a client without a command under way would take it for the answer to its next one, or
+// for a broken protocol. An end it understands, and connects again.
 void Conversation::shut_down(const Error& error) {
     if (state_ == State::closing) return;
-    if (state_ == State::idle || state_ == State::opening || state_ == State::checking) {
-        put_unasked(error);
-    }
+    if (state_ == State::opening || state_ == State::checking) put_error(error);
     state_ = State::closing;
 }
 
@@ -346,7 +348,7 @@ void Conversation::killed(bool query_only) {
         host_.send(Cancel{session_, request_});
     }
     if (query_only || state_ == State::closing) return;
-    put_unasked(Error{ErrorCode::sql, "Connection was killed", 1927, "70100"});
+    if (state_ != State::idle) put_error(Error{ErrorCode::sql, "Connection was killed", 1927, "70100"});
     state_ = State::closing;
 }
 
@@ -371,12 +373,6 @@ void Conversation::put_eof() {
     ok.status_flags = status_flags_;
     const bool deprecated = (capabilities_ & capability::deprecate_eof) != 0;
     put(deprecated ? encode_ok(ok, capabilities_, 0xFE) : encode_eof(status_flags_, 0));
-}
-
-// As a server: packet number 0 where no command waits for its answer.
-void Conversation::put_unasked(const Error& error) {
-    if (state_ == State::idle) writer_.set_sequence(0);
-    put_error(error);
 }
 
 // The command is answered; what the client sent meanwhile comes next, by the owner's next call.

@@ -106,6 +106,8 @@ class Conversation {
     [[nodiscard]] bool logged_in() const {
         return state_ == State::idle || state_ == State::running || state_ == State::sending_file;
     }
+    // Behind the answer to its login, which no command comes before.
+    [[nodiscard]] bool compresses() const { return logged_in() && (capabilities_ & capability::compress) != 0; }
     // While a command runs, what the client sends ahead would only wait here: the owner stops reading. So it does while
     // the client does not read its answers: those to a flood of pings would pile up.
     [[nodiscard]] bool wants_input() const {
@@ -163,7 +165,6 @@ class Conversation {
     void put(std::string_view payload);
     void put_ok();
     void put_error(const Error& error);
-    void put_unasked(const Error& error);
     void put_eof();
     void put_end_of_columns(bool more, std::uint16_t also = 0);
     void finish();

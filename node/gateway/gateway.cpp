@@ -300,6 +300,8 @@ void Gateway::Impl::write_to(Client& client) {
         client.gone_ = any_gone_ = true;
         return;
     }
+    if (client.conversation_->compresses() && !client.channel_.compresses() && client.conversation_->output().empty())
+        client.channel_.start_compression();
     const bool drained = !client.channel_.unsent(client.conversation_->output());
     client.conversation_->on_output_taken();
     if (progress || drained) client.progress_ms_ = now_ms_;

@@ -36,6 +36,7 @@ Result<std::optional<std::string>> PacketReader::next() {
                          "Got a packet bigger than the limit of " + std::to_string(payload_bytes_max_) + " bytes", 1153,
                          "08S01"};
         }
+        if (any_sequence_) sequence_ = static_cast<std::uint8_t>(rest[3]);
         if (static_cast<std::uint8_t>(rest[3]) != sequence_) {
             return Error{ErrorCode::invalid_argument, "Got packets out of order", 1156, "08S01"};
         }

@@ -32,6 +32,9 @@ class PacketReader {
     [[nodiscard]] std::uint8_t next_sequence() const { return sequence_; }
     // What the next packet's number must be: 0 where a command begins, in a login one more than our last.
     void expect(std::uint8_t sequence) { sequence_ = sequence; }
+    // Frames around the packets have numbers of their own, which clients take for those of packets: theirs count no
+    // more.
+    void expect_any() { any_sequence_ = true; }
     [[nodiscard]] bool between_payloads() const { return payload_.empty(); }
     [[nodiscard]] std::size_t buffered() const { return buffer_.size() - position_ + payload_.size(); }
     // What was fed and is not yet cut, for another reader: TLS begins in the middle of a stream.
@@ -43,6 +46,7 @@ class PacketReader {
     std::size_t position_ = 0;
     std::string payload_;  // of a payload whose packets are not all there
     std::uint8_t sequence_ = 0;
+    bool any_sequence_ = false;
 };
 
 // Appends payloads as packets to a buffer that the connection sends.

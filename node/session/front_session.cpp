@@ -186,7 +186,8 @@ void FrontSession::begin(Execute execute) {
     if (active_->statement.kind != StatementKind::diagnostics) warnings_ = {};
     if (guest()) return begin_guest();
     if (!active_->execute.describe) {
-        if (auto known = with_last_statement(active_->execute.sql, active_->statement.kind, last_, back_autocommit_))
+        const SessionState state{.autocommit = back_autocommit_, .in_transaction = in_transaction_};
+        if (auto known = with_last_statement(active_->execute.sql, active_->statement.kind, last_, state))
             active_->execute.sql = std::move(*known);
     }
     if (answer_of_ddb() || answer_without_work() || run_read_only_here() || ask_for_file() || read_elsewhere()) return;

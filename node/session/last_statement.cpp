@@ -15,6 +15,7 @@ constexpr std::size_t scanned_tokens_max = 10'000;
 constexpr std::string_view row_count = "ROW_COUNT";
 constexpr std::string_view found_rows = "FOUND_ROWS";
 constexpr std::string_view autocommit_word = "AUTOCOMMIT";
+constexpr std::string_view in_transaction_word = "IN_TRANSACTION";
 
 // Elsewhere the words may stand for what runs later, as in a procedure's body.
 [[nodiscard]] bool runs_at_once(StatementKind kind) {
@@ -78,11 +79,15 @@ class ColumnList {
 }
 
 // The session's own, where it is read.
-[[nodiscard]] bool is_autocommit(const Token& token, const Token& behind, StatementKind kind) {
-    constexpr std::array<std::string_view, 3> names{"AUTOCOMMIT", "SESSION.AUTOCOMMIT", "LOCAL.AUTOCOMMIT"};
+[[nodiscard]] bool is_variable(const Token& token, const Token& behind, StatementKind kind, std::string_view name) {
+    constexpr std::array<std::string_view, 3> scopes{"", "SESSION.", "LOCAL."};
     if (token.kind != Token::Kind::system_variable) return false;
     if (kind == StatementKind::set && (behind.symbol('=') || behind.symbol(':'))) return false;
-    return std::any_of(names.begin(), names.end(), [&](auto name) { return equals_ignoring_case(token.text, name); });
+    return std::any_of(scopes.begin(), scopes.end(), [&](auto scope) {
+        return token.text.size() == scope.size() + name.size() &&
+               equals_ignoring_case(token.text.substr(0, scope.size()), scope) &&
+               equals_ignoring_case(token.text.substr(scope.size()), name);
+    });
 }
 
 // Rows that LIMIT passed over count as found. 0 where the text ends otherwise, or where it joins several queries, of
@@ -134,13 +139,15 @@ std::optional<std::uint64_t> found_rows_of(std::string_view sql, const ResultEnd
 }
 
 std::optional<std::string> with_last_statement(std::string_view sql, StatementKind kind, const LastStatement& last,
-                                               bool autocommit) {
+                                               SessionState state) {
     // Where a string ends depends on sql_mode once a backslash occurs.
     if (!runs_at_once(kind) || sql.size() > scanned_bytes_max || sql.find('\\') != std::string_view::npos)
         return std::nullopt;
     const bool asks_found = last.found_rows && contains_ignoring_case(sql, found_rows);
-    const bool asks_autocommit = !autocommit && contains_ignoring_case(sql, autocommit_word);
-    if (!asks_found && !asks_autocommit && !contains_ignoring_case(sql, row_count)) return std::nullopt;
+    const bool asks_autocommit = !state.autocommit && contains_ignoring_case(sql, autocommit_word);
+    const bool asks_in_transaction = !state.in_transaction && contains_ignoring_case(sql, in_transaction_word);
+    if (!asks_found && !asks_autocommit && !asks_in_transaction && !contains_ignoring_case(sql, row_count))
+        return std::nullopt;
     const std::vector<Token> tokens = scan(sql, scanned_tokens_max);
     const auto token_at = [&](std::size_t i) { return i < tokens.size() ? tokens[i] : Token{}; };
     ColumnList columns;
@@ -165,7 +172,10 @@ std::optional<std::string> with_last_statement(std::string_view sql, StatementKi
         }
         columns.next(token);
         if (columns.begins()) column_begin = token_at(i + 1).offset;
-        if (asks_autocommit && is_autocommit(token, token_at(i + 1), kind)) put(token, 0, end_of(token));
+        if ((asks_autocommit && is_variable(token, token_at(i + 1), kind, autocommit_word)) ||
+            (asks_in_transaction && is_variable(token, token_at(i + 1), kind, in_transaction_word))) {
+            put(token, 0, end_of(token));
+        }
         const bool counts = token.is(row_count);
         if (!counts && !(asks_found && token.is(found_rows))) continue;
         if (!token_at(i + 1).symbol('(') || !token_at(i + 2).symbol(')')) continue;

@@ -1,6 +1,7 @@
 // What a statement may ask about the one before it: ROW_COUNT() and FOUND_ROWS(). The server that is asked may not
 // know: XA END and XA PREPARE ran on its connection since, or the statement before was a read on another node. So the
-// values are put in the functions' places. So is @@autocommit: no server is told that it is off. Pure; any thread.
+// values are put in the functions' places. So are @@autocommit, as no server is told that it is off, and
+// @@in_transaction, as reads outside of transactions run in one of ours. Pure; any thread.
 #pragma once
 
 #include <cstdint>
@@ -18,6 +19,11 @@ struct LastStatement {
     std::optional<std::uint64_t> found_rows;  // when the coordinator's connection does not know it
 };
 
+struct SessionState {  // as the client knows it; where it is on, servers say so themselves
+    bool autocommit = true;
+    bool in_transaction = true;
+};
+
 [[nodiscard]] std::int64_t row_count_of(const ResultEnd& end);
 // What FOUND_ROWS() says behind the statement; `local`: this node's server ran it.
 [[nodiscard]] std::optional<std::uint64_t> found_rows_of(std::string_view sql, const ResultEnd& end, bool local,
@@ -25,6 +31,6 @@ struct LastStatement {
 
 // The statement with the values in it; nothing when it asks for none, or may mean something else by these words.
 [[nodiscard]] std::optional<std::string> with_last_statement(std::string_view sql, StatementKind kind,
-                                                             const LastStatement& last, bool autocommit = true);
+                                                             const LastStatement& last, SessionState state = {});
 
 }  // namespace ddb::session

@@ -9,6 +9,6 @@ add_executable(gateway_test
   ${CMAKE_CURRENT_LIST_DIR}/gateway_protocol_test.cpp
   ${CMAKE_CURRENT_LIST_DIR}/gateway_statements_test.cpp
 )
-target_link_libraries(gateway_test PRIVATE ddb_gateway PkgConfig::OPENSSL Catch2::Catch2)
+target_link_libraries(gateway_test PRIVATE ddb_gateway PkgConfig::OPENSSL PkgConfig::ZLIB Catch2::Catch2)
 add_test(NAME gateway_unit COMMAND gateway_test)
 set_tests_properties(gateway_unit PROPERTIES TIMEOUT 120)

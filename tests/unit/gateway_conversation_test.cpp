@@ -251,6 +251,17 @@ TEST_CASE("connections are ended by the number in their greeting") {
     client.conversation.killed(false);
     CHECK(error_code(client.take()) == 1927);
     CHECK(client.conversation.closing());
+    // One without a command under way hears nothing that it did not ask for.
+    Client idle;
+    idle.log_in();
+    idle.conversation.killed(false);
+    CHECK(idle.take_all().empty());
+    CHECK(idle.conversation.closing());
+    Client left;
+    left.log_in();
+    left.conversation.shut_down(Error{ErrorCode::shutting_down, "", 1053, "08S01"});
+    CHECK(left.take_all().empty());
+    CHECK(left.conversation.closing());
 }
 
 TEST_CASE("commands that are not known, not there or too early") {

@@ -9,6 +9,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <zlib.h>
 
 #include <catch2/catch.hpp>
 #include <filesystem>
@@ -17,6 +18,7 @@
 #include <memory>
 #include <thread>
 
+#include "gateway_bytes.hpp"
 #include "node/gateway/channel.hpp"
 #include "node/gateway/gateway.hpp"
 
@@ -348,7 +350,7 @@ TEST_CASE("without descriptors clients wait, and the loop does not spin") {
     CHECK(listener.gateway->connections() == 2);
 }
 
-TEST_CASE("a listener that ends says so to who is logged in") {
+TEST_CASE("a listener that ends closes its connections, and says nothing that was not asked for") {
     Listener listener;
     const Descriptor client = listener.connect();
     (void)listener.receive(client.get(), 80);
@@ -358,7 +360,35 @@ TEST_CASE("a listener that ends says so to who is logged in") {
     CHECK(listener.receive(client.get(), 11).size() == 11);
     listener.gateway.reset();
     char block[200];
-    const ssize_t got = ::recv(client.get(), block, sizeof block, 0);
-    REQUIRE(got > 0);
-    CHECK(std::string(block, static_cast<std::size_t>(got)).find("#08S01Server shutdown") != std::string::npos);
+    CHECK(::recv(client.get(), block, sizeof block, 0) == 0);
+}
+
+TEST_CASE("a client that asked for compression speaks in frames behind its login") {
+    Listener listener;
+    const Descriptor client = listener.connect();
+    (void)listener.receive(client.get(), 80);
+    send_all(client.get(), packet(1, hello(capability::compress, false)));
+    REQUIRE(listener.run_until([&] { return !listener.host.opened.empty(); }));
+    accept_session(listener);
+    CHECK(listener.receive(client.get(), 11).size() == 11);  // in no frame
+    const auto frame = [](std::uint8_t number, std::string_view content) {
+        return le(content.size(), 3) + le(number, 1) + le(0, 3) + std::string(content);
+    };
+    const std::string ok = packet(1, le(0, 3) + le(2, 2) + le(0, 2));
+    send_all(client.get(), frame(0, packet(0, "\x0e")));
+    CHECK(listener.receive(client.get(), 18) == frame(1, ok));
+    // In two frames, the second one compressed; the number of the packet in it is no concern of ours.
+    const std::string ping = packet(7, "\x0e");
+    std::string small(100, '\0');
+    uLongf size = small.size();
+    REQUIRE(::compress(reinterpret_cast<Bytef*>(small.data()), &size, reinterpret_cast<const Bytef*>(ping.data() + 2),
+                       ping.size() - 2) == Z_OK);
+    small.resize(size);
+    send_all(client.get(), frame(0, ping.substr(0, 2)) + le(size, 3) + le(1, 1) + le(ping.size() - 2, 3) + small);
+    CHECK(hex(listener.receive(client.get(), 18)).substr(0, 14) ==
+          hex(frame(2, packet(8, std::string(7, '\0')))).substr(0, 14));
+    // What cannot be expanded ends the connection.
+    send_all(client.get(), le(3, 3) + le(0, 1) + le(100, 3) + "abc");
+    CHECK(listener.receive(client.get(), 1).empty());
+    REQUIRE(listener.run_until([&] { return listener.gateway->connections() == 0; }));
 }

@@ -361,6 +361,28 @@ TEST_CASE("with autocommit off a session asks for itself what drivers ask, and b
     }
 }
 
+TEST_CASE("a session asks whether it is in a transaction") {
+    for (TestNode* node : {bench().node.get(), bench().follower.get()}) {
+        Client c(bench(), *node);
+        const auto inside = [&] { return c.good("SELECT @@in_transaction").cell() == "1"; };
+        CHECK_FALSE(inside());
+        for (const char* begin : {"BEGIN", "START TRANSACTION READ ONLY"}) {
+            c.good(begin);
+            CHECK(inside());
+            c.good("SELECT COUNT(*) FROM ddb_meta.position");
+            CHECK(inside());
+            c.good("ROLLBACK");
+            CHECK_FALSE(inside());
+        }
+        c.good("SET autocommit=0");
+        CHECK_FALSE(inside());
+        c.good("SELECT COUNT(*) FROM ddb_meta.position");
+        CHECK(inside());
+        c.good("COMMIT AND CHAIN");
+        CHECK(inside());
+    }
+}
+
 TEST_CASE("what drivers set when they connect keeps no read away from the client's node") {
     for (const char* sql :
          {"set autocommit=1, sql_mode = concat(@@sql_mode,',ANSI_QUOTES')",

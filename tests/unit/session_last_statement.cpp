@@ -98,7 +98,7 @@ TEST_CASE("what a server finds no rows for keeps the count of the statement befo
 
 TEST_CASE("autocommit is off where a session asks, though no server was told") {
     const auto off = [](const std::string& sql) {
-        return with_last_statement(sql, classify(sql).kind, {}, false).value_or("as it is");
+        return with_last_statement(sql, classify(sql).kind, {}, {.autocommit = false}).value_or("as it is");
     };
     const std::string zero = "CAST('000000000000000000000' AS SIGNED)";
     CHECK(off("SELECT @@autocommit") == "SELECT " + zero + " AS `@@autocommit`");
@@ -109,4 +109,16 @@ TEST_CASE("autocommit is off where a session asks, though no server was told") {
     CHECK(off("SET @@autocommit = 0") == "as it is");
     CHECK(off("SELECT @@global.autocommit, autocommit, '@@autocommit', @autocommit") == "as it is");
     CHECK(told("SELECT @@autocommit", {}) == "as it is");
+}
+
+TEST_CASE("@@in_transaction is 0 outside of transactions, whatever the server's own is") {
+    const auto outside = [](std::string_view sql) {
+        return with_last_statement(sql, classify(sql).kind, {}, {.in_transaction = false}).value_or("as it is");
+    };
+    const std::string zero = "CAST('000000000000000000000' AS SIGNED)";
+    CHECK(outside("SELECT @@in_transaction") == "SELECT " + zero + " AS `@@in_transaction`");
+    CHECK(outside("SELECT @@SESSION.in_transaction AS a") == "SELECT " + zero + " AS a");
+    CHECK(outside("SET @t = @@in_transaction") == "SET @t = " + zero);
+    CHECK(outside("SELECT in_transaction, '@@in_transaction', @@autocommit") == "as it is");
+    CHECK(told("SELECT @@in_transaction", {}) == "as it is");
 }
