@@ -91,6 +91,11 @@ class RequestRegistry {
 };
 
 inline constexpr std::string_view coordinator_changed = "the coordinator changed";
+// A result that has begun and does not go on. Not 2013, which means it: that is a number of the clients' library, which
+// takes it in a server's message for a broken protocol.
+[[nodiscard]] inline Error result_cut(std::string message) {
+    return Error{ErrorCode::sql, std::move(message), 1158, "08S01"};
+}
 [[nodiscard]] inline Error transaction_lost_error(std::string_view why) {
     return Error{ErrorCode::sql, "transaction rolled back: " + std::string(why), 1213, "40001"};
 }

@@ -266,7 +266,7 @@ void FrontSession::reader_lost(NodeId node) {
     drop_reader(*reader);
     if (!active_ || active_->step != Step::afar || active_->reader != node) return;
     if (active_->answer_started) {
-        finish_error(Error{ErrorCode::sql, "the node that read was lost in the middle of the result", 2013, "HY000"});
+        finish_error(result_cut("the node that read was lost in the middle of the result"));
         return;
     }
     parts_.balancer.failed(node);

@@ -134,8 +134,7 @@ void FrontSession::back_lost() {
     if (active_->answer_started) {
         const bool in_transaction = active_->in_transaction;
         finish_error(in_transaction ? transaction_lost_error(coordinator_changed)
-                                    : Error{ErrorCode::sql, "the coordinator was lost in the middle of the result",
-                                            2013, "HY000"});
+                                    : result_cut("the coordinator was lost in the middle of the result"));
         return;
     }
     if (active_->in_transaction) {

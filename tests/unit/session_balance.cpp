@@ -275,7 +275,7 @@ TEST_CASE("a result that began is not begun again") {
     CHECK(std::holds_alternative<ResultHeader>(f.inbox().front()));
     bench().follower->engine->on_peer_gone(other);
     const auto answer = f.finish(request);
-    CHECK(answer.code() == 2013);
+    CHECK(answer.code() == 1158);
     CHECK(f.good("SELECT 1").end.node == here);
 }
 
