@@ -299,6 +299,7 @@ void Conversation::on_opened(const SessionOpened& opened) {
 
 void Conversation::logged_in_now() {
     if (!std::exchange(returning_, false)) put_ok();
+    compresses_ = (capabilities_ & capability::compress) != 0;
     finish();
 }
 

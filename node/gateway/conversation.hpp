@@ -107,7 +107,7 @@ class Conversation {
         return state_ == State::idle || state_ == State::running || state_ == State::sending_file;
     }
     // Behind the answer to its login, which no command comes before.
-    [[nodiscard]] bool compresses() const { return logged_in() && (capabilities_ & capability::compress) != 0; }
+    [[nodiscard]] bool compresses() const { return compresses_; }
     // While a command runs, what the client sends ahead would only wait here: the owner stops reading. So it does while
     // the client does not read its answers: those to a flood of pings would pile up.
     [[nodiscard]] bool wants_input() const {
@@ -227,6 +227,7 @@ class Conversation {
     State state_ = State::greeting;
     std::uint64_t offered_ = 0;
     std::uint64_t capabilities_ = 0;
+    bool compresses_ = false;
     std::string challenge_;
     std::string token_;  // the client's answer to it
     Credentials credentials_;

@@ -67,6 +67,11 @@ function first_steps($m) {
     } while ($m->more_results() && $m->next_result());
     want($results == 2, "several statements");
     [$host, $port] = explode(":", $places[0]);
+    $compressed = mysqli_init();
+    $compressed->real_connect($host, "app", "secret", $database, (int)$port, null, MYSQLI_CLIENT_COMPRESS);
+    $long = str_repeat("compressible ", 100000);
+    $echoed = $compressed->query("SELECT '$long'");
+    want($echoed && $echoed->fetch_row()[0] === $long, "compression");
     foreach ([true, false] as $emulated) {
         $pdo = new PDO("mysql:host=$host;port=$port;dbname=$database;charset=utf8mb4", "app", "secret",
             [PDO::ATTR_EMULATE_PREPARES => $emulated, PDO::ATTR_ERRMODE => PDO::ERRMODE_EXCEPTION]);

@@ -362,12 +362,14 @@ TEST_CASE("a login whose settings the server refuses has failed") {
 
 TEST_CASE("a client that writes spaces before parentheses gets the mode for it") {
     Client client;
-    client.give(hello_of(8, capability::ignore_space));
+    client.give(hello_of(8, capability::ignore_space | capability::compress));
     open(client);
     CHECK(client.take_all().empty());
+    CHECK_FALSE(client.conversation.compresses());  // the login is not answered yet
     CHECK(client.engine.last<Execute>().sql.find("IGNORE_SPACE") != std::string::npos);
     client.conversation.on_session(client.end_of_last());
     CHECK(client.take()[0] == '\0');
+    CHECK(client.conversation.compresses());
 }
 
 TEST_CASE("ends have the form that was agreed") {
