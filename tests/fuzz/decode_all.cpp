@@ -4,6 +4,7 @@
 
 #include "bus/envelope.hpp"
 #include "config/settings.hpp"
+#include "node/gateway/compression.hpp"
 #include "node/gateway/handshake.hpp"
 #include "node/gateway/packets.hpp"
 #include "node/gateway/replies.hpp"
@@ -32,9 +33,10 @@ enum class Decoder : std::uint8_t {
     parameters,
     rows,
     conversation,
-    answers
+    answers,
+    frames
 };
-constexpr std::uint8_t decoder_count = 15;
+constexpr std::uint8_t decoder_count = 16;
 
 const bus::Key key{};
 
@@ -94,6 +96,18 @@ void read_packets(std::string_view bytes) {
         if (!*payload) return;
         DDB_ASSERT((*payload)->size() <= limit);
     }
+}
+
+// Frames of a client that compresses: in two pieces they hold what they hold in one.
+void expand_frames(std::uint8_t choice, std::string_view bytes) {
+    gateway::CompressedFrames whole;
+    gateway::CompressedFrames pieces;
+    const std::size_t cut = bytes.size() * choice / 256;
+    const auto at_once = whole.expand(bytes);
+    const auto first = pieces.expand(bytes.substr(0, cut));
+    const auto second = first ? pieces.expand(bytes.substr(cut)) : first;
+    DDB_ASSERT(at_once.ok() == second.ok());
+    if (at_once) DDB_ASSERT(*at_once == *first + *second);
 }
 
 void read_login(std::uint8_t choice, std::string_view bytes) {
@@ -181,6 +195,8 @@ void decode_all(const std::uint8_t* data, std::size_t size) {
             return converse(data[1], body);
         case Decoder::answers:
             return scan_answers(data[1], body);
+        case Decoder::frames:
+            return expand_frames(data[1], body);
     }
 }
 
@@ -208,6 +224,10 @@ std::vector<std::string> seeds() {
     std::string packets;
     gateway::PacketWriter().append(packets, "\3SELECT 1");
     all.push_back(seed(Decoder::packets, 0, packets));
+    all.push_back(seed(Decoder::frames, 100, gateway::CompressedFrames().framed(packets)));
+    // Twenty bytes of one letter, by zlib.
+    all.push_back(
+        seed(Decoder::frames, 9, std::string("\x0b\0\0\0\x14\0\0\x78\x9c\x4b\x4c\xc4\x04\0\x4f\xa6\x07\x95", 18)));
     all.push_back(seed(Decoder::login, 0,
                        std::string("\x05\xa6\xff\x01\0\0\0\1\x2d", 9) + std::string(23, '\0') +
                            std::string("app\0\2abshop\0mysql_native_password\0\4\1n\1v", 39)));
