@@ -45,7 +45,8 @@ void BackSession::start_job(Work work, StatementJob job, Done done) {
 void BackSession::start_inside(StatementJob job) {
     const bool fits = active_->execute.credit_bytes >= storage::Connection::peeked_bytes_max;
     storage::Connection& connection = *connection_;
-    const bool sent = fits && is_one_call(job) && parts_.early.send(connection, job.sql, before_in_transaction(job));
+    const bool one_call = is_one_call(job) && !switch_autocommit_on_;
+    const bool sent = fits && one_call && parts_.early.send(connection, job.sql, before_in_transaction(job));
     Task task = make_task(run_in_transaction, std::move(job), &BackSession::inside_done);
     if (sent) {
         parts_.early.wait(connection, std::move(task));
