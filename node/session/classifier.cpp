@@ -113,7 +113,18 @@ constexpr std::string_view per_node =
             "node's "
             "host; leave them out");
     }
+    if (object.is("TABLE") && rules::places_history_by_server(tokens)) {
+        return refuse(
+            "PARTITION BY SYSTEM_TIME with LIMIT or AUTO is refused: each server decides for itself which partition is "
+            "full and adds partitions, so that DROP PARTITION would drop other rows on each node; use INTERVAL, and "
+            "ALTER TABLE … ADD PARTITION");
+    }
     if (verb.is("ALTER") && object.is("TABLE")) {
+        if (rules::moves_tablespace(tokens)) {
+            return refuse(
+                "DISCARD and IMPORT TABLESPACE are refused: a table without its file keeps this node from loading "
+                "others, and the file would have to be on every node's host; use INSERT … SELECT or LOAD DATA");
+        }
         std::string reason = rules::nondeterministic_alter(tokens);
         if (!reason.empty()) return refuse(std::move(reason));
         Classified out = of(StatementKind::ddl);

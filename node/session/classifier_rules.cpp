@@ -383,6 +383,22 @@ bool names_directory(Tokens tokens) {
     return false;
 }
 
+bool places_history_by_server(Tokens tokens) {
+    std::size_t i = 0;
+    while (i < tokens.size() && !(tokens[i].is("SYSTEM_TIME") && i > 0 && tokens[i - 1].is("BY"))) ++i;
+    return mentions(tokens.subspan(i), "LIMIT") || mentions(tokens.subspan(i), "AUTO");
+}
+
+bool moves_tablespace(Tokens tokens) {
+    for (std::size_t i = 1; i < tokens.size(); ++i) {
+        if (!tokens[i].is("TABLESPACE")) continue;
+        // DISCARD TABLESPACE, DISCARD PARTITION p, q TABLESPACE
+        const Tokens before = tokens.first(i);
+        if (mentions(before, "DISCARD") || mentions(before, "IMPORT")) return true;
+    }
+    return false;
+}
+
 std::string nondeterministic_alter(Tokens tokens) {
     const std::size_t found = find_in_added(tokens, [&](std::size_t i) { return differs_by_node(tokens, i); });
     if (found == tokens.size()) return {};

@@ -35,4 +35,10 @@ using Tokens = std::span<const Token>;
 // Says where on its host a server keeps a table, or a partition.
 [[nodiscard]] bool names_directory(Tokens tokens);
 
+// PARTITION BY SYSTEM_TIME … LIMIT or AUTO: where a row of history goes depends on what its server has counted so far.
+[[nodiscard]] bool places_history_by_server(Tokens tokens);
+
+// ALTER TABLE … DISCARD or IMPORT TABLESPACE.
+[[nodiscard]] bool moves_tablespace(Tokens tokens);
+
 }  // namespace ddb::session::rules

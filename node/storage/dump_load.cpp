@@ -22,6 +22,7 @@ std::vector<std::string> client_arguments(const ConnectOptions& service, const S
                                  "--default-character-set=utf8mb4",
                                  "--batch",
                                  "--binary-mode",
+                                 "--comments",  // those in routines and triggers belong to their text
                                  "--max-allowed-packet=1G",
                                  "--skip-reconnect",
                                  "--init-command=" + dialect.load_session_sql()};

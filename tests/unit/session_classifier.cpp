@@ -523,6 +523,25 @@ TEST_CASE("tables have no place of their own on a host") {
     CHECK(kind_of("CREATE TEMPORARY TABLE t (id INT) DATA DIRECTORY='/tmp/x'") == Kind::temporary_table);
 }
 
+TEST_CASE("partitions of history hold the same rows on every node") {
+    const std::string versioned =
+        "CREATE TABLE t (id INT PRIMARY KEY) WITH SYSTEM VERSIONING PARTITION BY SYSTEM_TIME ";
+    CHECK(refused(versioned + "LIMIT 100 PARTITIONS 3"));
+    CHECK(refused(versioned + "INTERVAL 1 DAY STARTS '2026-01-01 00:00:00' AUTO PARTITIONS 3"));
+    CHECK(refused("ALTER TABLE t PARTITION BY SYSTEM_TIME limit 5 (PARTITION p HISTORY, PARTITION n CURRENT)"));
+    CHECK(kind_of(versioned + "INTERVAL 1 DAY PARTITIONS 3") == Kind::ddl);
+    CHECK(kind_of("CREATE TABLE t (auto INT PRIMARY KEY, `limit` INT) PARTITION BY HASH (auto)") == Kind::ddl);
+    CHECK(kind_of("CREATE TABLE t (auto INT PRIMARY KEY, PERIOD FOR SYSTEM_TIME (a, b))") == Kind::ddl);
+}
+
+TEST_CASE("tables keep their files") {
+    CHECK(refused("ALTER TABLE t DISCARD TABLESPACE"));
+    CHECK(refused("alter table d.t IMPORT TABLESPACE"));
+    CHECK(refused("ALTER TABLE t DISCARD PARTITION p0, p1 TABLESPACE"));
+    CHECK(kind_of("ALTER TABLE t ADD discard INT") == Kind::ddl);
+    CHECK(kind_of("ALTER TABLE t COMMENT 'DISCARD TABLESPACE'") == Kind::ddl);
+}
+
 TEST_CASE("strings end, and words are found, as a look at each byte would have it") {
     const auto naive_end = [](const std::string& sql) {  // behind the string that begins at 0
         std::size_t i = 1;
