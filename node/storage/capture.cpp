@@ -225,13 +225,13 @@ Captured GroupAssembler::finish(bool rolled_back, std::uint32_t end) {
         out.events.clear();
     } else if (rolled_back) {
         // Logged all the same, because a temporary table was made in between: its rows were undone and must not travel.
-        // Some of these groups are flagged as definitions, and hold none.
-        if (out.statement.sql.empty()) out.ddl = false;
         out.events.clear();
         out.place.reset();
         out.rows = 0;
         out.row_events = 0;
     }
+    // Some groups are flagged as definitions and hold none: the row of INSERT INTO a sequence, temporary tables.
+    if (out.kind == Captured::Kind::other && out.statement.sql.empty()) out.ddl = false;
     return out;
 }
 
