@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <optional>
+#include <utility>
 
 #include "node/storage/binlog_event.hpp"
 #include "node/storage/binlog_stream.hpp"
@@ -159,10 +160,10 @@ Result<std::unique_ptr<Connection>> open_for_statement(const ConnectOptions& ser
     return connection;
 }
 
-// Only a role's administrator may grant it, and who may be a proxy himself that right, whatever else they may; so for
-// one statement the service account is that of every role, and of everybody. Written to the table below the account
-// system, so that it leaves no trace in the log.
-Result<OkPacket> run_as_role_admin(const ConnectOptions& service, Connection& connection, const std::string& text) {
+// Only a role's administrator may grant it, whatever else he may, and only who may be everybody's proxy can make others
+// one; so for one statement the service account is both. Written to the tables below the account system, so that it
+// leaves no trace in the log.
+Result<OkPacket> run_as_administrator(const ConnectOptions& service, Connection& connection, const std::string& text) {
     auto admin = open_service(service);
     if (!admin.ok()) return admin.error();
     const std::string who = to_hex_literal(service.user);
@@ -170,9 +171,9 @@ Result<OkPacket> run_as_role_admin(const ConnectOptions& service, Connection& co
         "INSERT IGNORE INTO mysql.roles_mapping SELECT r.host, r.user, g.user, 'Y' FROM mysql.global_priv g JOIN "
         "mysql.global_priv r ON r.user=" +
             who + " WHERE g.user <> 'PUBLIC' AND JSON_VALUE(g.priv, '$.is_role')",
-        "INSERT IGNORE INTO mysql.proxies_priv (host, user, with_grant) SELECT SUBSTRING_INDEX(CURRENT_USER(), '@', "
-        "-1), " +
-            who + ", 1",
+        "INSERT IGNORE INTO mysql.proxies_priv (host, user, proxied_host, proxied_user, with_grant, grantor) SELECT "
+        "host, user, '', '', 1, '' FROM mysql.global_priv WHERE user=" +
+            who,
         "FLUSH PRIVILEGES"};
     const std::array<std::string, 3> end = {"DELETE FROM mysql.roles_mapping WHERE user=" + who,
                                             "DELETE FROM mysql.proxies_priv WHERE user=" + who, "FLUSH PRIVILEGES"};
@@ -187,10 +188,11 @@ Status name_the_grantor(const ConnectOptions& service, const std::string& invoke
     auto admin = open_service(service);
     if (!admin.ok()) return admin.error();
     std::uint64_t changed = 0;
-    for (const char* table : {"tables_priv", "procs_priv", "proxies_priv"}) {
-        const bool of_database = std::string_view(table) != "proxies_priv";
+    constexpr std::array<std::pair<const char*, const char*>, 3> tables{
+        {{"tables_priv", " AND Db<>'ddb_meta'"}, {"procs_priv", " AND Db<>'ddb_meta'"}, {"proxies_priv", ""}}};
+    for (const auto& [table, not_ours] : tables) {
         auto done = (*admin)->execute("UPDATE mysql." + std::string(table) + " SET Grantor=" + to_hex_literal(invoker) +
-                                      " WHERE Grantor=CURRENT_USER()" + (of_database ? " AND Db<>'ddb_meta'" : ""));
+                                      " WHERE Grantor=CURRENT_USER()" + not_ours);
         if (!done.ok()) return done.error();
         changed += done->affected_rows;
     }
@@ -202,10 +204,10 @@ Status name_the_grantor(const ConnectOptions& service, const std::string& invoke
 
 Status run_text(const ConnectOptions& service, Connection& connection, const std::string& text,
                 std::uint16_t event_error, std::uint16_t expected) {
-    constexpr std::uint16_t not_role_admin = 1698;
+    constexpr std::uint16_t not_administrator = 1698;
     auto done = connection.execute(text);
-    if (!done.ok() && done.error().mysql_code == not_role_admin && expected != not_role_admin) {
-        done = run_as_role_admin(service, connection, text);
+    if (!done.ok() && done.error().mysql_code == not_administrator && expected != not_administrator) {
+        done = run_as_administrator(service, connection, text);
     }
     if (done.ok()) return compare(std::nullopt, text, event_error, expected);
     const Error& error = done.error();

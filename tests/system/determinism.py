@@ -158,6 +158,44 @@ def nobody_fenced(cluster):
         check("fenced" not in cluster.log(node), f"node {node}: {cluster.log(node)[-800:]}")
 
 
+def failed_half_way(cluster):
+    """A DROP of several names what is gone and what was missing; the client's error may be of a third."""
+    if MYSQL:
+        return  # all or nothing
+    cluster.sql(1, "CREATE DATABASE h", *[f"CREATE TABLE h.t{n} (id INT PRIMARY KEY)" for n in range(4)], "CREATE VIEW h.v AS SELECT 1",
+                "CREATE TABLE h.child (id INT PRIMARY KEY, FOREIGN KEY (id) REFERENCES h.t3 (id))")
+    for sql, error in (("DROP TABLE h.t0, h.missing, h.v", 1965), ("DROP TABLE h.t1, h.v", 1965), ("DROP TABLE h.t2, h.missing, h.t3", 1451)):
+        answer = cluster.cli(2, sql)
+        equal(answer.error.get("code"), error, f"{sql}: {answer}")
+    nobody_fenced(cluster)
+    equal(cluster.same_tables("h"), ["child", "t3"], "what is left")
+
+
+def sequences(cluster):
+    """INSERT into a sequence, as dumps of older versions have it, takes no part in transactions and is logged as a definition is."""
+    if MYSQL:
+        return
+    cluster.sql(1, "CREATE DATABASE q", "CREATE SEQUENCE q.s", "SELECT NEXTVAL(q.s)", "INSERT INTO q.s VALUES (77, 1, 999, 1, 1, 3, 0, 0)")
+    cluster.settle()
+    equal(cluster.same("SELECT next_not_cached_value FROM q.s"), [["77"]], "what was inserted")
+    equal(cluster.sql(2, "SELECT NEXTVAL(q.s)").value, 77, "the next number")
+    cluster.settle()
+    cluster.same("SELECT * FROM q.s")
+    check("foreign write" not in cluster.log(cluster.coordinator()), "it was not taken for somebody else's")
+
+
+def proxies(cluster):
+    """Who may make others a proxy is not among the rights that the nodes' own account has."""
+    if MYSQL:
+        return
+    cluster.sql(2, "CREATE USER pa, pb", "GRANT PROXY ON pa TO pb WITH GRANT OPTION")
+    cluster.settle()
+    cluster.same("SELECT Host, User, Proxied_host, Proxied_user, With_grant, Grantor FROM mysql.proxies_priv ORDER BY 1, 2, 3, 4")
+    cluster.sql(2, "REVOKE PROXY ON pa FROM pb", "DROP USER pa, pb")
+    nobody_fenced(cluster)
+    equal(cluster.same("SELECT COUNT(*) FROM mysql.proxies_priv WHERE User IN ('pb', 'ddb')"), [["0"]], "what is left of it")
+
+
 def blocks(cluster):
     """A block that commits in the middle would be its definitions first and its rows behind them on the other nodes."""
     if MYSQL:
@@ -332,8 +370,8 @@ def compare(cluster):
 
 def determinism():
     with Cluster() as cluster:
-        for part in (values, last_insert_ids, statements, definitions, sessions, blocks, settings, rights_by_role, own_names, lists_and_rows,
-                     names_with_quotes, own_tables_of_servers, compare):
+        for part in (values, last_insert_ids, statements, definitions, sessions, failed_half_way, sequences, proxies, blocks, settings,
+                     rights_by_role, own_names, lists_and_rows, names_with_quotes, own_tables_of_servers, compare):
             part(cluster)
 
 

@@ -37,6 +37,8 @@ CREATE TRIGGER x.tr AFTER INSERT ON x.child FOR EACH ROW UPDATE x.parent SET v =
 CREATE VIEW x.v AS SELECT id, v FROM x.parent WHERE id > 1;
 CREATE VIEW x.a AS SELECT id FROM x.v;
 CREATE FUNCTION x.f(n INT) RETURNS INT DETERMINISTIC RETURN n + 1;
+CREATE FUNCTION x.told(n INT) RETURNS INT DETERMINISTIC RETURN n /* not
+-- more; than one's own */ + 1;
 INSERT INTO x.parent (v) VALUES ('one'), ('two'), ('zwölf');
 INSERT INTO x.child VALUES (1, 1), (2, 2);
 INSERT INTO x.blobs VALUES (1, UNHEX(REPEAT('00FF0A0D27', 1000)), '{"a": [1, 2]}');
