@@ -11,6 +11,7 @@
 #include "node/storage/child_pipes.hpp"
 #include "node/storage/child_process.hpp"
 #include "node/storage/dump_accounts.hpp"
+#include "node/storage/dump_floats.hpp"
 #include "node/storage/dump_sequences.hpp"
 #include "node/storage/managed_server_parts.hpp"
 #include "node/storage/metadata.hpp"
@@ -61,8 +62,18 @@ Status DumpSource::dump(const std::stop_token& stop) {
                                               " is neither beside the database server nor in PATH; install "
                                               "mariadb-client, or the client of the server that is used");
     }
+    auto floats = float_columns(**connection);
+    if (!floats.ok()) return floats.error();
+    Endpoint endpoint = options_.service.endpoint;
+    std::unique_ptr<DumpRelay> relay;  // ends behind the program
+    if (!floats->empty() && !endpoint.socket.empty()) {
+        auto opened = DumpRelay::open(endpoint.socket, std::move(*floats));
+        if (!opened.ok()) return opened.error();
+        relay = std::move(*opened);
+        endpoint.socket = relay->socket();
+    }
     std::vector<std::string> arguments;
-    if (auto status = prepare(**connection, arguments); !status.ok()) return status;
+    if (auto status = prepare(**connection, endpoint, arguments); !status.ok()) return status;
     auto accounts = accounts_sql(**connection, options_.service.user, options_.with_root);
     if (!accounts.ok()) return accounts.error();
     auto stand_ins = sequence_stand_ins(**connection);
@@ -102,8 +113,7 @@ Status DumpSource::dump(const std::stop_token& stop) {
 }
 
 // What the dump program is told. ddb_meta comes first: whoever loads it knows the position from the start.
-Status DumpSource::prepare(Connection& connection, std::vector<std::string>& arguments) {
-    const Endpoint& endpoint = options_.service.endpoint;
+Status DumpSource::prepare(Connection& connection, const Endpoint& endpoint, std::vector<std::string>& arguments) {
     arguments = {"--no-defaults",
                  "--user=" + options_.service.user,
                  "--default-character-set=utf8mb4",

@@ -59,7 +59,7 @@ class DumpSource {
     using Clock = std::chrono::steady_clock;
     void run(const std::stop_token& stop);
     Status dump(const std::stop_token& stop);
-    Status prepare(Connection& connection, std::vector<std::string>& arguments);
+    Status prepare(Connection& connection, const Endpoint& endpoint, std::vector<std::string>& arguments);
     Status find_broken_views(Connection& connection, std::vector<std::string>& arguments);
     Status copy_output(int fd, const std::stop_token& stop);
     bool add_bytes(std::string_view bytes, const std::stop_token& stop);

@@ -30,6 +30,8 @@ SET DEFAULT ROLE r FOR u@localhost;
 CREATE TABLE x.parent (id INT AUTO_INCREMENT PRIMARY KEY, v VARCHAR(100), KEY (v));
 CREATE TABLE x.child (id INT PRIMARY KEY, p INT, FOREIGN KEY (p) REFERENCES x.parent(id) ON DELETE CASCADE);
 CREATE TABLE x.blobs (id INT PRIMARY KEY, b LONGBLOB, j JSON);
+CREATE TABLE x.floats (f FLOAT PRIMARY KEY, `g``, h` FLOAT UNIQUE, n FLOAT(9,4), d DOUBLE);
+CREATE TABLE x.old_floats (id INT PRIMARY KEY, f FLOAT) WITH SYSTEM VERSIONING;
 CREATE TABLE x.versions (id INT PRIMARY KEY, v INT) WITH SYSTEM VERSIONING;
 CREATE SEQUENCE x.s START WITH 10;
 CREATE TABLE x.numbered (id INT PRIMARY KEY DEFAULT nextval(x.s), v INT);
@@ -42,6 +44,9 @@ CREATE FUNCTION x.told(n INT) RETURNS INT DETERMINISTIC RETURN n /* not
 INSERT INTO x.parent (v) VALUES ('one'), ('two'), ('zwölf');
 INSERT INTO x.child VALUES (1, 1), (2, 2);
 INSERT INTO x.blobs VALUES (1, UNHEX(REPEAT('00FF0A0D27', 1000)), '{"a": [1, 2]}');
+INSERT INTO x.floats VALUES (16777214, 1.2345671, 1.23456, 0.1), (16777215, 1.2345672, 99999.1234, -1e300), (3.4028234e38, 1.2e-38, NULL, NULL);
+INSERT INTO x.old_floats VALUES (1, 0.12345678), (2, NULL);
+UPDATE x.old_floats SET f = 16777213 WHERE id = 1;
 INSERT INTO x.versions VALUES (1, 1);
 UPDATE x.versions SET v = 2;
 INSERT INTO x.numbered (v) VALUES (1), (2);
@@ -93,6 +98,7 @@ DEFINITIONS += [
     "SELECT Host, User, JSON_REMOVE(Priv, '$.password_last_changed') FROM mysql.global_priv ORDER BY 1, 2",
     "SELECT * FROM mysql.roles_mapping ORDER BY 1, 2, 3",
     "SELECT id, v FROM x.versions FOR SYSTEM_TIME ALL ORDER BY id, v",
+    "SELECT id, f + 0e0 FROM x.old_floats FOR SYSTEM_TIME ALL ORDER BY 1, 2",
 ]
 TRANSACTIONS = "SELECT log_index, txn, kind, `rows` FROM ddb_meta.transactions_log ORDER BY log_index DESC LIMIT 200"
 
