@@ -181,18 +181,39 @@ Status DumpSource::find_broken_views(Connection& connection, std::vector<std::st
     return ok();
 }
 
+// A date that there is not (ALLOW_INVALID_DATES) would become zero where it is loaded, and as a default end the load.
+// False: where the dump chooses its mode is not there yet.
+bool DumpSource::permit_invalid_dates(std::string& head) {
+    constexpr std::string_view mode = "SQL_MODE='NO_AUTO_VALUE_ON_ZERO";
+    const auto at = head.find(mode);
+    if (at == std::string::npos) return false;
+    head.insert(at + mode.size(), ",ALLOW_INVALID_DATES");
+    return true;
+}
+
 Status DumpSource::copy_output(int fd, const std::stop_token& stop) {
+    constexpr std::size_t head_bytes_max = 2048;
     std::string block(read_bytes, '\0');
+    std::string head;
+    bool in_head = true;
     for (;;) {
         const ssize_t got = ::read(fd, block.data(), block.size());
         if (got < 0 && errno == EINTR) continue;
         if (got < 0) return fail(ErrorCode::io, std::string("reading the dump: ") + std::strerror(errno));
+        if (got == 0 && in_head && !add_bytes(head, stop)) return fail(ErrorCode::shutting_down, "stopped");
         if (got == 0) return stop.stop_requested() ? Status(fail(ErrorCode::shutting_down, "stopped")) : ok();
         {
             std::lock_guard lock(mutex_);
             progress_.snapshot_taken = true;
         }
-        if (!add_bytes(std::string_view(block).substr(0, static_cast<std::size_t>(got)), stop)) {
+        std::string_view bytes = std::string_view(block).substr(0, static_cast<std::size_t>(got));
+        if (in_head) {
+            head.append(bytes);
+            if (!permit_invalid_dates(head) && head.size() < head_bytes_max) continue;
+            in_head = false;
+            bytes = head;
+        }
+        if (!add_bytes(bytes, stop)) {
             return fail(ErrorCode::shutting_down, "stopped");
         }
         wait_for_pace(static_cast<std::size_t>(got), stop);
