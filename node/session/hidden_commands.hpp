@@ -15,6 +15,7 @@ enum class HiddenCommand {
     begin,
     lock_tables,
     rename_table,
+    rights,  // GRANT and REVOKE, of roles too
 };
 
 // Inside an XA that is active, where it is tried once more. Blocks.

@@ -191,6 +191,40 @@ TEST_CASE("RENAME TABLE of what may be a temporary table is refused where it is 
     CHECK(other.good("SELECT COUNT(*) FROM hw6b").cell() == "0");
 }
 
+// One that fails halfway is in no log, and its text may have come from anywhere.
+TEST_CASE("rights are given and taken by statements of their own, not hidden") {
+    Client c = fresh("hw9");
+    c.good("CREATE USER hw9u");
+    c.good("CREATE ROLE hw9r");
+    c.good("SET @hw9 = 'GRANT SELECT ON d.* TO hw9u, nosuch@nowhere'");
+    c.good("PREPARE hw9p FROM @hw9");
+    const auto rights = [&] { return c.good("SHOW GRANTS FOR hw9u").rows.size(); };
+    CHECK(c.run("GRANT SELECT ON hw9 TO hw9u, nosuch@nowhere").code() == 1133);
+    CHECK(rights() == 2);
+    const auto entries = bench().entries.size();
+    for (const char* const begin : {"COMMIT", "BEGIN"}) {
+        for (const char* const sql :
+             {"EXECUTE hw9p", "EXECUTE IMMEDIATE @hw9", "EXECUTE IMMEDIATE 'GRANT hw9r TO hw9u'",
+              "EXECUTE IMMEDIATE 'GRANT SELECT ON d.* TO hw9u'", "EXECUTE IMMEDIATE 'REVOKE SELECT ON hw9 FROM hw9u'",
+              "EXECUTE IMMEDIATE 'REVOKE ALL, GRANT OPTION FROM hw9u'",
+              "EXECUTE IMMEDIATE 'REVOKE hw9r FROM nosuch@nowhere'"}) {
+            INFO(begin << ": " << sql);
+            c.good(begin);
+            const Answer refused = c.run(sql);
+            CHECK(refused.code() == 1235);
+            CHECK((refused.end.error && refused.end.error->message.find("statement of its own") != std::string::npos));
+            CHECK(rights() == 2);
+        }
+    }
+    c.good("ROLLBACK");
+    CHECK(bench().entries.size() == entries);
+    c.good("EXECUTE IMMEDIATE 'CREATE USER hw9v'");
+    c.good("GRANT hw9r TO hw9u");
+    c.good("REVOKE ALL, GRANT OPTION FROM hw9u");
+    c.good("DROP USER hw9u, hw9v");
+    c.good("DROP ROLE hw9r");
+}
+
 TEST_CASE("autocommit that a procedure switches off is off") {
     Client c = fresh("hw7");
     c.good("CREATE PROCEDURE hw7off() SET autocommit = 0");
