@@ -80,14 +80,25 @@ constexpr std::string_view per_node =
            token_at(tokens, i + 3).is("LOCK") && end == i + 4;
 }
 
+// `tokens` start at what kind of thing it is.
+[[nodiscard]] std::optional<std::string> database_of_created(Tokens tokens) {
+    constexpr std::array<std::string_view, 7> kinds{"TABLE",   "VIEW",     "FUNCTION", "PROCEDURE",
+                                                    "TRIGGER", "SEQUENCE", "PACKAGE"};
+    if (!one_of(token_at(tokens, 0), kinds)) return std::nullopt;
+    std::size_t i = token_at(tokens, 1).is("BODY") ? 2 : 1;
+    if (token_at(tokens, i).is("IF") && token_at(tokens, i + 2).is("EXISTS")) i += 3;
+    const bool names = token_at(tokens, i).may_name() && token_at(tokens, i + 1).symbol('.');
+    return names ? std::string(token_at(tokens, i).text) : std::string();
+}
+
 // CREATE, ALTER, DROP, RENAME, TRUNCATE: `tokens` start at the verb.
 [[nodiscard]] Classified classify_definition(Tokens tokens) {
     std::size_t i = 1;
     if (token_at(tokens, i).is("OR") && token_at(tokens, i + 1).is("REPLACE")) i += 2;
     // DEFINER = user@host, AGGREGATE, ALGORITHM = …, SQL SECURITY … stand before the object's kind.
-    constexpr std::array<std::string_view, 14> kinds{"TABLE",  "TABLES",   "USER",    "ROLE",      "EVENT",
-                                                     "SERVER", "FUNCTION", "VIEW",    "PROCEDURE", "TRIGGER",
-                                                     "INDEX",  "DATABASE", "PREPARE", "TEMPORARY"};
+    constexpr std::array<std::string_view, 16> kinds{
+        "TABLE",     "TABLES",  "USER",  "ROLE",     "EVENT",   "SERVER",    "FUNCTION", "VIEW",
+        "PROCEDURE", "TRIGGER", "INDEX", "DATABASE", "PREPARE", "TEMPORARY", "SEQUENCE", "PACKAGE"};
     while (i < tokens.size() && i < 16 && !one_of(tokens[i], kinds)) ++i;
     const Token object = token_at(tokens, i);
     const Token verb = tokens[0];
@@ -131,7 +142,9 @@ constexpr std::string_view per_node =
         out.refused_without_key = rules::order_dependent_alter(tokens);
         return out;
     }
-    return of(StatementKind::ddl);
+    Classified out = of(StatementKind::ddl);
+    if (verb.is("CREATE")) out.creates_in = database_of_created(tokens.subspan(i));
+    return out;
 }
 
 [[nodiscard]] Classified classify_hidden(std::string_view sql, StatementKind kind);

@@ -89,6 +89,8 @@ struct Classified {
     DdbView view = DdbView::status;                 // of ddb_show
     std::optional<KeptSetting> kept_setting;        // of plain: a SET GLOBAL that is answered by a warning
     std::string refusal;                            // of refused: the reason and the way out
+    // Of CREATE of a table, view, routine, trigger or sequence: the database that it names, empty where it names none.
+    std::optional<std::string> creates_in;
     std::string refused_without_key;                // of ddl: the reason where rows of the table have no order
 };
 

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "node/session/session_tracking.hpp"
+#include "node/session/sql_scan.hpp"
 #include "node/session/status_rows.hpp"
 
 namespace ddb::session {
@@ -198,6 +199,11 @@ void FrontSession::begin(Execute execute) {
     }
 }
 
+// Schemas that each server has, and no dump takes along.
+bool FrontSession::is_servers_own(std::string_view database) {
+    return equals_ignoring_case(database, "MYSQL") || equals_ignoring_case(database, "SYS");
+}
+
 // What needs neither the server nor the coordinator.
 bool FrontSession::answer_without_work() {
     const Classified& statement = active_->statement;
@@ -211,6 +217,13 @@ bool FrontSession::answer_without_work() {
     }
     if (kind == StatementKind::refused) {
         finish_error(Error{ErrorCode::invalid_argument, statement.refusal, 1235, "42000"});
+        return true;
+    }
+    if (statement.creates_in && is_servers_own(statement.creates_in->empty() ? database_ : *statement.creates_in)) {
+        finish_error(Error{ErrorCode::invalid_argument,
+                           "tables, views and routines of your own in the schemas mysql and sys are refused: a node "
+                           "that is loaded from another one would not have them; use another database",
+                           1235, "42000"});
         return true;
     }
     if (active_->execute.describe) return false;

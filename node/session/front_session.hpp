@@ -117,6 +117,7 @@ class FrontSession {
     [[nodiscard]] SessionOpened opened_here() const;
     void refuse_opening(const Error& error);
     void watch_opening();
+    [[nodiscard]] static bool is_servers_own(std::string_view database);
     [[nodiscard]] bool answer_without_work();
     void connect(bool last_try);
     void advance();

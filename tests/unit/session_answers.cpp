@@ -320,6 +320,22 @@ TEST_CASE("a transaction's kind holds to its end, and is told with every answer"
     c.good("INSERT INTO a5 VALUES (1,1)");
 }
 
+TEST_CASE("nothing of one's own is made in the schemas that a load leaves out") {
+    Client c = fresh("a7");
+    for (const char* sql :
+         {"CREATE TABLE mysql.mine (id INT PRIMARY KEY)", "CREATE OR REPLACE TABLE IF NOT EXISTS `MySQL`.mine (id INT)",
+          "CREATE FUNCTION sys.f() RETURNS INT RETURN 1", "CREATE DEFINER=root@localhost PROCEDURE sys.p() DO 1",
+          "CREATE SEQUENCE mysql.s", "CREATE OR REPLACE VIEW sys.v AS SELECT 1"}) {
+        INFO(sql);
+        CHECK(c.run(sql).code() == 1235);
+    }
+    c.good("CREATE TEMPORARY TABLE mysql.mine (id INT PRIMARY KEY)");
+    c.good("USE mysql");
+    CHECK(c.run("CREATE TABLE mine (id INT PRIMARY KEY)").code() == 1235);
+    c.good("CREATE TABLE d.a7_more (id INT PRIMARY KEY)");
+    c.good("DROP TABLE d.a7_more");
+}
+
 TEST_CASE("what is no COMMIT or is already so commits nothing") {
     Client c = fresh("a6");
     c.good("BEGIN");
