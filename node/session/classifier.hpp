@@ -91,7 +91,7 @@ struct Classified {
     std::string refusal;                            // of refused: the reason and the way out
     // Of CREATE of a table, view, routine, trigger or sequence: the database that it names, empty where it names none.
     std::optional<std::string> creates_in;
-    std::string refused_without_key;                // of ddl: the reason where rows of the table have no order
+    std::string refused_without_key;  // of ddl: the reason where rows of the table have no order
 };
 
 [[nodiscard]] Classified classify(std::string_view sql);
