@@ -17,7 +17,8 @@ def _stat(pid):
 def start_time(pid):
     """Start of the process in clock ticks since boot; None when there is none, or only its corpse."""
     fields = _stat(pid)
-    if not fields or fields[0] in "ZX":
+    # The first thread of one that was killed may be gone while the others still hold its files, and the locks on them.
+    if not fields or fields[0] == "X" or fields[0] == "Z" and int(fields[17]) <= 1:
         return None
     return int(fields[19])
 
