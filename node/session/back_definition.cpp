@@ -58,6 +58,7 @@ void BackSession::on_gate_entered() {
 
 void BackSession::definition_done(JobReport report) {
     connection_ = std::move(report.connection);
+    parts_.look_for_session_names();
     const std::uint64_t sequence = storage::statement_sequence(txn_.txn);
     active_->kept = std::move(report.kept);
     const std::uint16_t code = report.end.error ? report.end.error->mysql_code : std::uint16_t{0};

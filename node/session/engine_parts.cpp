@@ -129,6 +129,7 @@ EngineParts::EngineParts(SessionHost& host_in, storage::LocalDatabase& database_
       gate(barrier),
       table_locks([this](std::uint64_t serial) { wake_for_locks(serial); }),
       read_lock([this](std::uint64_t serial) { wake_for_locks(serial); }),
+      session_names(database.definitions()),
       pool(static_cast<std::size_t>(limits_in.sessions_max) * 5 + spare_executors) {}
 
 EngineParts::~EngineParts() = default;
@@ -317,6 +318,21 @@ void EngineParts::tick_gate() {
         if (!reach) return;
         post(Task([this, number = taken.number, reach = std::move(*reach)]() mutable {
             gate.narrow(number, std::move(reach));
+        }));
+    }));
+}
+
+void EngineParts::look_for_session_names() {
+    if (!server_up || fenced || !session_names.begin_look(now_ms)) return;
+    pool.run(Task([this] {
+        std::optional<SessionNames> names;
+        const auto texts = database.texts_about_sessions();
+        if (texts) names = SessionNames::of(*texts);
+        if (!texts && texts.error().code == ErrorCode::overloaded) names = SessionNames::any();
+        post(Task([this, names = std::move(names)]() mutable {
+            session_names.looked(std::move(names));
+            look_for_session_names();  // should there be something new already
+            for (const auto& [id, session] : fronts) session->on_session_names();
         }));
     }));
 }

@@ -20,6 +20,7 @@
 #include "node/session/read_barrier.hpp"
 #include "node/session/read_lock.hpp"
 #include "node/session/session_engine.hpp"
+#include "node/session/session_names.hpp"
 #include "node/session/table_locks.hpp"
 #include "node/session/write_pipeline.hpp"
 #include "schemas/status_flags.hpp"
@@ -145,6 +146,7 @@ class EngineParts final : public PipelineHost {
     void wake_for_locks(std::uint64_t serial);  // later
     void pass_gate_on();                        // to the next in its queue, if it may go
     void tick_gate();
+    void look_for_session_names();  // if it is time to
 
     // PipelineHost
     void propose(const core::Propose& proposal) override { host.propose(proposal); }
@@ -190,6 +192,7 @@ class EngineParts final : public PipelineHost {
     TableLocks table_locks;
     ReadLock read_lock;
     RequestRegistry requests;
+    KnownSessionNames session_names;
     SessionEngine::Counters counters;
     std::unordered_map<SessionId, std::unique_ptr<FrontSession>> fronts;
     std::map<std::uint64_t, std::unique_ptr<BackSession>> backs;  // by serial; closed ones stay until their work ends

@@ -12,6 +12,7 @@ namespace {
 // Reads share an XA for no longer than this, idle or not: it keeps definitions of the tables it read waiting.
 constexpr std::uint64_t shared_ms_max = 100;
 constexpr std::uint64_t idle_ms_max = 20;
+constexpr std::uint64_t names_ms_max = 300;
 constexpr std::uint16_t error_deadlock = 1213;
 
 void end_xa(storage::Connection& connection, const std::string& xid) {
@@ -96,9 +97,9 @@ void FrontSession::open_transaction(LocalJob& job, LocalReport& report) {
     }
 }
 
-// A function that sets user variables does so for the session: it belongs to the coordinator, where the session is, and
-// is run there unless somebody was told of it. What it sets in a READ ONLY transaction, which is not known there, is
-// lost.
+// A function that sets variables does so for the session: it belongs to the coordinator, where the session is, and is
+// run there unless somebody was told of it. Not known by its name are those with variables of the server's, by SET;
+// what it sets in a READ ONLY transaction, which is not known there, is lost.
 void FrontSession::look_for_state(const LocalJob& job, LocalReport& report) {
     if (job.plain || job.transaction || report.end.error || !job.connection->left_state()) return;
     report.left_state = true;
@@ -174,6 +175,7 @@ void FrontSession::read_locally() {
         return;
     }
     active_->step = Step::barrier;
+    active_->unsure_ms = 0;
     const RequestNumber request = active_->execute.request;
     const auto passed = [parts = &parts_, id = open_.session, serial = serial_, request](LogIndex index) {
         auto* session = parts->front(id);
@@ -182,7 +184,7 @@ void FrontSession::read_locally() {
         if (!active || active->execute.request != request || active->step != Step::barrier) return;
         active->wait_id = 0;
         session->seen_ = std::max(session->seen_, index);
-        session->run_locally();
+        session->run_if_local();
     };
     const LogIndex at_least = std::max(active_->execute.seen, seen_);
     const bool own_writes = active_->execute.consistency == Consistency::session;
@@ -191,6 +193,36 @@ void FrontSession::read_locally() {
     const Read read{active_->execute.consistency, own_writes ? at_least : LogIndex{}, here_open_, active_->execute.sql};
     const std::uint64_t id = parts_.barrier.wait(read, passed);
     if (active_ && active_->step == Step::barrier) active_->wait_id = id;
+}
+
+// What it calls may belong to the session, which is on the coordinator; and what that is, this server knows for sure
+// only now that it has applied all that the read must see.
+void FrontSession::run_if_local() {
+    const bool sure = parts_.session_names.sure();
+    if (active_->execute.describe || (sure && !names_session())) return run_locally();
+    if (!sure && wait_for_names()) return;
+    if (guest()) return decline(ErrorCode::refused, "it may ask its session for something");
+    active_->statement.local = false;
+    if (active_->here && not_in_here()) return;
+    forward();
+}
+
+// True: run_if_local() is called again, as soon as the names are known or with the next tick. What can go nowhere else
+// waits for them, others do so for a moment only, and not for definitions that run.
+bool FrontSession::wait_for_names() {
+    parts_.look_for_session_names();
+    if (active_->unsure_ms == 0) active_->unsure_ms = std::max<std::uint64_t>(parts_.now_ms, 1);
+    const bool soon = parts_.session_names.looking() && parts_.now_ms < active_->unsure_ms + names_ms_max;
+    return soon || (active_->here && here_open_);
+}
+
+void FrontSession::on_session_names() {
+    if (active_ && active_->step == Step::barrier && active_->unsure_ms != 0) run_if_local();
+}
+
+// As far as this node knows.
+bool FrontSession::names_session() const {
+    return parts_.session_names.concern(active_->execute.sql, active_->statement.kind == StatementKind::call);
 }
 
 bool FrontSession::tell_kept_warnings() {

@@ -191,6 +191,7 @@ void FrontSession::begin(Execute execute) {
         if (auto known = with_last_statement(active_->execute.sql, active_->statement.kind, last_, state))
             active_->execute.sql = std::move(*known);
     }
+    if (active_->statement.local && names_session()) active_->statement.local = false;
     if (answer_of_ddb() || answer_without_work() || run_read_only_here() || ask_for_file() || read_elsewhere()) return;
     if (may_read_here()) {
         read_locally();
@@ -428,7 +429,9 @@ void FrontSession::tick() {
         at_deadline();
         return;
     }
-    if (active_->step == Step::barrier) {
+    if (active_->step == Step::barrier && active_->unsure_ms != 0) {
+        run_if_local();
+    } else if (active_->step == Step::barrier) {
         ask_where_it_is_known();
     } else if (active_->step == Step::waiting) {
         forward();

@@ -39,7 +39,8 @@ class FrontSession {
     void on_guest_execute(Execute execute);                       // of the node whose guest this is
     void on_view();
     void on_peer_gone(NodeId peer);
-    void on_server_lost();  // the local connection is of no use any more
+    void on_session_names();  // they have been looked at
+    void on_server_lost();    // the local connection is of no use any more
     void tick();
     void close();  // the client is gone
 
@@ -64,6 +65,7 @@ class FrontSession {
         std::uint64_t give_up_ms = 0;      // after a cancel: the latest moment for a definite answer; 0 = not cancelled
         std::uint64_t resend_ms = 0;
         std::uint64_t not_before_ms = 0;  // of the next attempt
+        std::uint64_t unsure_ms = 0;  // behind the barrier it waits since then for what its names mean; 0 = it does not
         std::uint64_t wait_id = 0;
         bool ever_forwarded = false;
         bool answer_started = false;
@@ -137,6 +139,9 @@ class FrontSession {
     [[nodiscard]] bool holds_locks() const { return table_locks_ || read_lock_; }
     [[nodiscard]] bool may_read_here() const;
     void read_locally();
+    void run_if_local();
+    [[nodiscard]] bool wait_for_names();
+    [[nodiscard]] bool names_session() const;
     [[nodiscard]] bool tell_kept_warnings();
     void run_locally();
     void start_local(LocalJob job, bool early);

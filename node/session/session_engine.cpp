@@ -208,6 +208,7 @@ void SessionEngine::tick(std::uint64_t now_ms) {
     parts.barrier.tick(now_ms);
     parts.tick_balancer();
     parts.tick_gate();
+    parts.look_for_session_names();
     parts.pipeline.tick();
     impl_->settle();
     for (const auto& [id, session] : parts.fronts) session->tick();
@@ -243,6 +244,7 @@ void SessionEngine::on_answers(std::uint64_t now_ms) {
 
 void SessionEngine::on_applied(LogIndex applied) {
     impl_->parts.server_up = true;
+    impl_->parts.look_for_session_names();
     impl_->parts.barrier.on_applied(applied);
     impl_->settle();
 }
@@ -302,6 +304,7 @@ void SessionEngine::on_fenced(const std::string&) {
 
 void SessionEngine::on_rebuilt() {
     impl_->parts.fenced = false;
+    impl_->parts.session_names.forget();
 }
 
 void SessionEngine::hold_definitions(bool hold) {

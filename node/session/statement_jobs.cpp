@@ -537,6 +537,8 @@ JobReport run_definition(ConnectionPtr connection, const StatementJob& job) {
         if (report.connection->broken()) report.connection.reset();
         return report;
     }
+    const storage::DefinitionClock::Running running(storage::may_make_routine(*sql) ? &job.database->definitions()
+                                                                                    : nullptr);
     const storage::StatementIntent intent{job.txn, job.sequence, traces_of_run(*report.connection, *sql)};
     if (auto recorded = job.journal->record_intent(intent); !recorded) {
         report.end.error = recorded.error();

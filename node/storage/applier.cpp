@@ -403,6 +403,10 @@ Status Applier::apply_statement(const Entry& entry, const std::stop_token& stop)
     if (ran != ran_->end())
         first = whole ? parts->queries.size() : static_cast<std::size_t>(ran->second.last - sequence + 1);
     const bool by_ourselves = ran != ran_->end() && ran->second.with_rows;
+    // Also of one that has run already: the connection may have been lost before its end.
+    const bool makes =
+        may_make_routine(payload->sql) || std::any_of(parts->queries.begin(), parts->queries.end(), may_make_routine);
+    const DefinitionClock::Running running(makes ? options_.definitions : nullptr);
     if (!by_ourselves && !(whole && parts->queries.empty())) {
         // Whatever comes of it, what we knew is out of date.
         ran_.reset();

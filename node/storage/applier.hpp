@@ -18,6 +18,7 @@
 #include "node/storage/binlog_statement.hpp"
 #include "node/storage/binlog_stream.hpp"
 #include "node/storage/connection.hpp"
+#include "node/storage/definition_clock.hpp"
 #include "node/storage/journal.hpp"
 #include "node/storage/metadata.hpp"
 #include "node/storage/other_copies.hpp"
@@ -31,6 +32,7 @@ class Applier {
     struct Options {
         ConnectOptions service;
         std::uint32_t log_rows = 10'000;
+        DefinitionClock* definitions = nullptr;
     };
     // Called on the apply thread.
     struct Hooks {

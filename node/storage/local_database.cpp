@@ -9,6 +9,7 @@
 #include "node/storage/metadata.hpp"
 #include "node/storage/server_dialect.hpp"
 #include "node/storage/statement_runner.hpp"
+#include "node/storage/stored_texts.hpp"
 #include "node/storage/table_users.hpp"
 
 namespace ddb::storage {
@@ -157,6 +158,14 @@ void LocalDatabase::install_snapshot(EntryId last, std::vector<Entry> entries) {
 }
 void LocalDatabase::end_rebuild() {
     impl_->end_rebuild();
+}
+
+DefinitionClock& LocalDatabase::definitions() const {
+    return impl_->definitions();
+}
+
+Result<StoredTexts> LocalDatabase::texts_about_sessions() const {
+    return storage::texts_about_sessions(impl_->service());
 }
 
 Result<TableUsers> LocalDatabase::table_users() const {

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "node/storage/connection.hpp"
+#include "node/storage/definition_clock.hpp"
 #include "node/storage/journal.hpp"
 #include "node/storage/other_copies.hpp"
 #include "schemas/audit_messages.hpp"
@@ -170,6 +171,11 @@ struct NamedText {
     std::string text;
 };
 
+struct StoredTexts {
+    std::vector<NamedText> readable;  // views, functions and packages: what a query can name
+    std::vector<NamedText> procedures;
+};
+
 struct TableUsers {
     std::vector<NamedText> by_text;     // views and routines, with what they consist of
     std::vector<NamedText> by_trigger;  // tables, with what their triggers do
@@ -248,6 +254,11 @@ class LocalDatabase {
     // For a statement of which there is no Query event: also what these would tell.
     [[nodiscard]] static Result<std::string> whole_settings_event(Connection& user);
 
+    // Any thread. Those that are applied are counted; a coordinator's sessions count theirs.
+    [[nodiscard]] DefinitionClock& definitions() const;
+
+    // Any thread, blocking: see stored_texts.hpp.
+    [[nodiscard]] Result<StoredTexts> texts_about_sessions() const;
     // Any thread, blocking. An error also where there are too many.
     [[nodiscard]] Result<TableUsers> table_users() const;
     // Blocks: CREATE TABLE … SELECT of this one may be seen by others' foreign key checks before it commits. One that

@@ -88,7 +88,7 @@ Status LocalDatabase::Impl::start() {
     }
     if (!launched.ok()) return launched;
     applier_ =
-        std::make_unique<Applier>(Applier::Options{service_, options_.committed_log_rows}, journal_,
+        std::make_unique<Applier>(Applier::Options{service_, options_.committed_log_rows, &definitions_}, journal_,
                                   Applier::Hooks{[this](LogIndex index) {
                                                      report_applied(index);
                                                      if (index.value >= wanted_index_) send(Look{});

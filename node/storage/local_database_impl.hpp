@@ -65,6 +65,7 @@ class LocalDatabase::Impl {
     [[nodiscard]] const MarkerKey& key() const { return key_; }
     [[nodiscard]] const Endpoint& endpoint() const { return service_.endpoint; }
     [[nodiscard]] const ConnectOptions& service() const { return service_; }
+    [[nodiscard]] DefinitionClock& definitions() { return definitions_; }
     [[nodiscard]] const std::string& server_program() const { return options_.server_program; }
     [[nodiscard]] std::uint64_t pid() const { return pid_; }
     [[nodiscard]] bool stalled() const { return stalled_; }
@@ -191,6 +192,7 @@ class LocalDatabase::Impl {
     std::mutex kill_mutex_;
     std::unique_ptr<Connection> killer_;
 
+    DefinitionClock definitions_;
     std::unique_ptr<Applier> applier_;
     std::jthread supervisor_;
 };
