@@ -58,13 +58,17 @@ bool send_all(int fd, std::string_view bytes) {
 
 Result<FloatColumns> float_columns(Connection& connection) {
     const auto rows = connection.rows(
-        "SELECT table_schema, table_name, column_name FROM information_schema.columns WHERE data_type='float' AND "
-        "table_schema NOT IN ('information_schema','mysql','performance_schema','sys')");
+        "SELECT table_schema, table_name, column_name, data_type FROM information_schema.columns WHERE table_schema "
+        "NOT IN ('information_schema','mysql','performance_schema','sys') ORDER BY table_schema, table_name, "
+        "ordinal_position");
     if (!rows.ok()) return rows.error();
     FloatColumns out;
     for (const auto& row : *rows) {
-        out[{row.at(0).value_or(""), row.at(1).value_or("")}].insert(row.at(2).value_or(""));
+        TableWithFloats& table = out[{row.at(0).value_or(""), row.at(1).value_or("")}];
+        table.columns.push_back(row.at(2).value_or(""));
+        if (row.at(3) == "float") table.floats.insert(table.columns.back());
     }
+    std::erase_if(out, [](const auto& table) { return table.second.floats.empty(); });
     return out;
 }
 
@@ -91,11 +95,18 @@ std::string with_exact_floats(std::string_view sql, const std::string& database,
     const auto table = take_name(sql, at);
     const auto found = table ? floats.find({database, *table}) : floats.end();
     if (found == floats.end()) return std::string(sql);
+    const TableWithFloats& known = found->second;
     std::string out(head);
-    for (const auto& [name, text] : columns) {
+    const auto put = [&](const std::string& name, const std::string& text) {
         if (out.size() > head.size()) out += ", ";
-        const bool exact = found->second.contains(name);
-        out += exact ? "CAST(" + std::string(text) + " AS DOUBLE)" : std::string(text);
+        out += known.floats.contains(name) ? "CAST(" + text + " AS DOUBLE)" : text;
+    };
+    const bool all = columns.size() == 1 && columns.front().second == "*";
+    for (const auto& [name, text] : columns) {
+        if (!all) put(name, std::string(text));
+    }
+    for (const std::string& name : known.columns) {
+        if (all) put(name, quoted_name(name));
     }
     return out.append(sql.substr(behind_columns));
 }
@@ -190,7 +201,11 @@ std::string DumpRelay::rewritten(std::string& from_program) {
         const bool begins = byte(3) == 0 && !body.empty();
         if (begins && body[0] == choose_database) database_ = body.substr(1);
         if (begins && body[0] == query) {
-            const std::string sql = with_exact_floats(body.substr(1), database_, floats_);
+            // In front of the text MySQL's clients say that it has no attributes.
+            constexpr std::string_view no_attributes("\0\1", 2);
+            const std::string_view said = body.substr(1).starts_with(no_attributes) ? no_attributes : "";
+            const std::string sql =
+                std::string(said) + with_exact_floats(body.substr(1 + said.size()), database_, floats_);
             const std::size_t length = sql.size() + 1;
             out += static_cast<char>(length & 0xFF);
             out += static_cast<char>(length >> 8 & 0xFF);

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "node/storage/child_pipes.hpp"
 #include "node/storage/connection.hpp"
@@ -16,12 +17,17 @@
 
 namespace ddb::storage {
 
-// The FLOAT columns of (database, table).
-using FloatColumns = std::map<std::pair<std::string, std::string>, std::set<std::string>>;
+struct TableWithFloats {
+    std::set<std::string> floats;
+    std::vector<std::string> columns;  // all, as the server has them in order
+};
+// Of (database, table); none without FLOAT columns.
+using FloatColumns = std::map<std::pair<std::string, std::string>, TableWithFloats>;
 
 [[nodiscard]] Result<FloatColumns> float_columns(Connection& connection);
 
-// What the program asks of a table's rows, with its FLOAT columns as DOUBLE; any other text as it is.
+// What the program asks of a table's rows, with its FLOAT columns as DOUBLE; any other text as it is. MySQL's program
+// asks for "*" where a table has nothing but plain columns.
 [[nodiscard]] std::string with_exact_floats(std::string_view sql, const std::string& database,
                                             const FloatColumns& floats);
 

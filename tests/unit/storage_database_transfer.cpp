@@ -153,7 +153,7 @@ Entry transfer_under_load(Cluster& cluster, StorageNode& donor, StorageNode& rec
 }  // namespace
 
 TEST_CASE("a dump asks for FLOAT columns with all their digits", "[transfer]") {
-    const FloatColumns floats{{{"d", "t"}, {"f", "g`, h"}}, {{"d", "a`b"}, {"f"}}};
+    const FloatColumns floats{{{"d", "t"}, {{"f", "g`, h"}, {"id", "f", "g`, h"}}}, {{"d", "a`b"}, {{"f"}, {"f"}}}};
     const std::string head = "SELECT /*!40001 SQL_NO_CACHE */ ";
     const auto asked = [&](const std::string& rest, const char* database = "d") {
         return with_exact_floats(head + rest, database, floats).substr(head.size());
@@ -163,8 +163,9 @@ TEST_CASE("a dump asks for FLOAT columns with all their digits", "[transfer]") {
           "CAST(`g``, h` AS DOUBLE), CAST(`f` AS DOUBLE), ` FROM ` FROM `t` WHERE 1");
     CHECK(asked("`f`, row_start, row_end FROM `a``b` FOR SYSTEM_TIME ALL") ==
           "CAST(`f` AS DOUBLE), row_start, row_end FROM `a``b` FOR SYSTEM_TIME ALL");
+    CHECK(asked("* FROM `t`") == "`id`, CAST(`f` AS DOUBLE), CAST(`g``, h` AS DOUBLE) FROM `t`");
     for (const auto* other :
-         {"`id`, `f` FROM `u`", "`id`, `e` FROM `t`", "`f`", "`f", "`f` FROM", "", "* FROM `t`", "f(`f`) FROM `t`"})
+         {"`id`, `f` FROM `u`", "`id`, `e` FROM `t`", "`f`", "`f", "`f` FROM", "", "* FROM `u`", "f(`f`) FROM `t`"})
         CHECK(asked(other) == other);
     CHECK(asked("`f` FROM `t`", "e") == "`f` FROM `t`");
     CHECK(with_exact_floats("SELECT `f` FROM `t`", "d", floats) == "SELECT `f` FROM `t`");
