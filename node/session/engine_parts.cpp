@@ -11,7 +11,8 @@
 namespace ddb::session {
 namespace {
 
-constexpr int log_error = 4;  // spdlog's level
+constexpr int log_warning = 3;  // spdlog's levels
+constexpr int log_error = 4;
 // Sessions whose newest request number is remembered during one office; beyond it the oldest knowledge is given up at
 // once.
 constexpr std::size_t progress_max = 100'000;
@@ -326,11 +327,18 @@ void EngineParts::look_for_session_names() {
     if (!server_up || fenced || !session_names.begin_look(now_ms)) return;
     pool.run(Task([this] {
         std::optional<SessionNames> names;
+        std::string why;
         const auto texts = database.texts_about_sessions();
-        if (texts) names = SessionNames::of(*texts);
-        if (!texts && texts.error().code == ErrorCode::overloaded) names = SessionNames::any();
-        post(Task([this, names = std::move(names)]() mutable {
-            session_names.looked(std::move(names));
+        if (texts) {
+            names = SessionNames::of(*texts);
+        } else if (texts.error().code == ErrorCode::overloaded) {
+            names = SessionNames::any();
+        } else {
+            why = texts.error().message;
+        }
+        post(Task([this, names = std::move(names), why = std::move(why)]() mutable {
+            if (session_names.looked(std::move(names)))
+                host.log(log_warning, "views and routines cannot be listed, reads go to the coordinator: " + why);
             look_for_session_names();  // should there be something new already
             for (const auto& [id, session] : fronts) session->on_session_names();
         }));

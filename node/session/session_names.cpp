@@ -79,15 +79,17 @@ bool KnownSessionNames::begin_look(std::uint64_t now_ms) {
     return true;
 }
 
-void KnownSessionNames::looked(std::optional<SessionNames> names) {
+bool KnownSessionNames::looked(std::optional<SessionNames> names) {
     const auto at = std::exchange(looking_, std::nullopt);
-    if (stale_look_) return;
+    if (stale_look_) return false;
     if (!names) {
         not_before_ms_ = now_ms_ + again_ms;
-        return;
+        return !std::exchange(in_vain_, true);
     }
     names_ = std::move(*names);
     at_ = at;
+    in_vain_ = false;
+    return false;
 }
 
 void KnownSessionNames::forget() {

@@ -42,8 +42,9 @@ class KnownSessionNames {
     [[nodiscard]] bool looking() const { return looking_.has_value(); }
     // True: the server is to be looked at, and looked() told.
     [[nodiscard]] bool begin_look(std::uint64_t now_ms);
-    void looked(std::optional<SessionNames> names);  // nullopt: in vain
-    void forget();                                   // the server has got another content
+    // nullopt: in vain. True: for the first time in a row.
+    bool looked(std::optional<SessionNames> names);
+    void forget();  // the server has got another content
 
   private:
     const storage::DefinitionClock& clock_;
@@ -51,6 +52,7 @@ class KnownSessionNames {
     std::optional<std::uint64_t> at_;  // what the clock said before they were looked at
     std::optional<std::uint64_t> looking_;
     bool stale_look_ = false;
+    bool in_vain_ = false;
     std::uint64_t not_before_ms_ = 0;
     std::uint64_t now_ms_ = 0;
 };

@@ -24,7 +24,7 @@ constexpr int answer_timeout_ms = 10'000;
 }
 
 Result<std::vector<NamedText>> read(Connection& connection, const std::string& lists) {
-    auto rows = connection.rows("SELECT DISTINCT name, body FROM (" + lists + ") AS stored LIMIT " +
+    auto rows = connection.rows("SELECT DISTINCT name, body FROM (" + lists + ") AS known LIMIT " +
                                 std::to_string(stored_texts_max + 1));
     if (!rows) return rows.error();
     if (rows->size() > stored_texts_max) return fail(ErrorCode::overloaded, "too many views and routines");
@@ -45,7 +45,7 @@ Result<StoredTexts> texts_about_sessions(const ConnectOptions& service) {
     // As SessionNames has them.
     auto some = (*connection)
                     ->rows("SELECT 1 FROM (" + of_routines() + " UNION ALL " + of_views() +
-                           ") AS stored WHERE body REGEXP '@|_LOCK|LAST_INSERT_ID|CONNECTION_ID|LASTVAL|CURRVAL|"
+                           ") AS known WHERE body REGEXP '@|_LOCK|LAST_INSERT_ID|CONNECTION_ID|LASTVAL|CURRVAL|"
                            "PREVIOUS|PROCESSLIST|INNODB_TRX|FOUND_ROWS|ROW_COUNT' LIMIT 1");
     if (!some) return some.error();
     if (some->empty()) return StoredTexts{};

@@ -89,7 +89,7 @@ TEST_CASE("names are not sure from before a definition until they were looked at
     known.looked(SessionNames{});  // which may have seen it or not
     CHECK_FALSE(known.sure());
     CHECK(known.begin_look(5));
-    known.looked(std::nullopt);
+    CHECK(known.looked(std::nullopt));
     CHECK_FALSE(known.begin_look(6));
     CHECK(known.begin_look(5 + KnownSessionNames::again_ms));
     known.forget();
