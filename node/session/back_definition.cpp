@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "node/session/back_session.hpp"
+#include "node/session/definition_refusals.hpp"
 #include "node/storage/failpoint.hpp"
 
 namespace ddb::session {

@@ -328,7 +328,7 @@ void EngineParts::look_for_session_names() {
     pool.run(Task([this] {
         std::optional<SessionNames> names;
         std::string why;
-        const auto texts = database.texts_about_sessions();
+        const auto texts = database.texts_about_sessions(session_words());
         if (texts) {
             names = SessionNames::of(*texts);
         } else if (texts.error().code == ErrorCode::overloaded) {

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "node/session/client_file.hpp"
+#include "node/session/definition_refusals.hpp"
 #include "node/session/front_session.hpp"
 
 namespace ddb::session {

@@ -16,13 +16,21 @@ constexpr std::size_t tokens_max = 4000;
 constexpr std::array<std::string_view, 9> words{"LAST_INSERT_ID", "CONNECTION_ID", "LASTVAL",    "CURRVAL",  "PREVIOUS",
                                                 "PROCESSLIST",    "INNODB_TRX",    "FOUND_ROWS", "ROW_COUNT"};
 
+constexpr std::array<std::string_view, 2> signs{"@", "_LOCK"};
+
 [[nodiscard]] bool has_word(std::string_view body) {
-    constexpr std::array<std::string_view, 2> signs{"@", "_LOCK"};
     const auto inside = [&](auto word) { return contains_ignoring_case(body, word); };
     return std::any_of(words.begin(), words.end(), inside) || std::any_of(signs.begin(), signs.end(), inside);
 }
 
 }  // namespace
+
+std::string session_words() {
+    std::string out;
+    for (const auto word : signs) out.append(out.empty() ? "" : "|").append(word);
+    for (const auto word : words) out.append("|").append(word);
+    return out;
+}
 
 bool asks_session(std::string_view body) {
     if (!has_word(body)) return false;

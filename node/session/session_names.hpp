@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "node/session/definition_reach.hpp"
@@ -28,6 +29,8 @@ class SessionNames {
 };
 
 [[nodiscard]] bool asks_session(std::string_view body);
+// The words without which no text does, as a regular expression.
+[[nodiscard]] std::string session_words();
 
 // What is known of them on this node's server, which is looked at again behind each definition that may change it.
 // Loop thread.

@@ -4,13 +4,12 @@
 #include <array>
 #include <charconv>
 #include <chrono>
-#include <map>
 #include <span>
 #include <thread>
 #include <vector>
 
 #include "node/session/crash_traces.hpp"
-#include "node/session/definition_reach.hpp"
+#include "node/session/definition_refusals.hpp"
 #include "node/session/own_names.hpp"
 #include "node/session/sql_scan.hpp"
 #include "node/session/temporary_renames.hpp"
@@ -146,70 +145,6 @@ void learn_generated_id(JobReport& report, const StatementJob& job) {
     return with_own_names(job.sql, names);
 }
 
-// Whether InnoDB keeps a table's rows in the order of a key, which is the same on every node: the primary one, or one
-// of whole columns without NULLs. What the server does not show it will not alter either.
-[[nodiscard]] Result<bool> has_key(storage::Connection& connection, const std::string& table) {
-    constexpr std::array<std::uint16_t, 4> not_shown{1044, 1142, 1143, 1146};
-    const auto shown = connection.rows("SHOW INDEX FROM " + table);
-    if (!shown && std::find(not_shown.begin(), not_shown.end(), shown.error().mysql_code) != not_shown.end())
-        return true;
-    if (!shown) return shown.error();
-    constexpr std::size_t not_unique = 1;
-    constexpr std::size_t key_name = 2;
-    constexpr std::size_t column = 4;
-    constexpr std::size_t part_bytes = 7;
-    constexpr std::size_t nullable = 9;
-    constexpr std::size_t index_type = 10;
-    std::map<std::string, bool> keys;
-    for (const auto& row : *shown) {
-        if (row.size() <= index_type) return false;
-        const std::string name = row[key_name].value_or("");
-        const bool whole = row[column] && (!row[part_bytes] || name == "PRIMARY") && row[index_type] == "BTREE";
-        const bool orders = row[not_unique] == "0" && whole && row[nullable].value_or("").empty();
-        const auto at = keys.try_emplace(name, true).first;
-        at->second = at->second && orders;
-    }
-    return std::any_of(keys.begin(), keys.end(), [](const auto& key) { return key.second; });
-}
-
-[[nodiscard]] Status refuse_without_key(storage::Connection& connection, const StatementJob& job) {
-    if (job.refused_without_key.empty()) return ok();
-    const NamedTables named = named_tables(job.sql, "");
-    const auto keyed = named.tables.empty() ? Result<bool>(false) : has_key(connection, named.tables.front().text);
-    if (!keyed) return keyed.error();
-    if (*keyed) return ok();
-    return Error{ErrorCode::invalid_argument, job.refused_without_key, 1235, "42000"};
-}
-
-// A child that saw its parent while the table was being filled is in the log before it, and no other node takes it.
-[[nodiscard]] Status refuse_for_children(storage::Connection& connection, const StatementJob& job) {
-    if (!fills_table(job.sql)) return ok();
-    const bool mariadb = connection.logs_temporary_renames();  // it fills without undo log, as no other
-    if (mariadb && ignores_what_it_fills(job.sql)) {
-        return Error{ErrorCode::invalid_argument,
-                     "CREATE TABLE ... IGNORE SELECT is refused: at a row with a key that is there already the server "
-                     "loses others, but not from its log; create it, then INSERT IGNORE ... SELECT",
-                     1235, "42000"};
-    }
-    const NamedTables named = named_tables(job.sql, "");
-    if (named.tables.empty()) return ok();
-    std::string database = named.tables.front().table.first;
-    if (database.empty()) {
-        const auto current = connection.scalar("SELECT CAST(DATABASE() AS BINARY) LIMIT 1");
-        if (!current) return current.error();
-        database = current->value_or("");
-    }
-    const bool replaces = scan(job.sql, 2).back().is("OR");
-    const auto seen = job.database->fills_for_children(database, named.tables.front().table.second, replaces);
-    if (!seen) return seen.error();
-    if (!*seen) return ok();
-    return Error{
-        ErrorCode::invalid_argument,
-        "CREATE TABLE ... SELECT is refused for a table that foreign keys name: the server lets others see its "
-        "rows before it is done; create it, then INSERT ... SELECT",
-        1235, "42000"};
-}
-
 // Of ALTER TABLE … WAIT n, SELECT … FOR UPDATE NOWAIT and the like.
 [[nodiscard]] std::optional<std::uint64_t> wait_in_text(std::string_view sql) {
     constexpr std::size_t tokens_max = 4'000;
@@ -246,18 +181,6 @@ void keep_forgotten_warnings(JobReport& report, const StatementJob& job) {
     return run ? *run : 1;
 }
 
-// Of an EXECUTE that is to run as a definition.
-[[nodiscard]] Status refuse_hidden(storage::Connection& connection, const StatementJob& job) {
-    if (job.kind != StatementKind::execute) return ok();
-    const std::string xid = storage::random_xid();
-    if (auto begun = connection.execute(xa_sql("START", xid)); !begun) return begun.error();
-    const HiddenCommand command = hidden_command(connection, job.sql);
-    (void)connection.execute(xa_sql("END", xid));
-    if (auto ended = connection.execute(xa_sql("ROLLBACK", xid)); !ended) return ended.error();
-    if (auto refused = refused_when_hidden(command, job.temporary_tables)) return *refused;
-    return ok();
-}
-
 // The connection died while the statement ran: waits until the server has ended it, then asks the server's own log.
 void look_after_loss(JobReport& report, const StatementJob& job, std::uint64_t connection_id, std::uint64_t traces) {
     report.uncertain = true;
@@ -284,15 +207,6 @@ void look_after_loss(JobReport& report, const StatementJob& job, std::uint64_t c
 }
 
 }  // namespace
-
-bool is_no_statement(std::uint16_t code) {
-    // No statement; an unknown type, character set, collation, or one of another character set; a bad default, length,
-    // width, precision, scale; an empty or too long name; an expression that may not stand there; partitions that are
-    // none; a view of variables; a routine's labels, variables, RETURN; a trigger's OLD; a sequence's bounds.
-    constexpr std::array<std::uint16_t, 22> codes{1064, 4161, 1115, 1273, 1253, 1067, 1074, 1439, 1426, 1427, 1103,
-                                                  1901, 1970, 1480, 1492, 1504, 1351, 1331, 1308, 1320, 1362, 4085};
-    return std::find(codes.begin(), codes.end(), code) != codes.end();
-}
 
 Error lost_connection(const Error& cause, bool in_transaction) {
     if (cause.mysql_code == error_interrupted) {
@@ -521,10 +435,7 @@ JobReport roll_back(ConnectionPtr connection, const StatementJob& job) {
 JobReport run_definition(ConnectionPtr connection, const StatementJob& job) {
     JobReport report;
     report.connection = std::move(connection);
-    Status may = refuse_without_key(*report.connection, job);
-    if (may) may = refuse_for_children(*report.connection, job);
-    if (may) may = refuse_hidden(*report.connection, job);
-    if (!may) {
+    if (const Status may = may_define(*report.connection, job); !may) {
         report.end.error = may.error();
         if (report.connection->broken()) report.connection.reset();  // a refusal is the node's own
         return report;

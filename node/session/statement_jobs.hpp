@@ -104,9 +104,6 @@ using storage::xa_sql;
 [[nodiscard]] constexpr bool ends_transaction(std::uint16_t code) {
     return code == 1213 || code == 1020;
 }
-// Said by a server's parser, before it knows that the statement is a definition: what that would commit stays open.
-// Names are looked up later, but in PREPARE of views and CREATE TABLE … SELECT, whose errors are therefore not here.
-[[nodiscard]] bool is_no_statement(std::uint16_t code);
 // What a session is told that uses a table otherwise than it has locked it; or that somebody killed the question.
 [[nodiscard]] constexpr bool forbidden_by_locks(std::uint16_t code) {
     constexpr std::uint16_t not_for_writing = 1099;

@@ -164,8 +164,8 @@ DefinitionClock& LocalDatabase::definitions() const {
     return impl_->definitions();
 }
 
-Result<StoredTexts> LocalDatabase::texts_about_sessions() const {
-    return storage::texts_about_sessions(impl_->service());
+Result<StoredTexts> LocalDatabase::texts_about_sessions(const std::string& words) const {
+    return storage::texts_about_sessions(impl_->service(), words);
 }
 
 Result<TableUsers> LocalDatabase::table_users() const {

@@ -258,7 +258,7 @@ class LocalDatabase {
     [[nodiscard]] DefinitionClock& definitions() const;
 
     // Any thread, blocking: see stored_texts.hpp.
-    [[nodiscard]] Result<StoredTexts> texts_about_sessions() const;
+    [[nodiscard]] Result<StoredTexts> texts_about_sessions(const std::string& words) const;
     // Any thread, blocking. An error also where there are too many.
     [[nodiscard]] Result<TableUsers> table_users() const;
     // Blocks: CREATE TABLE … SELECT of this one may be seen by others' foreign key checks before it commits. One that

@@ -21,6 +21,9 @@ const ServerDialect& ServerDialect::of(std::string_view version) {
     return mysql;
 }
 
+bool Connection::locks_what_it_fills() const {
+    return dialect().locks_what_it_fills();
+}
 bool Connection::logs_temporary_renames() const {
     return dialect().logs_temporary_renames();
 }

@@ -1,0 +1,112 @@
+#include "node/session/definition_refusals.hpp"
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "node/session/definition_reach.hpp"
+#include "node/session/sql_scan.hpp"
+
+namespace ddb::session {
+namespace {
+
+// Whether InnoDB keeps a table's rows in the order of a key, which is the same on every node: the primary one, or one
+// of whole columns without NULLs. What the server does not show it will not alter either.
+[[nodiscard]] Result<bool> has_key(storage::Connection& connection, const std::string& table) {
+    constexpr std::array<std::uint16_t, 4> not_shown{1044, 1142, 1143, 1146};
+    const auto shown = connection.rows("SHOW INDEX FROM " + table);
+    if (!shown && std::find(not_shown.begin(), not_shown.end(), shown.error().mysql_code) != not_shown.end())
+        return true;
+    if (!shown) return shown.error();
+    constexpr std::size_t not_unique = 1;
+    constexpr std::size_t key_name = 2;
+    constexpr std::size_t column = 4;
+    constexpr std::size_t part_bytes = 7;
+    constexpr std::size_t nullable = 9;
+    constexpr std::size_t index_type = 10;
+    std::map<std::string, bool> keys;
+    for (const auto& row : *shown) {
+        if (row.size() <= index_type) return false;
+        const std::string name = row[key_name].value_or("");
+        const bool whole = row[column] && (!row[part_bytes] || name == "PRIMARY") && row[index_type] == "BTREE";
+        const bool orders = row[not_unique] == "0" && whole && row[nullable].value_or("").empty();
+        const auto at = keys.try_emplace(name, true).first;
+        at->second = at->second && orders;
+    }
+    return std::any_of(keys.begin(), keys.end(), [](const auto& key) { return key.second; });
+}
+
+[[nodiscard]] Status refuse_without_key(storage::Connection& connection, const StatementJob& job) {
+    if (job.refused_without_key.empty()) return ok();
+    const NamedTables named = named_tables(job.sql, "");
+    const auto keyed = named.tables.empty() ? Result<bool>(false) : has_key(connection, named.tables.front().text);
+    if (!keyed) return keyed.error();
+    if (*keyed) return ok();
+    return Error{ErrorCode::invalid_argument, job.refused_without_key, 1235, "42000"};
+}
+
+// It empties the table of what came before a key that repeats, having no undo log for it.
+[[nodiscard]] Status refuse_ignored(const storage::Connection& connection, const StatementJob& job) {
+    if (connection.locks_what_it_fills() || !makes_table(job.sql) || !ignores_what_it_fills(job.sql)) return ok();
+    return Error{ErrorCode::invalid_argument,
+                 "CREATE TABLE ... IGNORE SELECT is refused: at a row with a key that is there already the server "
+                 "loses others, but not from its log; create it, then INSERT IGNORE ... SELECT",
+                 1235, "42000"};
+}
+
+// A child that saw its parent while the table was being filled is in the log before it, and no other node takes it.
+[[nodiscard]] Status refuse_for_children(storage::Connection& connection, const StatementJob& job) {
+    if (!fills_table(job.sql)) return ok();
+    const NamedTables named = named_tables(job.sql, "");
+    if (named.tables.empty()) return ok();
+    std::string database = named.tables.front().table.first;
+    if (database.empty()) {
+        const auto current = connection.scalar("SELECT CAST(DATABASE() AS BINARY) LIMIT 1");
+        if (!current) return current.error();
+        database = current->value_or("");
+    }
+    const bool replaces = scan(job.sql, 2).back().is("OR");
+    const auto seen = job.database->fills_for_children(database, named.tables.front().table.second, replaces);
+    if (!seen) return seen.error();
+    if (!*seen) return ok();
+    return Error{
+        ErrorCode::invalid_argument,
+        "CREATE TABLE ... SELECT is refused for a table that foreign keys name: the server lets others see its "
+        "rows before it is done; create it, then INSERT ... SELECT",
+        1235, "42000"};
+}
+
+// Of an EXECUTE that is to run as a definition.
+[[nodiscard]] Status refuse_hidden(storage::Connection& connection, const StatementJob& job) {
+    if (job.kind != StatementKind::execute) return ok();
+    const std::string xid = storage::random_xid();
+    if (auto begun = connection.execute(xa_sql("START", xid)); !begun) return begun.error();
+    const HiddenCommand command = hidden_command(connection, job.sql);
+    (void)connection.execute(xa_sql("END", xid));
+    if (auto ended = connection.execute(xa_sql("ROLLBACK", xid)); !ended) return ended.error();
+    if (auto refused = refused_when_hidden(command, job.temporary_tables)) return *refused;
+    return ok();
+}
+
+}  // namespace
+
+Status may_define(storage::Connection& connection, const StatementJob& job) {
+    Status may = refuse_without_key(connection, job);
+    if (may) may = refuse_ignored(connection, job);
+    if (may) may = refuse_for_children(connection, job);
+    if (may) may = refuse_hidden(connection, job);
+    return may;
+}
+
+bool is_no_statement(std::uint16_t code) {
+    // No statement; an unknown type, character set, collation, or one of another character set; a bad default, length,
+    // width, precision, scale; an empty or too long name; an expression that may not stand there; partitions that are
+    // none; a view of variables; a routine's labels, variables, RETURN; a trigger's OLD; a sequence's bounds.
+    constexpr std::array<std::uint16_t, 22> codes{1064, 4161, 1115, 1273, 1253, 1067, 1074, 1439, 1426, 1427, 1103,
+                                                  1901, 1970, 1480, 1492, 1504, 1351, 1331, 1308, 1320, 1362, 4085};
+    return std::find(codes.begin(), codes.end(), code) != codes.end();
+}
+
+}  // namespace ddb::session
