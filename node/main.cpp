@@ -1,5 +1,6 @@
 // ddb-node: command line of the daemon.
 #include <malloc.h>
+#include <sched.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
@@ -30,10 +31,19 @@ void set_up_memory() {
     mallopt(M_ARENA_MAX, heaps_max);
 }
 
+// A thread of the node that is woken lets the one that runs go on until it waits or its turn is over: the node then
+// finds several messages where it would have been woken for each. What it starts (servers, dump programs) runs as
+// usual. Without the right to it, or under another policy of the administrator's, everything stays as it is.
+void set_up_scheduling() {
+    const sched_param none{};
+    if (::sched_getscheduler(0) == SCHED_OTHER) (void)::sched_setscheduler(0, SCHED_BATCH, &none);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
     set_up_memory();
+    set_up_scheduling();
     CLI::App app{"ddb-node: keeps this host's database server consistent with the cluster", "ddb-node"};
     app.set_version_flag("--version", std::string(ddb::node::version));
     std::string config_file;

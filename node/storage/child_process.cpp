@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <spawn.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -82,7 +83,14 @@ struct SpawnSettings {
         ::posix_spawnattr_setsigmask(&attributes, &none);
         ::posix_spawnattr_setsigdefault(&attributes, &all);
         ::posix_spawnattr_setpgroup(&attributes, 0);
-        ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
+        int flags = POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP;
+        if (::sched_getscheduler(0) == SCHED_BATCH) {  // the node's own threads' (see main.cpp)
+            const sched_param none{};
+            ::posix_spawnattr_setschedpolicy(&attributes, SCHED_OTHER);
+            ::posix_spawnattr_setschedparam(&attributes, &none);
+            flags |= POSIX_SPAWN_SETSCHEDULER;
+        }
+        ::posix_spawnattr_setflags(&attributes, static_cast<short>(flags));
     }
     ~SpawnSettings() {
         ::posix_spawn_file_actions_destroy(&actions);

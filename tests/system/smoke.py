@@ -4,6 +4,7 @@
 Run under a sanitizer build as well (DDB_BIN=build-asan/bin DDB_SLOW=4): its reports in a node's log fail the test.
 """
 
+import os
 import re
 
 from ddb_cluster import Cluster, check, equal, main, note, wait_until
@@ -11,10 +12,19 @@ from ddb_cluster import Cluster, check, equal, main, note, wait_until
 REPORT = re.compile(r"(ERROR: (Address|Leak|Thread)Sanitizer|WARNING: ThreadSanitizer|runtime error:|assertion failed).*")
 
 
+def polite(cluster, node):
+    """A woken thread of a node waits for its turn (node/main.cpp); of the server that the node started, none does."""
+    line = cluster.nodes[node]
+    for pid, wanted in ((line["pid"], os.SCHED_BATCH), (line["mysql_pid"], os.SCHED_OTHER)):
+        found = {os.sched_getscheduler(int(thread)) for thread in os.listdir(f"/proc/{pid}/task")}
+        equal(found, {wanted}, f"node {node}, policies of process {pid}")
+
+
 def whole_life():
     with Cluster() as cluster:
         first = cluster.coordinator()
         note(f"coordinator: node {first}")
+        polite(cluster, 1)
         cluster.sql(1, "CREATE DATABASE smoke", "CREATE TABLE smoke.t (id INT AUTO_INCREMENT PRIMARY KEY, v VARCHAR(40))")
         for node in cluster.nodes:
             cluster.sql(node, f"INSERT INTO smoke.t (v) VALUES ('from node {node}')")
