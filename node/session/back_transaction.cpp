@@ -60,10 +60,16 @@ Task BackSession::make_task(Work work, StatementJob job, Done done) {
     busy_ = true;
     killable_ = done != &BackSession::rollback_done && done != &BackSession::commit_prepared;
     const bool switch_on = !txn_.active && std::exchange(switch_autocommit_on_, false);
+    const bool hides = active_ && hides_statements(active_->statement.kind);
     return Task([parts = &parts_, serial = serial_, connection = std::move(connection_), work = std::move(work),
-                 job = std::move(job), switch_on, done]() mutable {
+                 job = std::move(job), switch_on, hides, done]() mutable {
         if (switch_on) (void)connection->execute("SET autocommit=1");  // if it fails, so does what follows
         JobReport report = work(std::move(connection), job);
+        // Errors carry no flags, and what ran in front of one holds.
+        if (hides && report.end.error && report.connection) {
+            const auto asked = report.connection->execute("DO 0");
+            report.autocommit_off = asked && (asked->status_flags & status_autocommit) == 0;
+        }
         auto last = job.stream ? job.stream->release() : std::vector<SessionMessage>();
         parts->post(Task([parts, serial, done, report = std::move(report), last = std::move(last)]() mutable {
             auto* session = parts->back(serial);
@@ -111,8 +117,9 @@ void BackSession::job_over(JobReport& report) {
 // holds; in the server it is switched on again once no XA is under way.
 void BackSession::note_hidden_autocommit(const JobReport& report) {
     const std::uint16_t flags = report.end.error ? std::uint16_t{0} : report.end.ok.status_flags;
+    const bool off = report.autocommit_off || (flags != 0 && (flags & status_autocommit) == 0);
     const bool said = !active_ || active_->statement.kind == StatementKind::set;
-    if (said || flags == 0 || (flags & status_autocommit) != 0 || switch_autocommit_on_) return;
+    if (said || !off || switch_autocommit_on_) return;
     autocommit_ = false;
     switch_autocommit_on_ = unsure_ = true;
 }

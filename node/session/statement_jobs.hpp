@@ -53,6 +53,7 @@ struct JobReport {
     bool logged = false;              // of run_definition
     bool uncertain = false;           // of run_definition: nobody knows whether it ran
     bool left_state = false;          // as Connection::left_state()
+    bool autocommit_off = false;      // in the server, behind what failed and hides statements
     std::string last_gtid;
     std::string settings_event;                   // of run_definition
     std::string ran;                              // likewise: the text, where another one than the client's

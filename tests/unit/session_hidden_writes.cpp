@@ -249,6 +249,25 @@ TEST_CASE("autocommit that a procedure switches off is off") {
     CHECK(c.good("SELECT COUNT(*) FROM hw7").cell() == "1");
 }
 
+TEST_CASE("autocommit that a procedure switches off before it fails is off") {
+    Client c = fresh("hw10");
+    c.good("CREATE PROCEDURE hw10off() BEGIN SET autocommit = 0; SELECT 1; SELECT no_such_column FROM hw10; END");
+    for (const bool inside : {false, true}) {
+        INFO(inside);
+        if (inside) c.good("BEGIN");
+        CHECK(c.run("CALL hw10off()").code() == 1054);
+        c.good("INSERT INTO hw10 VALUES (1, 1)");
+        c.good("ROLLBACK");
+        CHECK(c.run("CALL hw10off()").code() == 1054);
+        CHECK(c.good("SHOW WARNINGS").cell(0, 1) == "1054");
+        CHECK(c.good("SELECT @@autocommit").cell() == "0");
+        c.good("INSERT INTO hw10 VALUES (1, 1)");
+        c.good("ROLLBACK");
+        c.good("SET autocommit = 1");
+        CHECK(c.good("SELECT COUNT(*) FROM hw10").cell() == "0");
+    }
+}
+
 TEST_CASE("a definition that the node refuses leaves the session as it was") {
     Client c = fresh("hw8");
     c.good("SET foreign_key_checks = 0");
