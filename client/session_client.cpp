@@ -189,7 +189,7 @@ SessionClient::Ended SessionClient::take(Pending& pending, SessionMessage&& mess
         pending.rows.add(*rows);
         pending.held_bytes += rows->rows.size();
     } else if (const auto* wanted = std::get_if<FileWanted>(&message)) {
-        if (ours(*wanted)) (void)link_->send(file_for(*wanted, *pending.sql));
+        if (ours(*wanted)) (void)link_->send(pending.file.answer(*wanted, *pending.sql));
         return Ended::going_on;
     } else {
         handle_aside(message);

@@ -12,6 +12,7 @@
 
 #include "client/failover.hpp"
 #include "client/link.hpp"
+#include "client/local_file.hpp"
 #include "schemas/ids.hpp"
 #include "schemas/result.hpp"
 #include "schemas/row_count.hpp"
@@ -98,6 +99,7 @@ class SessionClient {
         bool quiet = false;                // a repeated setting: no listener, no notices
         std::vector<SessionMessage> held;  // the start of the result, kept so that it can be thrown away
         std::size_t held_bytes = 0;
+        LocalFile file;
         RowCount rows;
         ResultEnd end;
     };

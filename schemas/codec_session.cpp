@@ -23,16 +23,18 @@ void fields(A& a, typename A::template Ref<Execute> m) {
              field("sql", m.sql, statement_bytes_max), field("consistency", m.consistency),
              field("write_concern", m.write_concern), field("timeout_ms", m.timeout_ms), field("seen", m.seen),
              field("retry", m.retry), field("credit_bytes", m.credit_bytes), field("describe", m.describe),
-             field("file", m.file, statement_bytes_max), field("begin", m.begin));
+             field("file", m.file, statement_bytes_max), field("begin", m.begin), field("pieces", m.pieces),
+             field("file_begin", m.file_begin, statement_bytes_max));
 }
 template <class A>
 void fields(A& a, typename A::template Ref<FileWanted> m) {
-    a.record("file_wanted", field("session", m.session), field("request", m.request), field("name", m.name));
+    a.record("file_wanted", field("session", m.session), field("request", m.request), field("name", m.name),
+             field("offset", m.offset), field("in_pieces", m.in_pieces));
 }
 template <class A>
 void fields(A& a, typename A::template Ref<FileContent> m) {
     a.record("file_content", field("session", m.session), field("request", m.request), field("error", m.error),
-             field("content", m.content, statement_bytes_max));
+             field("content", m.content, statement_bytes_max), field("offset", m.offset), field("more", m.more));
 }
 template <class A>
 void fields(A& a, typename A::template Ref<Column> m) {

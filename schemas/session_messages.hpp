@@ -26,10 +26,13 @@ inline constexpr std::size_t result_row_bytes_max = 64u << 20;
 inline constexpr std::size_t result_chunk_bytes = 128u << 10;  // a chunk is closed when it reaches this
 inline constexpr std::uint32_t result_credit_bytes_default = 1u << 20;
 inline constexpr std::size_t statement_bytes_max = 64u << 20;  // SQL text of one statement
+inline constexpr std::size_t file_piece_bytes = 8u << 20;      // of a client's file: as much as is sent unasked
 
 enum class Consistency : std::uint8_t { strong = 0, session = 1, local = 2 };
 enum class WriteConcern : std::uint8_t { majority = 0, all = 1 };
 enum class Begin : std::uint8_t { none = 0, read_write = 1, read_only = 2 };
+// Of the client's file that a statement names: more is asked for (FileWanted), or is on its way to who ran it before.
+enum class FilePieces : std::uint8_t { none = 0, follow = 1, gone = 2 };
 // On whose server a session's reads run: that of the node it talks to, or all members' in turn or by load.
 enum class ReadBalance : std::uint8_t { off = 0, round_robin = 1, least_loaded = 2 };
 
@@ -81,24 +84,33 @@ struct Execute {
     std::optional<std::string> file;  // content of the client's file that LOAD … LOCAL names; with `sql` at most
                                       // statement_bytes_max. A client sends it when it is asked (FileWanted).
     Begin begin = Begin::none;  // between nodes: a transaction begins with this statement, as BEGIN ahead of it would
+    // Between nodes, instead of `file`: the first of several pieces; none any more where they are gone, so that the
+    // statement can only be looked up.
+    FilePieces pieces = FilePieces::none;
+    std::string file_begin = {};
 };
 
-// LOAD … LOCAL: the node asks its client for the file that the statement names; the client answers once.
+// LOAD … LOCAL: the node asks its client for the file that the statement names, and the coordinator the node for the
+// pieces behind the first one. The client answers with what comes at `offset`: a piece, if `in_pieces`, or all of it.
 struct FileWanted {
     SessionId session;
     RequestNumber request;
-    std::string name;
+    std::string name;  // of the first piece only
+    std::uint64_t offset = 0;
+    bool in_pieces = false;
 };
 struct FileContent {
     SessionId session;
     RequestNumber request;
     std::optional<Error> error;  // why there is none
-    std::string content;
+    std::string content;         // at most statement_bytes_max; of a piece usually file_piece_bytes
+    std::uint64_t offset = 0;
+    bool more = false;  // the file goes on behind it
 };
 [[nodiscard]] inline Error client_file_too_large() {
     return Error{ErrorCode::invalid_argument,
-                 "LOAD … LOCAL: the file and the statement have more than " +
-                     std::to_string(statement_bytes_max >> 20) + " MB; load it in several pieces",
+                 "LOAD … LOCAL: the client sends more than " + std::to_string(statement_bytes_max >> 20) +
+                     " MB of its file, with the statement, in one piece",
                  1153, "08S01"};
 }
 

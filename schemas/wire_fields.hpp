@@ -42,6 +42,10 @@ template <>
 struct EnumRange<Begin> {
     static constexpr std::uint64_t min = 0, max = 2;
 };
+template <>
+struct EnumRange<FilePieces> {
+    static constexpr std::uint64_t min = 0, max = 2;
+};
 
 }  // namespace ddb::wire
 

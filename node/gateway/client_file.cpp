@@ -1,4 +1,5 @@
-// LOAD … LOCAL: the client sends its file in packets, the last of which is empty.
+// LOAD … LOCAL: the client sends its file in packets, the last of which is empty. They are passed on in pieces; until
+// the next one is wanted, the client is not listened to.
 // https://mariadb.com/kb/en/packet_local_infile/
 #include <utility>
 
@@ -7,7 +8,13 @@
 namespace ddb::gateway {
 
 void Conversation::on_file_wanted(const FileWanted& wanted) {
-    running_->file = {session_, request_, std::nullopt, {}};
+    if (wanted.offset != 0 && wanted.offset != running_->file.offset) return;
+    if (wanted.offset != 0) {
+        state_ = State::sending_file;
+        heard_ms_ = now_ms_;
+        return;
+    }
+    running_->file = {session_, request_, std::nullopt, {}, 0, false};
     if ((capabilities_ & capability::local_files) == 0) {
         running_->file.error = Error{ErrorCode::sql,
                                      "The used command is not allowed because the MariaDB server or client has "
@@ -23,15 +30,22 @@ void Conversation::on_file_wanted(const FileWanted& wanted) {
 // A client that cannot read its file sends none of it, and tells its user so.
 void Conversation::on_file_packet(std::string_view payload) {
     FileContent& file = running_->file;
-    if (!payload.empty()) {
-        const bool too_large = file.content.size() + payload.size() > statement_bytes_max;
-        if (too_large && !file.error) file = {session_, request_, client_file_too_large(), {}};
-        if (!file.error) file.content += payload;
-        return;
+    if (payload.empty()) {
+        state_ = State::running;
+        if (running_->early_end) return on_result_end(std::move(*running_->early_end));
+        running_->file_open = false;
+        return host_.send(std::move(file));
     }
+    if (running_->early_end) return;  // nobody wants it any more
+    const bool too_large = file.content.size() + payload.size() > statement_bytes_max;
+    if (too_large && !file.error) file = {session_, request_, client_file_too_large(), {}, file.offset, false};
+    if (file.error) return;
+    file.content += payload;
+    if (file.content.size() < file_piece_bytes) return;
+    file.more = running_->file_open = true;
+    const std::uint64_t end = file.offset + file.content.size();
     state_ = State::running;
-    if (running_->early_end) return on_result_end(std::move(*running_->early_end));
-    host_.send(std::move(file));
+    host_.send(std::exchange(file, {session_, request_, std::nullopt, {}, end, false}));
 }
 
 }  // namespace ddb::gateway

@@ -396,7 +396,9 @@ void Conversation::on_session(SessionMessage message) {
         if (running_ && rows->session == session_ && rows->request == request_) on_result_rows(*rows);
     } else if (auto* end = std::get_if<ResultEnd>(&message)) {
         if (!running_ || end->session != session_ || end->request != request_) return;
-        if (state_ == State::sending_file) {
+        if (state_ == State::sending_file || running_->file_open) {  // the client sends it to its end in any case
+            state_ = State::sending_file;
+            heard_ms_ = now_ms_;
             running_->early_end = std::move(*end);
         } else {
             on_result_end(std::move(*end));
@@ -404,7 +406,7 @@ void Conversation::on_session(SessionMessage message) {
     } else if (auto* wanted = std::get_if<FileWanted>(&message)) {
         if (running_ && wanted->session == session_ && wanted->request == request_) on_file_wanted(*wanted);
     }
-    if (state_ == State::idle) next_payloads();
+    if (state_ == State::idle || state_ == State::sending_file) next_payloads();
 }
 
 }  // namespace ddb::gateway

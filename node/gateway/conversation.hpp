@@ -72,7 +72,8 @@ struct RunningCommand {
     ResultEnd call_end;
     bool holds_rows = false;  // for a cursor of that statement
     bool answered = false;
-    FileContent file;                    // of the client, as far as it has come
+    FileContent file;                    // of the client: what has come of the piece that is wanted
+    bool file_open = false;              // the client has more of it
     std::optional<ResultEnd> early_end;  // came while the client still sent the file
 };
 

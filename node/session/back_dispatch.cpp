@@ -40,6 +40,10 @@ void BackSession::keep_setting() {
 void BackSession::dispatch() {
     active_->phase = Phase::running;
     ++parts_.counters.statements;
+    if (active_->execute.pieces == FilePieces::gone) {
+        return finish_error(transaction_lost_error(
+            "the coordinator changed while the client's file was under way; run the statement again"));
+    }
     const Classified& statement = active_->statement;
     const StatementKind kind = statement.kind;
     if (active_->execute.describe && kind != StatementKind::refused) {

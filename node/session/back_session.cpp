@@ -139,7 +139,27 @@ void BackSession::begin_request(Execute execute) {
         }));
     };
     active_->stream = std::make_shared<CreditStream>(active_->execute.credit_bytes, std::move(deliver));
+    open_file();
     look_up();
+}
+
+void BackSession::open_file() {
+    Execute& execute = active_->execute;
+    const bool in_pieces = execute.pieces == FilePieces::follow;
+    if (!in_pieces && !execute.file) return;
+    auto ask = [parts = &parts_, serial = serial_,
+                wanted = FileWanted{open_.session, execute.request, "", 0, true}](std::uint64_t offset) {
+        parts->post(Task([parts, serial, wanted, offset]() mutable {
+            wanted.offset = offset;
+            if (auto* session = parts->back(serial); session != nullptr && !session->closed_) session->send(wanted);
+        }));
+    };
+    std::string first = in_pieces ? std::move(execute.file_begin) : std::move(*execute.file);
+    active_->file = std::make_shared<FileSource>(std::move(first), in_pieces, std::move(ask));
+}
+
+void BackSession::on_file(FileContent piece) {
+    if (active_ && active_->file && active_->execute.request == piece.request) active_->file->give(std::move(piece));
 }
 
 // A request that may have run before is executed only when the log says that it did not.
@@ -381,8 +401,14 @@ void BackSession::kill_running() {
                     auto* session = parts->back(serial);
                     if (session == nullptr) return;
                     session->killing_ = false;
+                    session->leave_file();
                     session->advance();
                 }));
+}
+
+// Behind the kill: the server has ended the statement, and takes what it has of the file for nothing.
+void BackSession::leave_file() {
+    if (active_ && active_->file) active_->file->cancel();
 }
 
 void BackSession::tick() {
@@ -448,6 +474,7 @@ void BackSession::close(const Error& reason) {
         }
     } else if (active_) {
         active_->stream->cancel();
+        leave_file();
         if (reason.code == ErrorCode::not_coordinator && active_->execute.request) {
             ResultEnd end = make_end();
             end.error = reason;

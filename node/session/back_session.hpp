@@ -31,6 +31,7 @@ class BackSession {
     void on_execute(Execute execute);
     void on_cancel(RequestNumber request);
     void on_credit(const Credit& credit);
+    void on_file(FileContent piece);
     void on_outcome(const core::OutcomeAnswer& answer);
     void on_gate_entered();
     void on_tables_free();     // it waited for another session's LOCK TABLES
@@ -93,6 +94,7 @@ class BackSession {
         bool understood = false;           // of LOCK TABLES
         bool locks_asked = false;          // the session's own, about this statement
         std::shared_ptr<CreditStream> stream;
+        std::shared_ptr<FileSource> file;
         std::int64_t credit = 0;  // for kept results
         std::deque<SessionMessage> kept;
         std::optional<ResultEnd> end;
@@ -106,6 +108,8 @@ class BackSession {
     void advance();
     void begin_request(Execute execute);
     void look_up();
+    void open_file();
+    void leave_file();
     [[nodiscard]] bool answered_before(const Execute& execute);
     void send(SessionMessage message);
     void send_all(std::vector<SessionMessage> messages);  // nothing once closed

@@ -29,7 +29,7 @@ StatementJob BackSession::make_job() {
     job.password = open_.password;
     if (active_) {
         job.sql = active_->execute.sql;
-        job.file = active_->execute.file;
+        job.file = active_->file;
         job.request = active_->execute.request;
         job.stream = active_->stream;
         job.kind = active_->statement.kind;

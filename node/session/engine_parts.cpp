@@ -257,6 +257,8 @@ void EngineParts::on_back_request(NodeId peer, SessionMessage message) {
         if (auto* session = back(peer, cancel->session)) session->on_cancel(cancel->request);
     } else if (const auto* credit = std::get_if<Credit>(&message)) {
         if (auto* session = back(peer, credit->session)) session->on_credit(*credit);
+    } else if (auto* file = std::get_if<FileContent>(&message)) {
+        if (auto* session = back(peer, file->session)) session->on_file(std::move(*file));
     } else if (const auto* close = std::get_if<CloseSession>(&message)) {
         if (auto* session = back(peer, close->session))
             session->close(fail(ErrorCode::shutting_down, "the client is gone"));

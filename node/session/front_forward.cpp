@@ -215,6 +215,8 @@ void FrontSession::relay(SessionMessage message) {
         active_->rows.begin(*header);
     } else if (const auto* rows = std::get_if<ResultRows>(&message)) {
         active_->rows.add(*rows);
+    } else if (const auto* wanted = std::get_if<FileWanted>(&message)) {
+        return on_piece_wanted(wanted->offset);
     } else {
         return;
     }

@@ -86,6 +86,9 @@ class FrontSession {
         RequestNumber asked;     // and its number there
         ReadSlot slot;           // of a read
         std::shared_ptr<CreditStream> stream;
+        std::optional<FileContent> piece;  // the last one that was sent on
+        std::uint64_t piece_end = 0;       // of the newest that the client gave
+        bool piece_asked = false;          // of the client, behind that
     };
     // The read-only XA on the local connection: reads that follow each other closely share it, or it is that of a
     // READ ONLY transaction.
@@ -208,6 +211,8 @@ class FrontSession {
 
     // front_file.cpp
     [[nodiscard]] bool ask_for_file();
+    void on_piece_wanted(std::uint64_t offset);
+    void on_piece(FileContent piece);
 
     // front_ddb.cpp
     [[nodiscard]] bool answer_of_ddb();

@@ -93,10 +93,10 @@ struct StatementEnd {
 
 struct StatementText {
     std::string_view sql;
-    std::span<const std::string> before = {};   // as in Connection::start()
-    std::span<const std::string> behind = {};   // the caller reads its replies with finish_behind()
-    bool describe = false;                      // the columns it would have, nothing else; alone
-    std::optional<std::string_view> file = {};  // of LOAD … LOCAL
+    std::span<const std::string> before = {};  // as in Connection::start()
+    std::span<const std::string> behind = {};  // the caller reads its replies with finish_behind()
+    bool describe = false;                     // the columns it would have, nothing else; alone
+    storage::FileForServer* file = nullptr;    // of LOAD … LOCAL
 };
 
 // Sends the statement and feeds every result into `sink`; blocking. Results but the last are closed

@@ -110,6 +110,7 @@ void SessionEngine::Impl::on_peer_message(NodeId peer, SessionMessage message) {
     if (const auto* header = std::get_if<ResultHeader>(&message)) relayed = &header->session;
     if (const auto* rows = std::get_if<ResultRows>(&message)) relayed = &rows->session;
     if (const auto* end = std::get_if<ResultEnd>(&message)) relayed = &end->session;
+    if (const auto* wanted = std::get_if<FileWanted>(&message)) relayed = &wanted->session;
     if (relayed == nullptr) {
         parts.on_back_request(peer, std::move(message));
         return;

@@ -81,8 +81,8 @@ void run_behind(JobReport& report, const StatementJob& job, std::span<const std:
         }
         before = {};
     }
-    report.end =
-        run_statement(*report.connection, {job.sql, before, behind, false, job.file}, job.session, job.request, sink);
+    report.end = run_statement(*report.connection, {job.sql, before, behind, false, job.file.get()}, job.session,
+                               job.request, sink);
     if (report.connection->ahead_failed()) report.connection.reset();  // nobody may go on in that state
 }
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "node/session/classifier.hpp"
+#include "node/session/file_source.hpp"
 #include "node/session/hidden_commands.hpp"
 #include "node/session/named_tables.hpp"
 #include "node/session/results.hpp"
@@ -22,7 +23,7 @@ struct StatementJob {
     storage::Journal* journal = nullptr;
     std::string sql;
     StatementKind kind = StatementKind::dml;
-    std::optional<std::string> file;  // of LOAD … LOCAL
+    std::shared_ptr<FileSource> file;  // of LOAD … LOCAL
     SessionId session;
     RequestNumber request;
     std::string xid;

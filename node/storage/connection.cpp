@@ -194,7 +194,7 @@ int Connection::socket() const {
 }
 
 // The server asks for the file in the middle of the statement, so that nothing may follow in the same round trip.
-Status Connection::load(std::string_view sql, std::string_view file, std::span<const std::string> before,
+Status Connection::load(std::string_view sql, FileForServer& file, std::span<const std::string> before,
                         std::span<const std::string> behind) {
     impl_->ahead_failed_ = false;
     if (auto begun = execute_all(before); !begun) {

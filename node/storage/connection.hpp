@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "node/storage/file_for_server.hpp"
 #include "node/storage/reply_scan.hpp"
 #include "schemas/result.hpp"
 #include "schemas/session_messages.hpp"
@@ -99,8 +100,9 @@ class Connection {
     [[nodiscard]] bool watched() const { return watched_; }
     void set_watched(bool watched) { watched_ = watched; }
     // As start(), for a LOAD … LOCAL: the server is given `file` when it asks for one. At any other time it is given
-    // none, whatever it asks for. `before` failed: `sql` was not sent.
-    [[nodiscard]] Status load(std::string_view sql, std::string_view file, std::span<const std::string> before = {},
+    // none, whatever it asks for. `before` failed: `sql` was not sent. The file failed, and the server took what came
+    // of it for all: the file's error, and the connection is broken.
+    [[nodiscard]] Status load(std::string_view sql, FileForServer& file, std::span<const std::string> before = {},
                               std::span<const std::string> behind = {});
     // Does not run `sql`: columns() are those it would have, ok_packet() knows its parameters. Errors as those of
     // PREPARE.

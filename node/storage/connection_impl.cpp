@@ -70,11 +70,16 @@ Status Connection::Impl::take_header() {
     return ok();
 }
 
-Status Connection::Impl::load(std::string_view sql, std::string_view file) {
+Status Connection::Impl::load(std::string_view sql, FileForServer& file) {
     const auto offer = file_.offer(file);
     mysql_->info = nullptr;
     left_state_ = false;
     if (mysql_real_query(mysql_, sql.data(), sql.size()) != 0) return fail_now();
+    // The library can only end a file: the server may have taken a part of it for the whole.
+    if (auto failure = file.failure()) {
+        broken_ = true;
+        return std::move(*failure);
+    }
     return take_header();
 }
 

@@ -77,7 +77,7 @@ class Connection::Impl {
     Status read_header();
     Status take_header();
 
-    Status load(std::string_view sql, std::string_view file);
+    Status load(std::string_view sql, FileForServer& file);
     void take_columns(MYSQL_RES* result);
 
     // What the server tells about a statement without running it.

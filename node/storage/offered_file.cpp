@@ -1,8 +1,6 @@
 #include "node/storage/offered_file.hpp"
 
-#include <algorithm>
 #include <cstdio>
-#include <cstring>
 
 namespace ddb::storage {
 
@@ -12,15 +10,12 @@ void OfferedFile::attach(MYSQL* mysql) {
 
 int OfferedFile::begin(void** state, const char* /*name*/, void* self) {
     *state = self;
-    return static_cast<OfferedFile*>(self)->content_ ? 0 : 1;
+    FileForServer* const content = static_cast<OfferedFile*>(self)->content_;
+    return content != nullptr && content->begin() ? 0 : 1;
 }
 
 int OfferedFile::read(void* state, char* buffer, unsigned bytes) {
-    std::string_view& left = *static_cast<OfferedFile*>(state)->content_;
-    const std::size_t count = std::min<std::size_t>(bytes, left.size());
-    std::memcpy(buffer, left.data(), count);
-    left.remove_prefix(count);
-    return static_cast<int>(count);
+    return static_cast<int>(static_cast<OfferedFile*>(state)->content_->read({buffer, bytes}));
 }
 
 void OfferedFile::end(void* /*state*/) {}
@@ -28,7 +23,7 @@ void OfferedFile::end(void* /*state*/) {}
 // Only after begin() said no.
 int OfferedFile::tell_error(void* /*state*/, char* text, unsigned bytes) {
     constexpr int local_infile_disabled = 4166;
-    (void)std::snprintf(text, bytes, "The server asked for a file in a statement that names none");
+    (void)std::snprintf(text, bytes, "The server asked for a file in a statement that names none, or twice");
     return local_infile_disabled;
 }
 

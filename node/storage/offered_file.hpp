@@ -1,12 +1,10 @@
-// The file that a server may ask a connection for (LOAD … LOCAL): bytes in memory, while they are offered, and nothing
-// of this host's disk, ever. Part of a Connection, same thread.
+// The file that a server may ask a connection for (LOAD … LOCAL): what is offered, while it is, and nothing of this
+// host's disk, ever. Part of a Connection, same thread.
 #pragma once
 
 #include <mysql.h>
 
-#include <cstddef>
-#include <optional>
-#include <string_view>
+#include "node/storage/file_for_server.hpp"
 
 namespace ddb::storage {
 
@@ -19,15 +17,15 @@ class OfferedFile {
     class Offer {
       public:
         explicit Offer(OfferedFile& file) : file_(file) {}
-        ~Offer() { file_.content_.reset(); }
+        ~Offer() { file_.content_ = nullptr; }
         Offer(const Offer&) = delete;
         Offer& operator=(const Offer&) = delete;
 
       private:
         OfferedFile& file_;
     };
-    [[nodiscard]] Offer offer(std::string_view content) {
-        content_ = content;
+    [[nodiscard]] Offer offer(FileForServer& content) {
+        content_ = &content;
         return Offer(*this);
     }
 
@@ -38,7 +36,7 @@ class OfferedFile {
     static void end(void* state);
     static int tell_error(void* state, char* text, unsigned bytes);
 
-    std::optional<std::string_view> content_;  // what is left of it
+    FileForServer* content_ = nullptr;
 };
 
 }  // namespace ddb::storage

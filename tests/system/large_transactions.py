@@ -3,10 +3,12 @@
 
 import os
 import random
+import subprocess
 import threading
 import time
 
 from ddb_cluster import SLOW, STEADY, Background, Cluster, check, equal, main, note, of_server, wait_until
+from gateway import PASSWORD, account, client_command, good
 
 LONG = "DDB_LONG" in os.environ
 ROWS = 1_000_000 if LONG else 24_000  # of about a kilobyte each
@@ -82,6 +84,73 @@ def in_parts():
         equal(cluster.sql(node, "SELECT COUNT(*) FROM d.copy").value, ROWS, "rows of the copy")
         for each, mb in memory_mb(cluster).items():
             check(mb <= MEMORY_MB_MAX, f"node {each} had {mb} MB in memory")
+
+
+class SlowFile:
+    """A pipe that a client takes for its file: it ends, or its client does, when the test says so."""
+
+    def __init__(self, cluster):
+        self.path = os.path.join(cluster.base, "pipe.tsv")
+        os.mkfifo(self.path)
+
+    def open(self):
+        self.file = open(self.path, "wb")  # once its reader has
+        return self.file
+
+
+def rows_of_file(first, count):
+    return b"".join(b"%d\t%s\n" % (number, b"x%d" % (number % 10) * 500) for number in range(first, first + count))
+
+
+def client_file():
+    """LOAD DATA LOCAL of a file that no node keeps whole: through every node, by both clients; and ended in its middle."""
+    rows = 60 * 1000 if not LONG else 1000 * 1000  # of a kilobyte
+    with Cluster(settings=STEADY) as cluster:
+        for statement in account():
+            cluster.sql(1, statement)
+        prepare(cluster)
+        path = os.path.join(cluster.base, "large.tsv")
+        with open(path, "wb") as file:
+            for first in range(0, rows, 1000):
+                file.write(rows_of_file(first, 1000))
+        load = f"LOAD DATA LOCAL INFILE '{path}' INTO TABLE d.big"
+        first = cluster.coordinator()
+        before = memory_mb(cluster)
+        for node in (first, cluster.others(first)[0]):
+            good(cluster, node, load, deadline_s=STATEMENT_S)
+            equal(good(cluster, node, "SELECT COUNT(*), SUM(LENGTH(text)) FROM d.big"), f"{rows}\t{rows * 1000}", "the file's rows")
+            good(cluster, node, "BEGIN; DELETE FROM d.big; " + load + "; ROLLBACK; DELETE FROM d.big", deadline_s=STATEMENT_S)
+        cluster.sql(node, load, timeout=STATEMENT_S, deadline_s=STATEMENT_S)
+        equal(cluster.sql(node, "SELECT COUNT(*) FROM d.big").value, rows, "rows that ddb-cli loaded")
+        cluster.settle(deadline_s=STATEMENT_S)
+        cluster.same_tables("d")
+        note(f"a file of {os.path.getsize(path) >> 20} MB; memory {before} MB before, {memory_mb(cluster)} MB at most")
+        for each, mb in memory_mb(cluster).items():
+            check(mb <= MEMORY_MB_MAX, f"node {each} had {mb} MB in memory")
+        cluster.sql(node, "DELETE FROM d.big")
+        slow = SlowFile(cluster)
+        for what in ("the client", "the coordinator"):
+            node = cluster.others(cluster.coordinator())[0]
+            client = subprocess.Popen(client_command(cluster, node, f"LOAD DATA LOCAL INFILE '{slow.path}' INTO TABLE d.big"),
+                                      env=dict(os.environ, MYSQL_PWD=PASSWORD), stderr=subprocess.PIPE, text=True)
+            with slow.open() as file:
+                file.write(rows_of_file(0, 20_000))
+                file.flush()
+                running = "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE INFO LIKE 'LOAD DATA LOCAL%'"
+                wait_until(lambda: good(cluster, node, running) == "1", 30, "the load runs")
+                victim = cluster.coordinator()
+                client.kill() if what == "the client" else cluster.kill(victim, with_mysql=True)
+                try:
+                    file.write(rows_of_file(20_000, 10_000))
+                except BrokenPipeError:
+                    pass
+            errors = client.communicate(timeout=60 * SLOW)[1]
+            check(what == "the client" or "1213" in errors, f"{what} is lost: {errors}")
+            wait_until(lambda: good(cluster, node, running) == "0", 30, "it runs no more")
+            equal(good(cluster, node, "SELECT COUNT(*) FROM d.big"), "0", f"rows, {what} lost")
+        cluster.start(victim)
+        cluster.settle(deadline_s=STATEMENT_S)
+        cluster.same_tables("d")
 
 
 def many_rows():
@@ -208,4 +277,4 @@ def beyond_the_limit():
 
 
 if __name__ == "__main__":
-    main(in_parts, many_rows, one_large_row, altered, coordinator_killed, copy_killed, beyond_the_limit)
+    main(in_parts, client_file, many_rows, one_large_row, altered, coordinator_killed, copy_killed, beyond_the_limit)

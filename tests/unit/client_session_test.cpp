@@ -200,7 +200,7 @@ TEST_CASE("addresses in the nodes document") {
 
 TEST_CASE("a file leaves this host only as the statement names it, whole or not at all") {
     const auto file = [](const std::string& name, const std::string& sql) {
-        FileContent answer = file_for(FileWanted{SessionId{}, RequestNumber{1}, name}, sql);
+        FileContent answer = LocalFile().answer(FileWanted{SessionId{}, RequestNumber{1}, name, 0, false}, sql);
         if (answer.error) CHECK(answer.content.empty());
         return answer;
     };
@@ -210,4 +210,26 @@ TEST_CASE("a file leaves this host only as the statement names it, whole or not 
           std::string::npos);
     CHECK(file("/dev", "LOAD DATA LOCAL INFILE '/dev'").error->message.find("Is a directory") != std::string::npos);
     CHECK(file("/dev/zero", "LOAD DATA LOCAL INFILE '/dev/zero'").error->mysql_code == 1153);
+}
+
+TEST_CASE("a file goes in pieces to a node that takes them, and only forwards") {
+    const std::string sql = "LOAD DATA LOCAL INFILE '/dev/zero' INTO TABLE t";
+    LocalFile zeros;
+    FileWanted wanted{SessionId{}, RequestNumber{1}, "/dev/zero", 0, true};
+    for (int i = 0; i < 20; ++i) {  // more than fit into one
+        const FileContent piece = zeros.answer(wanted, sql);
+        CHECK((!piece.error && piece.more && piece.content.size() == file_piece_bytes));
+        CHECK(piece.offset == wanted.offset);
+        wanted.offset += piece.content.size();
+        wanted.name.clear();
+    }
+    wanted.offset -= file_piece_bytes;
+    CHECK(zeros.answer(wanted, sql).error);
+    wanted = FileWanted{SessionId{}, RequestNumber{1}, "/dev/zero", 0, true};
+    CHECK(zeros.answer(wanted, sql).more);  // asked anew: another node's
+
+    const std::string path = "/proc/self/status";
+    LocalFile small;
+    const FileContent whole = small.answer(FileWanted{SessionId{}, RequestNumber{1}, path, 0, true}, path);
+    CHECK((!whole.error && !whole.more && !whole.content.empty()));
 }

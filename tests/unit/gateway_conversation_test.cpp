@@ -389,7 +389,7 @@ TEST_CASE("the client's file is asked for, taken in packets and given to the eng
     const auto begin = [&] {
         client.command("\x03LOAD DATA LOCAL INFILE 'a' INTO TABLE t");
         const auto execute = client.engine.last<Execute>();
-        client.conversation.on_session(FileWanted{execute.session, execute.request, "a"});
+        client.conversation.on_session(FileWanted{execute.session, execute.request, "a", 0, true});
         CHECK(client.take() ==
               "\xfb"
               "a");
@@ -419,15 +419,40 @@ TEST_CASE("the client's file is asked for, taken in packets and given to the eng
         CHECK(error_code(client.take()) == 1317);
         CHECK(std::holds_alternative<Execute>(client.engine.sent.back()));
     }
-    {  // too large: it is read to its end, and not kept
+    const std::string part(3u << 20, 'x');
+    {  // a large one in pieces; until the next is wanted, the client is not listened to
         const auto execute = begin();
-        const std::string part(15u << 20, 'x');
         for (int i = 0; i < 5; ++i) packet(part);
+        CHECK_FALSE(client.conversation.wants_input());
+        const auto first = client.engine.last<FileContent>();
+        CHECK((first.offset == 0 && first.content.size() == 3 * part.size() && first.more && !first.error));
+        const FileWanted next{execute.session, execute.request, "", first.content.size(), true};
+        client.conversation.on_session(FileWanted{execute.session, execute.request, "", 1, true});  // none of it
+        client.conversation.on_session(next);
+        CHECK(client.conversation.wants_input());
+        client.conversation.on_session(next);  // once is enough
+        packet("end");
         packet("");
-        CHECK(client.engine.last<FileContent>().error->mysql_code == 1153);
+        const auto& last = client.engine.last<FileContent>();
+        CHECK((last.offset == next.offset && last.content == part + part + "end" && !last.more && !last.error));
         client.engine.sent.emplace_back(execute);
         client.conversation.on_session(client.end_of_last());
         CHECK(client.take()[0] == '\0');
+    }
+    for (const bool wanted : {false, true}) {  // ended in its middle: it is read to its end, and not kept
+        const auto execute = begin();
+        for (int i = 0; i < 3; ++i) packet(part);
+        const std::size_t asked = client.engine.sent.size();
+        if (wanted) client.conversation.on_session(FileWanted{execute.session, execute.request, "", 9u << 20, true});
+        client.engine.sent.emplace_back(execute);
+        ResultEnd end = client.end_of_last();
+        end.error = Error{ErrorCode::sql, "interrupted", 1317, "70100"};
+        client.conversation.on_session(end);
+        CHECK(client.take_all().empty());
+        for (int i = 0; i < 30; ++i) packet(part);
+        packet("");
+        CHECK(error_code(client.take()) == 1317);
+        CHECK(client.engine.sent.size() == asked + 1);
     }
     begin();
     client.conversation.tick(60'000);
@@ -437,6 +462,6 @@ TEST_CASE("the client's file is asked for, taken in packets and given to the eng
     without.log_in();
     without.command("\x03LOAD DATA LOCAL INFILE 'a' INTO TABLE t");
     const auto execute = without.engine.last<Execute>();
-    without.conversation.on_session(FileWanted{execute.session, execute.request, "a"});
+    without.conversation.on_session(FileWanted{execute.session, execute.request, "a", 0, true});
     CHECK(without.engine.last<FileContent>().error->mysql_code == 4166);
 }

@@ -8,7 +8,7 @@ set_tests_properties(session_unit PROPERTIES TIMEOUT 60)
 
 # Starts a real server of its own.
 add_executable(session_engine_test ${here}/session_engine_test.cpp ${here}/session_answers.cpp ${here}/session_begin.cpp
-               ${here}/session_balance.cpp ${here}/session_definitions.cpp ${here}/session_functions.cpp ${here}/session_handlers.cpp
+               ${here}/session_balance.cpp ${here}/session_client_file.cpp ${here}/session_definitions.cpp ${here}/session_functions.cpp ${here}/session_handlers.cpp
                ${here}/session_hidden_writes.cpp ${here}/session_left_state.cpp ${here}/session_lock_tables.cpp ${here}/session_read_lock.cpp
                ${here}/session_names.cpp ${here}/session_read_only.cpp ${here}/session_support.cpp)
 target_link_libraries(session_engine_test PRIVATE ddb_session Catch2::Catch2)

@@ -15,6 +15,24 @@ using namespace ddb::storage::test;
 
 namespace {
 
+// Given three bytes at a time; once it fails it is said to have failed.
+struct Text final : FileForServer {
+    explicit Text(std::string_view text, std::optional<Error> why = {}) : whole(text), error(std::move(why)) {}
+    bool begin() override {
+        left = whole;
+        return true;
+    }
+    std::size_t read(std::span<char> out) override {
+        const std::size_t count = left.copy(out.data(), std::min<std::size_t>(out.size(), 3));
+        left.remove_prefix(count);
+        return count;
+    }
+    [[nodiscard]] std::optional<Error> failure() const override { return error; }
+
+    std::string_view whole, left;
+    std::optional<Error> error;
+};
+
 // One server for all cases of this file: starting one takes a second.
 struct Shared {
     TemporaryDir dir;
@@ -310,14 +328,24 @@ TEST_CASE("the default database is tracked and errors carry code and state") {
     CHECK(file.error().mysql_code == 4166);
     CHECK_FALSE(table->broken());
     const std::vector<std::string> before{"BEGIN"}, behind{"SET @rows = (SELECT COUNT(*) FROM loaded)", "COMMIT"};
-    REQUIRE(table->load(load, "1\tx\n2\ty\n", before, behind).ok());
+    Text two("1\tx\n2\ty\n"), unused("unused");
+    REQUIRE(table->load(load, two, before, behind).ok());
     CHECK(table->ok_packet().affected_rows == 2);
     REQUIRE(table->finish_behind().ok());
     CHECK(table->scalar("SELECT @rows")->value() == "2");
-    CHECK_FALSE(table->load("LOAD DATA LOCAL INFILE 'x' INTO TABLE missing", "1", {}, behind).ok());
+    CHECK_FALSE(table->load("LOAD DATA LOCAL INFILE 'x' INTO TABLE missing", two, {}, behind).ok());
     REQUIRE(table->finish_behind().ok());
     CHECK_FALSE(table->execute(load).ok());  // the offer is over
-    CHECK(table->load("INSERT INTO loaded VALUES (3, '')", "unused").ok());
+    CHECK(table->load("INSERT INTO loaded VALUES (3, '')", unused).ok());
+    CHECK(unused.left.empty());
+
+    // What the server took is not the whole of it: nobody may go on as if it were.
+    Text failing("4\tx\n", Error{ErrorCode::overloaded, "the client is gone", 0, ""});
+    REQUIRE(table->execute("BEGIN").ok());
+    const Status failed = table->load(load, failing);
+    REQUIRE_FALSE(failed.ok());
+    CHECK(failed.error().message == "the client is gone");
+    CHECK(table->broken());
 }
 
 TEST_CASE("a killed statement is an ordinary error, a killed connection a lost one") {
