@@ -44,6 +44,7 @@ void FrontSession::forward() {
     if (txn_here_) here_asked_ = true;
     if (parts_.now_ms < active_->not_before_ms || !parts_.coordinator_ready()) return;
     if (active_->avoid_epoch && parts_.view.epoch == active_->avoid_epoch) return;
+    active_->repeated = active_->ever_forwarded || active_->execute.retry;
     if (!open_back()) return;
     active_->step = Step::forwarded;
     active_->resend_gap_ms = resend_ms_first;
@@ -52,8 +53,8 @@ void FrontSession::forward() {
         active_->execute.begin = held_begin_;
         held_begin_sent_ = true;
     }
-    Execute execute = active_->execute;
-    execute.retry = execute.retry || active_->ever_forwarded;
+    Execute execute = to_send();
+    execute.retry = active_->repeated;
     execute.timeout_ms =
         static_cast<std::uint32_t>(active_->deadline_ms - std::min(active_->deadline_ms, parts_.now_ms));
     // All that was applied here before the request came is older than what it will write.
@@ -64,26 +65,42 @@ void FrontSession::forward() {
     parts_.send_to_back(back_node_, std::move(execute));
 }
 
+// A statement that may have run where state of the session was lost must not run where that is missing. A COMMIT with
+// its number finds what became of it, and does nothing else.
+Execute FrontSession::to_send() const {
+    Execute execute = active_->execute;
+    if (!active_->only_asks) return execute;
+    execute.sql = "COMMIT";
+    execute.file.reset();
+    execute.begin = Begin::none;
+    return execute;
+}
+
+void FrontSession::tell_state_lost() {
+    const std::string lost = std::exchange(not_replayable_, {});
+    replay_.clear();
+    replay_bytes_ = 0;
+    reads_anywhere_ = true;
+    read_only_default_.reset();
+    serializable_ = false;
+    drop_readers();
+    on_server_lost();  // the connection here has the settings, too
+    back_autocommit_ = true;
+    had_back_ = false;
+    finish_error(Error{ErrorCode::sql,
+                       "the coordinator changed, and the session's " + lost + " went with it: set them up again", 1927,
+                       "70100"});
+}
+
 // False when the request was answered instead: state of the session is lost for good.
 bool FrontSession::open_back() {
     if (back_node_ == parts_.view.coordinator && back_epoch_ == parts_.view.epoch) return true;
     const bool locks = active_->statement.kind == StatementKind::lock_tables;  // sent again, perhaps
     if (had_back_ && holds_locks() && !locks && not_replayable_.empty()) not_replayable_ = "locked tables";
     table_locks_ = read_lock_ = false;
-    if (had_back_ && !not_replayable_.empty()) {
-        const std::string lost = std::exchange(not_replayable_, {});
-        replay_.clear();
-        replay_bytes_ = 0;
-        reads_anywhere_ = true;
-        read_only_default_.reset();
-        serializable_ = false;
-        drop_readers();
-        on_server_lost();  // the connection here has the settings, too
-        back_autocommit_ = true;
-        had_back_ = false;
-        finish_error(Error{ErrorCode::sql,
-                           "the coordinator changed, and the session's " + lost + " went with it: set them up again",
-                           1927, "70100"});
+    active_->only_asks = had_back_ && !not_replayable_.empty() && active_->repeated;
+    if (had_back_ && !not_replayable_.empty() && !active_->only_asks) {
+        tell_state_lost();
         return false;
     }
     back_node_ = parts_.view.coordinator;
@@ -193,7 +210,23 @@ void FrontSession::on_back_opened(const SessionOpened& opened) {
     }
     const Error error = opened.error;
     back_node_ = NodeId{};
-    if (active_ && active_->step == Step::forwarded) finish_error(error);
+    if (!active_ || active_->step != Step::forwarded) return;
+    // What ran on a coordinator before says nothing here.
+    finish_error(active_->repeated && !only_reads() ? unknown_outcome() : error);
+}
+
+// The statement that may have run where state of the session was lost: its fate, as the next coordinator's log knows
+// it. Which state went with the other one is told with the statement behind it, at the latest.
+void FrontSession::fate_told(ResultEnd end) {
+    back_node_ = NodeId{};
+    const bool absent = end.error && end.error->mysql_code == 1213;
+    if (absent && active_->statement.kind != StatementKind::commit) {
+        tell_state_lost();
+        return;
+    }
+    end.redirected = end.node != parts_.view.self;
+    learn_state(end);
+    finish(std::move(end));
 }
 
 void FrontSession::relay(SessionMessage message) {
@@ -236,6 +269,10 @@ void FrontSession::on_back_end(ResultEnd end) {
         active_->avoid_epoch = back_epoch_;
         if (held_begin_ == Begin::none && !txn_here_) in_transaction_ = false;
         retry_later(retry_gap_ms);
+        return;
+    }
+    if (active_->only_asks) {
+        fate_told(std::move(end));
         return;
     }
     const bool by_deadline = active_->give_up_ms != 0 && !active_->cancelled_by_client;
