@@ -12,8 +12,14 @@ namespace {
 constexpr std::size_t replay_bytes_max = 64u << 10;
 constexpr std::uint64_t resend_ms_first = 1000;
 constexpr std::uint64_t retry_gap_ms = 10;
+constexpr std::uint64_t opening_gap_ms = 100;
 constexpr std::uint16_t in_any_transaction = status_in_transaction | status_in_read_only_transaction;
 constexpr std::uint64_t begin_again_ms_max = 10'000;  // as begin_ms_max, when a coordinator was lost
+
+// Why a coordinator did not let the session in: its server was not there, or shut down, or the office was being left.
+[[nodiscard]] bool server_is_gone(const Error& error) {
+    return error.code == ErrorCode::io || error.mysql_code == 1053 || error.mysql_code == 1927;
+}
 
 // Statements that commit the open transaction before they do their own work: a lost answer leaves two questions open.
 [[nodiscard]] bool commits_implicitly(const Classified& statement) {
@@ -109,16 +115,22 @@ bool FrontSession::open_back() {
     OpenSession open = open_;
     open.database = database_;
     parts_.send_to_back(back_node_, std::move(open));
-    const auto say_again = [&](std::string sql) {
-        Execute execute;  // request number 0: nobody waits for it
-        execute.session = open_.session;
-        execute.sql = std::move(sql);
-        execute.consistency = Consistency::local;
-        parts_.send_to_back(back_node_, std::move(execute));
-    };
     for (const auto& sql : replay_) say_again(sql);
-    if (last_insert_id_ != 0) say_again("SET SESSION last_insert_id = " + std::to_string(last_insert_id_));
+    say_last_insert_id();
     return true;
+}
+
+// To the session on the coordinator, ahead of what comes next.
+void FrontSession::say_again(std::string sql) {
+    Execute execute;  // request number 0: nobody waits for it
+    execute.session = open_.session;
+    execute.sql = std::move(sql);
+    execute.consistency = Consistency::local;
+    parts_.send_to_back(back_node_, std::move(execute));
+}
+
+void FrontSession::say_last_insert_id() {
+    if (last_insert_id_ != 0) say_again("SET SESSION last_insert_id = " + std::to_string(last_insert_id_));
 }
 
 void FrontSession::retry_later(std::uint64_t after_ms) {
@@ -210,7 +222,16 @@ void FrontSession::on_back_opened(const SessionOpened& opened) {
     }
     const Error error = opened.error;
     back_node_ = NodeId{};
+    held_begin_sent_ = false;
     if (!active_ || active_->step != Step::forwarded) return;
+    active_->ever_forwarded = active_->repeated;  // here it did not run
+    if (server_is_gone(error)) {
+        // Its node has not noticed yet. No more time than it had, as nothing came of this attempt.
+        const std::uint64_t until_ms = active_->begin_until_ms;
+        retry_later(opening_gap_ms);
+        active_->begin_until_ms = until_ms;
+        return;
+    }
     // What ran on a coordinator before says nothing here.
     finish_error(active_->repeated && !only_reads() ? unknown_outcome() : error);
 }
@@ -313,7 +334,12 @@ void FrontSession::learn_state(const ResultEnd& end) {
     if (end.error) return;
     if (kind == StatementKind::unlock_tables) read_lock_ = false;
     if (kind == StatementKind::unlock_tables || kind == StatementKind::begin) table_locks_ = false;
-    if (const auto id = generated_id_of(end); id != 0) last_insert_id_ = id;
+    if (const auto id = generated_id_of(end); id != 0) {
+        last_insert_id_ = id;
+        // The coordinator that answers may have found the statement in its log: there it was not the session's last
+        // one.
+        if (active_->repeated && back_node_) say_last_insert_id();
+    }
     const Classified& statement = active_->statement;
     next_on_back_ = statement.kind == StatementKind::set_transaction;
     if (makes_temporary_tables(statement)) not_replayable_ = "temporary tables";

@@ -219,6 +219,8 @@ class FrontSession {
     // front_forward.cpp
     void forward();
     [[nodiscard]] Execute to_send() const;
+    void say_again(std::string sql);
+    void say_last_insert_id();
     void tell_state_lost();
     [[nodiscard]] bool open_back();
     void back_lost();

@@ -430,6 +430,40 @@ TEST_CASE("LAST_INSERT_ID() goes along to the next coordinator also where no ans
     CHECK(asked.good("SELECT LAST_INSERT_ID()").cell() == "77");
 }
 
+TEST_CASE("LAST_INSERT_ID() is that of a write which the next coordinator found in its log") {
+    Client c = fresh("t14f");
+    c.good("CREATE TABLE t14g (id INT AUTO_INCREMENT PRIMARY KEY, v INT) AUTO_INCREMENT=90");
+    Client f(bench(), *bench().follower, "root", "d");
+    f.good("INSERT INTO t14g (v) VALUES (1)");
+    bench().hold_decisions(true);
+    const auto undecided = f.start("INSERT INTO t14g (v) VALUES (2)");
+    bench().run_for(300);
+    bench().close_office();
+    bench().open_office();
+    CHECK(f.finish(undecided).end.outcome.last_insert_id == 91);
+    CHECK(f.good("SELECT LAST_INSERT_ID()").cell() == "91");
+}
+
+TEST_CASE("a write of a session that the next coordinator does not let in is unknown, not failed") {
+    Client c = fresh("t14x");
+    c.good("CREATE USER gone14@'%' IDENTIFIED BY 'pw'");
+    c.good("GRANT ALL ON d.* TO gone14@'%'");
+    Client f(bench(), *bench().follower, "gone14", "d");
+    f.good("INSERT INTO t14x VALUES (1,1)");
+    bench().hold_decisions(true);
+    const auto undecided = f.start("INSERT INTO t14x VALUES (2,2)");
+    bench().run_for(300);
+    bench().close_office();
+    auto direct = bench().database->connect("root", "", "");
+    REQUIRE(direct);
+    for (const char* sql : {"SET sql_log_bin=0", "RENAME USER gone14@'%' TO still14@'%'"})
+        REQUIRE((*direct)->execute(sql));
+    bench().open_office();
+    CHECK(f.finish(undecided).end.error->code == ErrorCode::unknown_outcome);
+    CHECK(f.run("INSERT INTO t14x VALUES (3,3)").code() == 1045);
+    CHECK(c.good("SELECT GROUP_CONCAT(id) FROM t14x").cell() == "1,2");
+}
+
 TEST_CASE("a statement that waits for a coordinator is never run outside its transaction") {
     Client c = fresh("t17");
     Client f(bench(), *bench().follower, "root", "d");
