@@ -104,8 +104,9 @@ bool FrontSession::open_back() {
     const bool locks = active_->statement.kind == StatementKind::lock_tables;  // sent again, perhaps
     if (had_back_ && holds_locks() && !locks && not_replayable_.empty()) not_replayable_ = "locked tables";
     table_locks_ = read_lock_ = false;
-    active_->only_asks = had_back_ && !not_replayable_.empty() && active_->repeated;
-    if (had_back_ && !not_replayable_.empty() && !active_->only_asks) {
+    const bool state_lost = had_back_ && !not_replayable_.empty();
+    active_->only_asks = state_lost && active_->repeated && !active_->execute.describe;
+    if (state_lost && !active_->only_asks) {
         tell_state_lost();
         return false;
     }
@@ -145,6 +146,11 @@ void FrontSession::back_lost() {
     held_begin_sent_ = false;
     const bool on_it = held_begin_ == Begin::none && !txn_here_;
     const bool had_transaction = on_it && std::exchange(in_transaction_, false);
+    if (had_transaction && active_ && active_->execute.describe) {
+        // What is only looked at is none of the transaction's statements: the next one is.
+        transaction_lost_ = coordinator_changed;
+        active_->in_transaction = false;
+    }
     // A statement of the transaction that waits for a coordinator, or for its file, must not run by itself at the next.
     const bool waits = active_ && (active_->step == Step::waiting || active_->step == Step::file);
     const bool never_sent = waits && active_->in_transaction && !active_->ever_forwarded;
@@ -153,11 +159,7 @@ void FrontSession::back_lost() {
         return;
     }
     if (never_sent) {
-        if (active_->statement.kind == StatementKind::rollback) {
-            finish(make_end());
-        } else {
-            finish_error(transaction_lost_error(coordinator_changed));
-        }
+        end_lost_transaction(coordinator_changed);
         return;
     }
     if (active_->answer_started) {
@@ -167,20 +169,25 @@ void FrontSession::back_lost() {
         return;
     }
     if (active_->in_transaction) {
-        if (active_->statement.kind == StatementKind::rollback) {
-            finish(make_end());
-            return;
-        }
         if (commits_implicitly(active_->statement)) {
             finish_error(unknown_outcome());
             return;
         }
         if (active_->statement.kind != StatementKind::commit) {
-            finish_error(transaction_lost_error(coordinator_changed));
+            end_lost_transaction(coordinator_changed);
             return;
         }
     }
     retry_later(retry_gap_ms);
+}
+
+// The answer to its next statement. ROLLBACK has what it wanted, but not when a transaction is to begin behind it.
+void FrontSession::end_lost_transaction(std::string_view why) {
+    if (active_->statement.kind == StatementKind::rollback && !active_->statement.chain) {
+        finish(make_end());
+    } else {
+        finish_error(transaction_lost_error(why));
+    }
 }
 
 void FrontSession::on_view() {

@@ -229,12 +229,7 @@ bool FrontSession::answer_without_work() {
     }
     if (active_->execute.describe) return false;
     if (!transaction_lost_.empty()) {
-        const std::string why = std::exchange(transaction_lost_, {});
-        if (kind == StatementKind::rollback) {
-            finish(make_end());
-        } else {
-            finish_error(transaction_lost_error(why));
-        }
+        end_lost_transaction(std::exchange(transaction_lost_, {}));
         return true;
     }
     const bool ends_nothing = (kind == StatementKind::commit || kind == StatementKind::rollback) && !in_transaction_ &&

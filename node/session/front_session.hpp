@@ -224,6 +224,7 @@ class FrontSession {
     void tell_state_lost();
     [[nodiscard]] bool open_back();
     void back_lost();
+    void end_lost_transaction(std::string_view why);
     void retry_later(std::uint64_t after_ms);
     void on_back_opened(const SessionOpened& opened);
     void on_back_end(ResultEnd end);
