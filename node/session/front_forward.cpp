@@ -82,16 +82,12 @@ Execute FrontSession::to_send() const {
     return execute;
 }
 
+// Settings that can be given to the next coordinator's session stay, autocommit above all: a client that goes on must
+// not find its statements committed one by one.
 void FrontSession::tell_state_lost() {
     const std::string lost = std::exchange(not_replayable_, {});
-    replay_.clear();
-    replay_bytes_ = 0;
-    reads_anywhere_ = true;
-    read_only_default_.reset();
-    serializable_ = false;
     drop_readers();
-    on_server_lost();  // the connection here has the settings, too
-    back_autocommit_ = true;
+    on_server_lost();  // what the session has here may know of what was lost
     had_back_ = false;
     finish_error(Error{ErrorCode::sql,
                        "the coordinator changed, and the session's " + lost + " went with it: set them up again", 1927,
@@ -117,6 +113,7 @@ bool FrontSession::open_back() {
     open.database = database_;
     parts_.send_to_back(back_node_, std::move(open));
     for (const auto& sql : replay_) say_again(sql);
+    if (!back_autocommit_) say_again("SET autocommit=0");  // not every way to switch it off is among them
     say_last_insert_id();
     return true;
 }

@@ -90,6 +90,27 @@ TEST_CASE("what a routine left is told as lost with its coordinator") {
     CHECK(f.good("SELECT @lst3").cell() == "9");
 }
 
+TEST_CASE("settings outlast the state that is lost with a coordinator, and autocommit stays off") {
+    Client c = fresh("lst5");
+    Client f(bench(), *bench().follower, "root", "d");
+    Client many(bench(), *bench().follower, "root", "d");
+    for (int i = 0; i < 70; ++i) many.good("SET @lst5 = " + std::to_string(i));  // more than are kept
+    for (Client* const each : {&f, &many}) {
+        each->good("SET autocommit=0, sql_mode='ANSI_QUOTES'");
+        each->good("SELECT GET_LOCK(CONCAT('lst5', CONNECTION_ID()), 1)");
+        each->good("COMMIT");
+    }
+    bench().close_office();
+    bench().open_office();
+    for (Client* const each : {&f, &many}) {
+        CHECK(each->run("INSERT INTO lst5 VALUES (1,1)").code() == 1927);
+        each->good("INSERT INTO lst5 VALUES (1,1)");
+        each->good("ROLLBACK");
+        CHECK(each->good("SELECT COUNT(*) FROM lst5").cell() == "0");
+    }
+    CHECK(f.good("SELECT @@sql_mode").cell() == "ANSI_QUOTES");
+}
+
 TEST_CASE("a write that was under way when the session's state was lost is told as what became of it") {
     Client c = fresh("lst4");
     Client locks(bench(), *bench().follower, "root", "d");
