@@ -243,6 +243,7 @@ void FrontSession::on_back_opened(const SessionOpened& opened) {
 // The statement that may have run where state of the session was lost: its fate, as the next coordinator's log knows
 // it. Which state went with the other one is told with the statement behind it, at the latest.
 void FrontSession::fate_told(ResultEnd end) {
+    parts_.send_to_back(back_node_, CloseSession{open_.session});
     back_node_ = NodeId{};
     const bool absent = end.error && end.error->mysql_code == 1213;
     if (absent && active_->statement.kind != StatementKind::commit) {
