@@ -81,7 +81,7 @@ Core::Impl::Impl(CoreConfig config, RecoveredState recovered)
     if (log_.membership() == nullptr) {
         role_ = Unformed{};
     } else {
-        check_server(recovered.applied);
+        if (!unreadable_) check_server(recovered.applied);  // else the journal says nothing, and its identity stays
         become_follower(NodeId{}, "started");
     }
     if (config_.rebuild_at_start) begin_rebuild("the database server was wiped or lost what it had");

@@ -59,7 +59,7 @@ struct RecoveredState {
     EntryId base;                               // last entry below the kept log; {0,0} for a log from its beginning
     Digest base_digest;
     std::vector<Entry> entries;  // contiguous from base.index + 1
-    LogIndex payloads_from;      // entries below this index carry no payload
+    LogIndex payloads_from;      // entries below this index carry no payload, but for those of kind membership
     LogIndex decided;            // a lower bound is fine
     LogIndex applied;            // by the local server
     bool rebuilding = false;     // a rebuild was begun and not finished: the database's content is void

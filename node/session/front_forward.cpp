@@ -12,8 +12,14 @@ namespace {
 constexpr std::size_t replay_bytes_max = 64u << 10;
 constexpr std::uint64_t resend_ms_first = 1000;
 constexpr std::uint64_t retry_gap_ms = 10;
+constexpr std::uint64_t opening_gap_ms = 100;
 constexpr std::uint16_t in_any_transaction = status_in_transaction | status_in_read_only_transaction;
 constexpr std::uint64_t begin_again_ms_max = 10'000;  // as begin_ms_max, when a coordinator was lost
+
+// Why a coordinator did not let the session in: its server was not there, or shut down, or the office was being left.
+[[nodiscard]] bool server_is_gone(const Error& error) {
+    return error.code == ErrorCode::io || error.mysql_code == 1053 || error.mysql_code == 1927;
+}
 
 // Statements that commit the open transaction before they do their own work: a lost answer leaves two questions open.
 [[nodiscard]] bool commits_implicitly(const Classified& statement) {
@@ -44,6 +50,7 @@ void FrontSession::forward() {
     if (txn_here_) here_asked_ = true;
     if (parts_.now_ms < active_->not_before_ms || !parts_.coordinator_ready()) return;
     if (active_->avoid_epoch && parts_.view.epoch == active_->avoid_epoch) return;
+    active_->repeated = active_->ever_forwarded || active_->execute.retry;
     if (!open_back()) return;
     active_->step = Step::forwarded;
     active_->resend_gap_ms = resend_ms_first;
@@ -52,8 +59,8 @@ void FrontSession::forward() {
         active_->execute.begin = held_begin_;
         held_begin_sent_ = true;
     }
-    Execute execute = active_->execute;
-    execute.retry = execute.retry || active_->ever_forwarded;
+    Execute execute = to_send();
+    execute.retry = active_->repeated;
     execute.timeout_ms =
         static_cast<std::uint32_t>(active_->deadline_ms - std::min(active_->deadline_ms, parts_.now_ms));
     // All that was applied here before the request came is older than what it will write.
@@ -64,26 +71,39 @@ void FrontSession::forward() {
     parts_.send_to_back(back_node_, std::move(execute));
 }
 
+// A statement that may have run where state of the session was lost must not run where that is missing. A COMMIT with
+// its number finds what became of it, and does nothing else.
+Execute FrontSession::to_send() const {
+    Execute execute = active_->execute;
+    if (!active_->only_asks) return execute;
+    execute.sql = "COMMIT";
+    execute.file.reset();
+    execute.begin = Begin::none;
+    return execute;
+}
+
+// Settings that can be given to the next coordinator's session stay, autocommit above all: a client that goes on must
+// not find its statements committed one by one.
+void FrontSession::tell_state_lost() {
+    const std::string lost = std::exchange(not_replayable_, {});
+    drop_readers();
+    on_server_lost();  // what the session has here may know of what was lost
+    had_back_ = false;
+    finish_error(Error{ErrorCode::sql,
+                       "the coordinator changed, and the session's " + lost + " went with it: set them up again", 1927,
+                       "70100"});
+}
+
 // False when the request was answered instead: state of the session is lost for good.
 bool FrontSession::open_back() {
     if (back_node_ == parts_.view.coordinator && back_epoch_ == parts_.view.epoch) return true;
     const bool locks = active_->statement.kind == StatementKind::lock_tables;  // sent again, perhaps
     if (had_back_ && holds_locks() && !locks && not_replayable_.empty()) not_replayable_ = "locked tables";
     table_locks_ = read_lock_ = false;
-    if (had_back_ && !not_replayable_.empty()) {
-        const std::string lost = std::exchange(not_replayable_, {});
-        replay_.clear();
-        replay_bytes_ = 0;
-        reads_anywhere_ = true;
-        read_only_default_.reset();
-        serializable_ = false;
-        drop_readers();
-        on_server_lost();  // the connection here has the settings, too
-        back_autocommit_ = true;
-        had_back_ = false;
-        finish_error(Error{ErrorCode::sql,
-                           "the coordinator changed, and the session's " + lost + " went with it: set them up again",
-                           1927, "70100"});
+    const bool state_lost = had_back_ && !not_replayable_.empty();
+    active_->only_asks = state_lost && active_->repeated && !active_->execute.describe;
+    if (state_lost && !active_->only_asks) {
+        tell_state_lost();
         return false;
     }
     back_node_ = parts_.view.coordinator;
@@ -92,16 +112,23 @@ bool FrontSession::open_back() {
     OpenSession open = open_;
     open.database = database_;
     parts_.send_to_back(back_node_, std::move(open));
-    const auto say_again = [&](std::string sql) {
-        Execute execute;  // request number 0: nobody waits for it
-        execute.session = open_.session;
-        execute.sql = std::move(sql);
-        execute.consistency = Consistency::local;
-        parts_.send_to_back(back_node_, std::move(execute));
-    };
     for (const auto& sql : replay_) say_again(sql);
-    if (last_insert_id_ != 0) say_again("SET SESSION last_insert_id = " + std::to_string(last_insert_id_));
+    if (!back_autocommit_) say_again("SET autocommit=0");  // not every way to switch it off is among them
+    say_last_insert_id();
     return true;
+}
+
+// To the session on the coordinator, ahead of what comes next.
+void FrontSession::say_again(std::string sql) {
+    Execute execute;  // request number 0: nobody waits for it
+    execute.session = open_.session;
+    execute.sql = std::move(sql);
+    execute.consistency = Consistency::local;
+    parts_.send_to_back(back_node_, std::move(execute));
+}
+
+void FrontSession::say_last_insert_id() {
+    if (last_insert_id_ != 0) say_again("SET SESSION last_insert_id = " + std::to_string(last_insert_id_));
 }
 
 void FrontSession::retry_later(std::uint64_t after_ms) {
@@ -116,6 +143,11 @@ void FrontSession::back_lost() {
     held_begin_sent_ = false;
     const bool on_it = held_begin_ == Begin::none && !txn_here_;
     const bool had_transaction = on_it && std::exchange(in_transaction_, false);
+    if (had_transaction && active_ && active_->execute.describe) {
+        // What is only looked at is none of the transaction's statements: the next one is.
+        transaction_lost_ = coordinator_changed;
+        active_->in_transaction = false;
+    }
     // A statement of the transaction that waits for a coordinator, or for its file, must not run by itself at the next.
     const bool waits = active_ && (active_->step == Step::waiting || active_->step == Step::file);
     const bool never_sent = waits && active_->in_transaction && !active_->ever_forwarded;
@@ -124,11 +156,7 @@ void FrontSession::back_lost() {
         return;
     }
     if (never_sent) {
-        if (active_->statement.kind == StatementKind::rollback) {
-            finish(make_end());
-        } else {
-            finish_error(transaction_lost_error(coordinator_changed));
-        }
+        end_lost_transaction(coordinator_changed);
         return;
     }
     if (active_->answer_started) {
@@ -138,20 +166,25 @@ void FrontSession::back_lost() {
         return;
     }
     if (active_->in_transaction) {
-        if (active_->statement.kind == StatementKind::rollback) {
-            finish(make_end());
-            return;
-        }
         if (commits_implicitly(active_->statement)) {
             finish_error(unknown_outcome());
             return;
         }
         if (active_->statement.kind != StatementKind::commit) {
-            finish_error(transaction_lost_error(coordinator_changed));
+            end_lost_transaction(coordinator_changed);
             return;
         }
     }
     retry_later(retry_gap_ms);
+}
+
+// The answer to its next statement. ROLLBACK has what it wanted, but not when a transaction is to begin behind it.
+void FrontSession::end_lost_transaction(std::string_view why) {
+    if (active_->statement.kind == StatementKind::rollback && !active_->statement.chain) {
+        finish(make_end());
+    } else {
+        finish_error(transaction_lost_error(why));
+    }
 }
 
 void FrontSession::on_view() {
@@ -193,7 +226,33 @@ void FrontSession::on_back_opened(const SessionOpened& opened) {
     }
     const Error error = opened.error;
     back_node_ = NodeId{};
-    if (active_ && active_->step == Step::forwarded) finish_error(error);
+    held_begin_sent_ = false;
+    if (!active_ || active_->step != Step::forwarded) return;
+    active_->ever_forwarded = active_->repeated;  // here it did not run
+    if (server_is_gone(error)) {
+        // Its node has not noticed yet. No more time than it had, as nothing came of this attempt.
+        const std::uint64_t until_ms = active_->begin_until_ms;
+        retry_later(opening_gap_ms);
+        active_->begin_until_ms = until_ms;
+        return;
+    }
+    // What ran on a coordinator before says nothing here.
+    finish_error(active_->repeated && !only_reads() ? unknown_outcome() : error);
+}
+
+// The statement that may have run where state of the session was lost: its fate, as the next coordinator's log knows
+// it. Which state went with the other one is told with the statement behind it, at the latest.
+void FrontSession::fate_told(ResultEnd end) {
+    parts_.send_to_back(back_node_, CloseSession{open_.session});
+    back_node_ = NodeId{};
+    const bool absent = end.error && end.error->mysql_code == 1213;
+    if (absent && active_->statement.kind != StatementKind::commit) {
+        tell_state_lost();
+        return;
+    }
+    end.redirected = end.node != parts_.view.self;
+    learn_state(end);
+    finish(std::move(end));
 }
 
 void FrontSession::relay(SessionMessage message) {
@@ -240,6 +299,10 @@ void FrontSession::on_back_end(ResultEnd end) {
         retry_later(retry_gap_ms);
         return;
     }
+    if (active_->only_asks) {
+        fate_told(std::move(end));
+        return;
+    }
     const bool by_deadline = active_->give_up_ms != 0 && !active_->cancelled_by_client;
     if (end.error && end.error->mysql_code == 1317 && by_deadline) {
         end.error->code = ErrorCode::timeout;
@@ -278,7 +341,12 @@ void FrontSession::learn_state(const ResultEnd& end) {
     if (end.error) return;
     if (kind == StatementKind::unlock_tables) read_lock_ = false;
     if (kind == StatementKind::unlock_tables || kind == StatementKind::begin) table_locks_ = false;
-    if (const auto id = generated_id_of(end); id != 0) last_insert_id_ = id;
+    if (const auto id = generated_id_of(end); id != 0) {
+        last_insert_id_ = id;
+        // The coordinator that answers may have found the statement in its log: there it was not the session's last
+        // one.
+        if (active_->repeated && back_node_) say_last_insert_id();
+    }
     const Classified& statement = active_->statement;
     next_on_back_ = statement.kind == StatementKind::set_transaction;
     if (makes_temporary_tables(statement)) not_replayable_ = "temporary tables";

@@ -229,12 +229,7 @@ bool FrontSession::answer_without_work() {
     }
     if (active_->execute.describe) return false;
     if (!transaction_lost_.empty()) {
-        const std::string why = std::exchange(transaction_lost_, {});
-        if (kind == StatementKind::rollback) {
-            finish(make_end());
-        } else {
-            finish_error(transaction_lost_error(why));
-        }
+        end_lost_transaction(std::exchange(transaction_lost_, {}));
         return true;
     }
     const bool ends_nothing = (kind == StatementKind::commit || kind == StatementKind::rollback) && !in_transaction_ &&
@@ -344,9 +339,13 @@ Error FrontSession::unknown_outcome() const {
                                                 request_name(open_.session, active_->execute.request));
 }
 
+// Whatever became of it changed nothing.
+bool FrontSession::only_reads() const {
+    return active_->execute.describe || (active_->statement.kind == StatementKind::read && active_->statement.local);
+}
+
 void FrontSession::at_deadline() {
-    const bool reads =
-        active_->execute.describe || (active_->statement.kind == StatementKind::read && active_->statement.local);
+    const bool reads = only_reads();
     switch (active_->step) {
         case Step::file:
             finish_error(fail(ErrorCode::timeout, "timed out before the client had sent its file; nothing was done"));
@@ -440,7 +439,7 @@ void FrontSession::tick() {
         // The request or its answer may have been lost with a link; the coordinator knows what it has already seen.
         active_->resend_gap_ms *= 2;
         active_->resend_ms = parts_.now_ms + active_->resend_gap_ms;
-        Execute copy = active_->execute;
+        Execute copy = to_send();
         copy.retry = true;
         parts_.send_to_back(back_node_, std::move(copy));
     }

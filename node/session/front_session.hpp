@@ -68,6 +68,8 @@ class FrontSession {
         std::uint64_t unsure_ms = 0;  // behind the barrier it waits since then for what its names mean; 0 = it does not
         std::uint64_t wait_id = 0;
         bool ever_forwarded = false;
+        bool repeated = false;   // an earlier attempt may have run
+        bool only_asks = false;  // what became of it: it must not run any more
         bool answer_started = false;
         bool in_transaction = false;  // of this session on the coordinator, when the request began
         bool here = false;            // part of the READ ONLY transaction on this node's server
@@ -136,6 +138,7 @@ class FrontSession {
     [[nodiscard]] ResultEnd make_end() const;
     [[nodiscard]] Error no_quorum() const;
     [[nodiscard]] Error unknown_outcome() const;
+    [[nodiscard]] bool only_reads() const;
 
     // front_local.cpp
     [[nodiscard]] bool settings_known() const { return not_replayable_.empty() && reads_anywhere_; }
@@ -220,11 +223,17 @@ class FrontSession {
 
     // front_forward.cpp
     void forward();
+    [[nodiscard]] Execute to_send() const;
+    void say_again(std::string sql);
+    void say_last_insert_id();
+    void tell_state_lost();
     [[nodiscard]] bool open_back();
     void back_lost();
+    void end_lost_transaction(std::string_view why);
     void retry_later(std::uint64_t after_ms);
     void on_back_opened(const SessionOpened& opened);
     void on_back_end(ResultEnd end);
+    void fate_told(ResultEnd end);
     void relay(SessionMessage message);
     void learn_state(const ResultEnd& end);
     void remember_set();

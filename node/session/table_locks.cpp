@@ -166,7 +166,10 @@ bool TableLocks::must_wait(std::uint64_t serial, const Statement& statement) {
             wait = true;
         }
     }
-    if (waiting_.stand(serial, wait)) return true;
+    if (waiting_.stand(serial, wait)) {
+        leave(serial);  // counted as running when the lock was asked for, it had not been asked itself yet
+        return true;
+    }
     for (Held* held : let_in) {
         held->inside.insert(serial);
         held->entered = true;
@@ -200,6 +203,10 @@ bool TableLocks::holds_for_writing(std::uint64_t serial) const {
 
 void TableLocks::statement_over(std::uint64_t serial) {
     waiting_.leave(serial);
+    leave(serial);
+}
+
+void TableLocks::leave(std::uint64_t serial) {
     for (auto& [owner, held] : held_) {
         if (held.inside.erase(serial) != 0 && held.inside.empty()) wake_(owner);
     }

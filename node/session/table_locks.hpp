@@ -93,6 +93,7 @@ class TableLocks {
     [[nodiscard]] Names locked_names(const Statement& statement) const;
     [[nodiscard]] static bool in_the_way(const Held& held, const Names& names, bool reads);
 
+    void leave(std::uint64_t serial);
     void forget_name(const std::string& table);
 
     std::function<void(std::uint64_t)> wake_;

@@ -232,8 +232,10 @@ Status Journal::Impl::load_entries() {
         payload_bytes += entry->payload.size();
         recovered_.entries.push_back(std::move(entry).value());
         while (payload_bytes > options_.cache_entries_bytes_max && first_with_payload < recovered_.entries.size()) {
-            Payload& oldest = recovered_.entries[first_with_payload++].payload;
+            Entry& oldest_entry = recovered_.entries[first_with_payload++];
+            Payload& oldest = oldest_entry.payload;
             payload_bytes -= oldest.size();
+            if (oldest_entry.kind == EntryKind::membership) continue;  // small, and the core reads all of them
             recovered_.payload_bytes_left_out += oldest.size();
             oldest = Payload();
         }

@@ -300,3 +300,22 @@ TEST_CASE("a journal behind its server neither votes nor stands, and says so") {
     for (const Effect& effect : core.take_effects().now) complained |= std::holds_alternative<Complaint>(effect);
     CHECK(complained);
 }
+
+TEST_CASE("a node whose journal cannot be read does nothing, and stays who it is") {
+    CoreConfig config;
+    config.id = NodeId{1};
+    config.incarnation = Incarnation{11};
+    RecoveredState state;
+    state.base_membership = three();
+    Entry unreadable = chained(Digest{}, 1, 1);
+    unreadable.kind = EntryKind::membership;
+    unreadable.digest = entry_digest(Digest{}, unreadable);
+    state.entries = {unreadable};
+    state.applied = LogIndex{1};
+    Core core(config, state);
+    for (int i = 0; i < 400; ++i) core.step(Tick{});
+    CHECK(core.status().role == Role::learner);
+    CHECK(core.status().waiting_for == "the journal cannot be read");
+    const Effects effects = core.take_effects();
+    CHECK((!effects.journal || !effects.journal->incarnation));
+}

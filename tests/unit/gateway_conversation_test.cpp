@@ -170,6 +170,20 @@ TEST_CASE("several statements run one after the other, and stop at the first err
     CHECK(client.take()[0] == '\0');
 }
 
+TEST_CASE("a write of which nobody knows any more is told as unknown, not as failed") {
+    Client client;
+    client.log_in();
+    for (const auto code : {ErrorCode::unknown_outcome, ErrorCode::too_old}) {
+        client.command(
+            "\x03"
+            "DO 1");
+        ResultEnd end = client.end_of_last();
+        end.error = fail(code, "who knows");
+        client.conversation.on_session(end);
+        CHECK(error_code(client.take()) == 1180);
+    }
+}
+
 TEST_CASE("what a server tells the node of a session's state is not the client's") {
     Client client;
     client.log_in();

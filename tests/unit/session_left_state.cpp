@@ -90,4 +90,62 @@ TEST_CASE("what a routine left is told as lost with its coordinator") {
     CHECK(f.good("SELECT @lst3").cell() == "9");
 }
 
+TEST_CASE("settings outlast the state that is lost with a coordinator, and autocommit stays off") {
+    Client c = fresh("lst5");
+    Client f(bench(), *bench().follower, "root", "d");
+    Client many(bench(), *bench().follower, "root", "d");
+    for (int i = 0; i < 70; ++i) many.good("SET @lst5 = " + std::to_string(i));  // more than are kept
+    for (Client* const each : {&f, &many}) {
+        each->good("SET autocommit=0, sql_mode='ANSI_QUOTES'");
+        each->good("SELECT GET_LOCK(CONCAT('lst5', CONNECTION_ID()), 1)");
+        each->good("COMMIT");
+    }
+    bench().close_office();
+    bench().open_office();
+    for (Client* const each : {&f, &many}) {
+        CHECK(each->run("INSERT INTO lst5 VALUES (1,1)").code() == 1927);
+        each->good("INSERT INTO lst5 VALUES (1,1)");
+        each->good("ROLLBACK");
+        CHECK(each->good("SELECT COUNT(*) FROM lst5").cell() == "0");
+    }
+    CHECK(f.good("SELECT @@sql_mode").cell() == "ANSI_QUOTES");
+}
+
+TEST_CASE("a write that was under way when the session's state was lost is told as what became of it") {
+    Client c = fresh("lst4");
+    Client locks(bench(), *bench().follower, "root", "d");
+    Client tables(bench(), *bench().follower, "root", "d");
+    Client slow(bench(), *bench().follower, "root", "d");
+    Client unheard(bench(), *bench().follower, "root", "d");
+    locks.good("SELECT GET_LOCK('lst4', 1)");
+    slow.good("SET @lst4 = (SELECT COUNT(*) FROM lst4)");
+    slow.good("SET @lst4 = @lst4 + 1");
+    for (Client* const each : {&tables, &unheard}) {
+        each->good("CREATE TEMPORARY TABLE lst4_t (id INT PRIMARY KEY)");
+        each->good("BEGIN");
+    }
+    tables.good("INSERT INTO lst4 VALUES (2, 2)");
+    unheard.good("INSERT INTO lst4 VALUES (4, 4)");
+    const auto sleeps = slow.start("INSERT INTO lst4 SELECT 3, SLEEP(20)");
+    bench().hold_decisions(true);
+    const auto insert = locks.start("INSERT INTO lst4 VALUES (1, 1)");
+    const auto commit = tables.start("COMMIT");
+    bench().run_for(300);
+    bench().deliver_to_peers = false;
+    const auto lost = unheard.start("COMMIT");
+    bench().run_for(50);
+    bench().deliver_to_peers = true;
+    bench().close_office();
+    bench().open_office();
+    CHECK(!locks.finish(insert).end.error);
+    CHECK(!tables.finish(commit).end.error);
+    CHECK(slow.finish(sleeps).code() == 1927);
+    CHECK(unheard.finish(lost).code() == 1213);
+    CHECK(c.good("SELECT GROUP_CONCAT(id ORDER BY id) FROM lst4").cell() == "1,2");
+    for (Client* const each : {&locks, &tables, &unheard})
+        CHECK(each->run("INSERT INTO lst4 VALUES (9, 9)").code() == 1927);
+    for (Client* const each : {&locks, &tables, &unheard, &slow})
+        CHECK(each->good("SELECT COUNT(*) FROM lst4").cell() == "2");
+}
+
 }  // namespace ddb::session::test

@@ -286,6 +286,17 @@ TEST_CASE("a lock is not given over statements that were let run before anybody 
     CHECK(b.locks.give(1));
 }
 
+TEST_CASE("a lock does not wait for a statement that waits for it") {
+    Bench b;
+    b.lock(1, "LOCK TABLES t WRITE", 10);
+    b.locks.under_way(1, 2, TableLocks::Statement{"CALL p()", "d", false, true, 0});
+    CHECK(b.locks.others_inside(1));
+    CHECK(b.waits(2, "INSERT INTO t VALUES (1)", 0));
+    CHECK(b.woken == std::vector<std::uint64_t>{1});
+    CHECK(!b.locks.others_inside(1));
+    CHECK(b.locks.give(1));
+}
+
 TEST_CASE("a read lock holds up writes when it is asked for, and commits when no write is left") {
     using Use = ReadLock::Use;
     std::vector<std::uint64_t> woken;

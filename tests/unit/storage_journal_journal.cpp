@@ -161,7 +161,9 @@ TEST_CASE("only the newest payloads are loaded, and files below a drop are given
     for (std::size_t i = 0; i < noise.size(); ++i) noise[i] = static_cast<char>((i * 2654435761u) >> 13);
     {
         OpenJournal journal(options);
-        for (int i = 0; i < 100; ++i) journal.append({chain.next(noise)});
+        for (int i = 0; i < 9; ++i) journal.append({chain.next(noise)});
+        journal.append({chain.next(encode_membership(members({1, 2, 3})), 1, EntryKind::membership)});
+        for (int i = 0; i < 90; ++i) journal.append({chain.next(noise)});
         journal.wait_all();
     }
     const auto bytes_on_disk = [&] {
@@ -177,6 +179,7 @@ TEST_CASE("only the newest payloads are loaded, and files below a drop are given
         REQUIRE(recovered.entries.size() == 100);
         CHECK(recovered.payloads_from == LogIndex{96});
         CHECK(recovered.entries[94].payload.size() == 0);
+        CHECK(recovered.entries[9].payload.view() == encode_membership(members({1, 2, 3})));
         CHECK(recovered.entries[95].payload.size() == noise.size());
         CHECK(journal->read(LogIndex{1}, LogIndex{100}, 3u << 20)->size() == 2);
         CHECK(bytes_on_disk() > 90u << 20);
