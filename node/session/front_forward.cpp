@@ -78,6 +78,8 @@ Execute FrontSession::to_send() const {
     if (!active_->only_asks) return execute;
     execute.sql = "COMMIT";
     execute.file.reset();
+    execute.pieces = FilePieces::none;
+    execute.file_begin.clear();
     execute.begin = Begin::none;
     return execute;
 }
