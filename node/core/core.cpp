@@ -347,6 +347,8 @@ void Core::Impl::set_hard(const HardState& hard) {
 // --- helpers ---------------------------------------------------------------------------------------------------------
 
 void Core::Impl::send(NodeId to, PeerMessage message) {
+    // It would go out under the old name, and be counted as the word of a voter that has forgotten what it promised.
+    if (identity_pending_) return;
     if (!journal_.hard_pending()) return emit(Send{to, std::move(message)});
     // An epoch or grant is durable before anybody hears of it. The network may lose messages, so may this queue.
     if (held_.size() < held_messages_max) held_.push_back(Send{to, std::move(message)});

@@ -321,6 +321,7 @@ void Core::Impl::promote_tick() {
 void Core::Impl::take_identity(const std::string& reason) {
     incarnation_ = Incarnation{random_.next() | 1};
     identity_pending_ = true;
+    held_.clear();
     journal_.put_incarnation(incarnation_);
     complain("journal", reason + "; this node goes on as a new one and is loaded again");
     if (Following* following = this->following()) become_follower(following->coordinator, "its journal was lost");

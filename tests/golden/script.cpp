@@ -424,10 +424,10 @@ void Script::deliver(Words& words, bool keep) {
     std::deque<Packet> waiting;
     waiting.swap(network_);
     for (Packet& packet : waiting) {
-        if (packet.from != from || packet.to != to) {
+        if (packet.from.id != from || packet.to != to) {
             network_.push_back(std::move(packet));
         } else if (Node& target = nodes_.at(to); keep && target.core) {
-            target.core->step(core::MessageReceived{{from, nodes_.at(from).incarnation}, std::move(packet.message)});
+            target.core->step(core::MessageReceived{packet.from, std::move(packet.message)});
             take(target);
         }
     }
@@ -459,8 +459,7 @@ void Script::settle() {
             network_.pop_front();
             Node& target = nodes_.at(packet.to);
             if (!target.core) continue;
-            target.core->step(
-                core::MessageReceived{{packet.from, nodes_.at(packet.from).incarnation}, std::move(packet.message)});
+            target.core->step(core::MessageReceived{packet.from, std::move(packet.message)});
             busy = true;
             break;
         }
@@ -515,7 +514,7 @@ void Script::transmit(Node& node, core::Send& send) {
     const bool lost = !nodes_.contains(send.to) || cut_.contains({node.id, send.to}) || !nodes_.at(send.to).core;
     if (!hidden(node, send))
         print(node, "-> " + std::to_string(send.to.value) + " " + describe(send.message) + (lost ? " (lost)" : ""));
-    if (!lost) network_.push_back({node.id, send.to, std::move(send.message)});
+    if (!lost) network_.push_back({{node.id, node.incarnation}, send.to, std::move(send.message)});
 }
 
 void Script::print(const Node& node, const std::string& text) {
