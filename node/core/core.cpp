@@ -144,6 +144,8 @@ void Core::Impl::on(MessageReceived& input) {
     if (id == config_.id || !id) return;
     if (!peers_.contains(id) && peers_.size() >= peers_max) return;
     Peer& peer = peers_[id];
+    // Its epochs mean nothing here, nor does its log.
+    if (peer.foreign && peer.foreign == input.from.incarnation && !std::holds_alternative<Hello>(input.message)) return;
     const bool same_node = !known_impostor(input.from);
     if (same_node) {
         peer.heard = now_;

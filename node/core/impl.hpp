@@ -224,7 +224,8 @@ struct Peer {
     LogIndex applied;
     bool fit = false;
     std::optional<Newcomer> newcomer;
-    unsigned flaps = 0;  // lost contact or office; doubles how long it must be stable before it is handed the office
+    Incarnation foreign;  // that belongs to another cluster
+    unsigned flaps = 0;   // lost contact or office; doubles how long it must be stable before it is handed the office
     Ticks flapped = 0;
 };
 

@@ -63,6 +63,7 @@ void Core::Impl::meet(const Voter& from, const Hello& hello) {
     if (!hello.formed) formation_hello(from.id);  // it may have missed that everybody signed
     const Membership& list = *log_.membership();
     if (hello.formed && hello.cluster != list.cluster) {
+        peers_[from.id].foreign = from.incarnation;
         return complain(
             "cluster " + to_string(from.id),
             "node " + to_string(from.id) + " belongs to another cluster (" + to_string(hello.cluster) + ")");
