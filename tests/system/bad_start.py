@@ -84,6 +84,14 @@ def places():
         cluster.tool("stop", 1)
         code, said = run(["--config", config, "--set", "node.id=2"], env=cluster.env)
         check(code != 0 and "1" in said, f"the data directory of node 1 is refused to node 2: {said}")
+        # Root may read everything; a link to itself nobody can follow.
+        database = os.path.join(data, "mysql", "data")
+        os.rename(database, database + ".away")
+        os.symlink(database, database)
+        code, said = run(["--config", config], env=cluster.env)
+        check(code == 1 and database in said, f"a database directory that cannot be read is named: {code}: {said}")
+        os.unlink(database)
+        os.rename(database + ".away", database)
         cluster.start(1)
         cluster.sql(1, "SELECT 1")
 
