@@ -146,6 +146,7 @@ void Core::Impl::on(MessageReceived& input) {
     Peer& peer = peers_[id];
     // Its epochs mean nothing here, nor does its log.
     if (peer.foreign && peer.foreign == input.from.incarnation && !std::holds_alternative<Hello>(input.message)) return;
+    greet_stranger(input.from, input.message);
     const bool same_node = !known_impostor(input.from);
     if (same_node) {
         peer.heard = now_;

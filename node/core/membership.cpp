@@ -63,7 +63,9 @@ void Core::Impl::meet(const Voter& from, const Hello& hello) {
     if (!hello.formed) formation_hello(from.id);  // it may have missed that everybody signed
     const Membership& list = *log_.membership();
     if (hello.formed && hello.cluster != list.cluster) {
-        peers_[from.id].foreign = from.incarnation;
+        Peer& peer = peers_[from.id];
+        if (peer.foreign != from.incarnation) formation_hello(from.id);
+        peer.foreign = from.incarnation;
         return complain(
             "cluster " + to_string(from.id),
             "node " + to_string(from.id) + " belongs to another cluster (" + to_string(hello.cluster) + ")");
@@ -79,6 +81,17 @@ void Core::Impl::meet(const Voter& from, const Hello& hello) {
     if (!newcomer || newcomer->incarnation != from.incarnation) newcomer = Newcomer{from.incarnation, now_, now_};
     newcomer->heard = now_;
     if (known && !hello.formed) tell_membership(from.id);
+}
+
+// Somebody who is no member here may be one of another cluster. Members of one say hello to nobody, unless asked.
+void Core::Impl::greet_stranger(const Voter& from, const PeerMessage& message) {
+    const Member* known = member(from.id);
+    if (log_.membership() == nullptr || (known && known->voter == from) || std::holds_alternative<Hello>(message))
+        return;
+    Peer& peer = peers_[from.id];
+    if (now_ < peer.greet_at) return;
+    peer.greet_at = now_ + greet_ticks;
+    formation_hello(from.id);
 }
 
 void Core::Impl::tell_membership(NodeId to) {
