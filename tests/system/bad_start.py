@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import tempfile
 
-from ddb_cluster import BIN, SLOW, Cluster, check, equal, main
+from ddb_cluster import BIN, SLOW, Cluster, check, equal, main, note
 
 NODE = os.path.join(BIN, "ddb-node")
 
@@ -96,5 +96,26 @@ def places():
         cluster.sql(1, "SELECT 1")
 
 
+def full_disk():
+    if os.getuid() != 0:
+        return note("skipped: mounting a small file system needs root")
+    with tempfile.TemporaryDirectory(prefix="ddb-system.", dir="/tmp") as directory:
+        run(["keygen", "--out", os.path.join(directory, "keys")])
+        data = os.path.join(directory, "data")
+        config = os.path.join(directory, "config.json")
+        with open(config, "w", encoding="utf-8") as file:
+            json.dump({"cluster": {"key_dir": "keys"}, "node": {"id": 1, "address": "127.0.0.1", "data_dir": "data"}}, file)
+        os.mkdir(data)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", data], check=True)
+        try:
+            for left_kb in (0, 16, 900):
+                with open(os.path.join(data, "filler"), "wb") as file:
+                    file.write(bytes((1024 - left_kb) << 10))
+                code, said = run(["--config", config])
+                check(code == 1 and "no space left on the disk" in said, f"{left_kb} KB are left: {code}: {said}")
+        finally:
+            subprocess.run(["umount", "-l", data], check=True)
+
+
 if __name__ == "__main__":
-    main(configurations, keys, places)
+    main(configurations, keys, places, full_disk)
