@@ -56,6 +56,11 @@ Driver::Driver(const Parts& parts, core::CoreConfig config, core::RecoveredState
                          [this] { return transfer_.status(); },
                          [this](const std::string& address) { return parts_.dialler.dial(address); },
                          [this](const std::string& address) { parts_.dialler.hang_up(address); },
+                         [this](NodeId node) {
+                             const auto& addresses = parts_.dialler.addresses();
+                             const auto found = addresses.find(node);
+                             return found == addresses.end() ? std::string() : found->second;
+                         },
                          [this](std::uint64_t token) { audit_.begin(token); }, [this] { return audit_.last_json(); },
                          [this](NodeId node) {
                              const auto& reads = sessions_.reads_by_node();
