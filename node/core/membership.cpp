@@ -77,6 +77,11 @@ void Core::Impl::meet(const Voter& from, const Hello& hello) {
         if (!hello.formed && log_.membership_index() > LogIndex{}) tell_membership(from.id);
         return;
     }
+    if (!known && hello.formed) {
+        // It was removed, and comes back when it is wiped; or it was added and our list is old.
+        if (std::holds_alternative<Coordinator>(role_)) tell_membership(from.id);
+        return;
+    }
     std::optional<Newcomer>& newcomer = peers_[from.id].newcomer;
     if (!newcomer || newcomer->incarnation != from.incarnation) newcomer = Newcomer{from.incarnation, now_, now_};
     newcomer->heard = now_;

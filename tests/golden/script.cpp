@@ -24,7 +24,7 @@
 //   copyback A N                     A's journal becomes a copy from when it held N entries, before its start
 //   savedisk A | olddisk A           A's journal and server as they are now / are again those, before its start
 //   applied A N                      A's database server is a copy from then, before its start
-//   stranger A ID INCARNATION        somebody says hello to A under that name
+//   stranger A ID INCARNATION [C]    somebody says hello to A under that name, as a member of cluster C (`formed` is 7)
 //   pin A INDEX | unpin A
 //   tick N                           N ticks of every node
 //   fill A N                         N proposals at once
@@ -332,6 +332,9 @@ bool Script::membership(const std::string& verb, Words& words) {
     if (verb == "stranger") {
         Hello hello;
         words >> hello.voter.id.value >> hello.voter.incarnation.value;
+        std::uint32_t cluster = 0;
+        hello.formed = static_cast<bool>(words >> cluster);
+        hello.cluster.bytes[0] = static_cast<std::uint8_t>(cluster);
         node.core->step(core::MessageReceived{hello.voter, hello});
         return true;
     }
