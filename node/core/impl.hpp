@@ -380,6 +380,7 @@ class Core::Impl {
     void fail_reads();
     void start_read_round();
     void confirm_read_round(NodeId voter, ReadRound round);
+    [[nodiscard]] bool round_confirmed() const;
     void finish_read_round();
     void answer_read(NodeId asker, ReadToken token, bool accepted, LogIndex index);
     void read_tick();
