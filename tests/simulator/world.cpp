@@ -32,7 +32,7 @@ core::CoreConfig config_of(Host& host, std::size_t expect, const Profile& profil
 }
 
 std::size_t size_of(const Options& options, Dice& dice) {
-    const std::size_t sizes[] = {1, 3, 3, 3, 3, 5, 5};
+    const std::size_t sizes[] = {1, 2, 3, 3, 3, 3, 4, 5, 5};
     return options.nodes ? options.nodes : sizes[dice.below(std::size(sizes))];
 }
 
