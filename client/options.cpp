@@ -202,7 +202,7 @@ Status check_verb(RawOptions& raw) {
     const bool needs_one = o.verb == "txn" || o.verb == "add" || o.verb == "remove" || o.verb == "trace";
     if (needs_one && o.verb_arguments.size() != 1)
         return fail(ErrorCode::invalid_argument, "'" + o.verb + "' needs one argument");
-    if (!needs_one && o.verb != "audit" && o.verb != "snapshot" && !o.verb_arguments.empty()) {
+    if (!needs_one && !o.verb_arguments.empty()) {
         return fail(ErrorCode::invalid_argument, "'" + o.verb + "' takes no argument");
     }
     if (o.watch && o.verb != "status" && o.verb != "nodes" && o.verb != "health")

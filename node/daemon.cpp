@@ -143,8 +143,9 @@ core::CoreConfig core_config(const config::Settings& settings, const storage::Jo
         config.refuse_formation = true;
         config.refuse_reason =
             "this server already belongs to cluster " + database.metadata_cluster() +
-            " (schema ddb_meta) but the journal is new; restore the node's journal, or empty data_dir "
-            "and let the node be rebuilt";
+            " (schema ddb_meta) but the journal is new; start the other nodes, and it is loaded from them; where they "
+            "are "
+            "lost for good, README (\"Three hosts\") says how a new cluster begins with this database";
     }
     config.kept_entries_max = settings.journal.kept_entries;
     config.kept_entries_hard_max = settings.journal.kept_entries_hard;

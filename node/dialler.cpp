@@ -38,6 +38,7 @@ void Dialler::learn(const Voter& voter, const std::string& address) {
         if (fixed.address == address) links_.disconnect(fixed.placeholder);
     }
     addresses_[peer] = address;
+    to_greet_.insert(peer);
     links_.connect(peer, address);
 }
 
@@ -108,6 +109,7 @@ void Dialler::tick(std::uint64_t now_ms, const core::CoreStatus& status, const H
             links_.connect(duplicate_link, beacon_->duplicate_address());
             (void)links_.send(duplicate_link, PeerMessage{hello});
         }
+        greet_members(status, hello);
         for (const StaticPeer& peer : static_peers_) {
             // An unreachable peer is greeted again at the next round; nothing is lost by a failed send.
             const NodeId known = peer_at(peer.address);
@@ -118,6 +120,18 @@ void Dialler::tick(std::uint64_t now_ms, const core::CoreStatus& status, const H
                 (void)links_.send(known, PeerMessage{hello});
             }
         }
+    }
+}
+
+// Where no beacons go, members that do not hear each other may have moved: each has an old address of the other. Also
+// whoever has just said where it is may not know where we are, and hear nothing from us.
+void Dialler::greet_members(const core::CoreStatus& status, const Hello& hello) {
+    std::erase_if(to_greet_, [&](NodeId id) { return links_.send(id, PeerMessage{hello}).ok(); });
+    const bool led_by_another = status.coordinator && status.coordinator != own_.voter.id;
+    if (!status.membership || led_by_another) return;
+    for (const Member& member : status.membership->members) {
+        const NodeId id = member.voter.id;
+        if (id != own_.voter.id && !in_reach_.contains(id)) (void)links_.send(id, PeerMessage{hello});
     }
 }
 

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -33,7 +34,7 @@ class Dialler {
     void hang_up(const std::string& address);
     void on_beacon_readable();
     void set_incarnation(Incarnation incarnation) { own_.voter.incarnation = incarnation; }
-    // Announces us, and greets configured peers whose node id is not known yet.
+    // Announces us, and greets configured peers whose node id is not known yet and members that are not heard.
     void tick(std::uint64_t now_ms, const core::CoreStatus& status, const Hello& hello);
     [[nodiscard]] int fd() const;  // of the beacon socket, -1 without one
     [[nodiscard]] const std::map<NodeId, std::string>& addresses() const { return addresses_; }
@@ -50,12 +51,14 @@ class Dialler {
     };
     // The peer that says it listens there, 0 when none does.
     [[nodiscard]] NodeId peer_at(const std::string& address) const;
+    void greet_members(const core::CoreStatus& status, const Hello& hello);
 
     bus::PeerLinks& links_;
     std::unique_ptr<bus::BeaconSocket> beacon_;
     bus::Beacon own_;
     std::map<NodeId, std::string> addresses_;
     std::map<NodeId, Incarnation> in_reach_;  // members
+    std::set<NodeId> to_greet_;               // since they are dialled at another address
     std::vector<StaticPeer> static_peers_;
     std::uint64_t next_announce_ms_ = 0;
     std::uint64_t next_greeting_ms_ = 0;

@@ -12,6 +12,7 @@ namespace ddb::node {
 namespace {
 
 constexpr std::uint64_t quiesce_ms = 200;
+constexpr std::uint64_t same_role_said_ms = 60'000;
 constexpr int effect_rounds_max = 16;
 
 template <class... Ts>
@@ -55,6 +56,11 @@ Driver::Driver(const Parts& parts, core::CoreConfig config, core::RecoveredState
                          [this] { return transfer_.status(); },
                          [this](const std::string& address) { return parts_.dialler.dial(address); },
                          [this](const std::string& address) { parts_.dialler.hang_up(address); },
+                         [this](NodeId node) {
+                             const auto& addresses = parts_.dialler.addresses();
+                             const auto found = addresses.find(node);
+                             return found == addresses.end() ? std::string() : found->second;
+                         },
                          [this](std::uint64_t token) { audit_.begin(token); }, [this] { return audit_.last_json(); },
                          [this](NodeId node) {
                              const auto& reads = sessions_.reads_by_node();
@@ -356,9 +362,18 @@ void Driver::flush() {
     wake();
 }
 
+// Without a majority a node stands for the office again and again, for days perhaps: not every time in the same words.
+void Driver::say_role(const core::RoleChanged& change) {
+    std::string text = fmt::format("{} in epoch {}, coordinator {}: {}", core::to_string(change.role),
+                                   change.epoch.value, change.coordinator.value, change.reason);
+    SaidRole& said = said_roles_[change.role];
+    const bool again = text == said.text && now_ms_ < said.at_ms + same_role_said_ms;
+    spdlog::log(again ? spdlog::level::debug : spdlog::level::info, "{}", text);
+    if (!again) said = {std::move(text), now_ms_};
+}
+
 void Driver::on_role_changed(const core::RoleChanged& change) {
-    spdlog::info("{} in epoch {}, coordinator {}: {}", core::to_string(change.role), change.epoch.value,
-                 change.coordinator.value, change.reason);
+    say_role(change);
     parts_.links.set_epoch(change.epoch);
     status_ = core_.status();
     refresh_view();

@@ -94,6 +94,7 @@ class Driver final : public session::SessionHost {
     [[nodiscard]] std::string why_no_donor() const;
     void carry_out(core::Effect effect);
     void on_role_changed(const core::RoleChanged& change);
+    void say_role(const core::RoleChanged& change);
     void report_if_changed();
     void refresh_view();
     void record_formation();
@@ -132,6 +133,11 @@ class Driver final : public session::SessionHost {
     std::optional<std::uint64_t> quiesce_until_ms_;
     std::optional<OpId> entries_under_way_;  // oldest journal write with entries that is not durable
     std::uint64_t now_ms_ = 0;
+    struct SaidRole {
+        std::string text;
+        std::uint64_t at_ms = 0;
+    };
+    std::map<core::Role, SaidRole> said_roles_;
     std::uint64_t started_ms_ = 0;
     std::uint64_t next_publish_ms_ = 0;
 };

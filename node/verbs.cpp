@@ -335,7 +335,10 @@ std::string Verbs::nodes_json() const {
         const char* state = !peer.reachable            ? (coordinator ? "down" : "unknown")
                             : peer.fit || !coordinator ? "up"
                                                        : "unfit";
-        describe(peer.id, peer.address, peer.learner, state, coordinator ? json(peer.matched.value) : json(nullptr),
+        // The membership has what was true when the node was added.
+        const std::string dialled = context_.dialled_at(peer.id);
+        describe(peer.id, dialled.empty() ? peer.address : dialled, peer.learner, state,
+                 coordinator ? json(peer.matched.value) : json(nullptr),
                  coordinator ? json(peer.applied.value) : json(nullptr));
     }
     if (!self_done) describe_self();

@@ -30,6 +30,7 @@ struct VerbContext {
     std::function<std::vector<TransferStatus>()> transfers;
     std::function<Status(const std::string&)> dial;  // until hung up; may be repeated
     std::function<void(const std::string&)> hang_up;
+    std::function<std::string(NodeId)> dialled_at;   // "host:port"; empty = unknown
     std::function<void(std::uint64_t token)> audit;  // → on_audit
     std::function<std::string()> last_audit;         // JSON
     std::function<std::uint64_t(NodeId)> reads;      // of our clients, that this node did

@@ -115,7 +115,8 @@ void Verbs::expire(Pending expired) {
         return refuse(expired.from, expired.request.id,
                       fail(ErrorCode::timeout, "no fresh node said hello from " + expired.awaited.front() + limit +
                                                    "; nothing was changed. Does ddb-node run there, with this "
-                                                   "cluster's name and keys, and is it no member of another cluster?"));
+                                                   "cluster's name and keys, is it no member of another cluster, and "
+                                                   "was it wiped if it was removed before?"));
     }
     if (changes_cluster(expired.request.verb)) {
         return refuse(expired.from, expired.request.id,

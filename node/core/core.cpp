@@ -144,6 +144,9 @@ void Core::Impl::on(MessageReceived& input) {
     if (id == config_.id || !id) return;
     if (!peers_.contains(id) && peers_.size() >= peers_max) return;
     Peer& peer = peers_[id];
+    // Its epochs mean nothing here, nor does its log.
+    if (peer.foreign && peer.foreign == input.from.incarnation && !std::holds_alternative<Hello>(input.message)) return;
+    greet_stranger(input.from, input.message);
     const bool same_node = !known_impostor(input.from);
     if (same_node) {
         peer.heard = now_;
@@ -347,6 +350,8 @@ void Core::Impl::set_hard(const HardState& hard) {
 // --- helpers ---------------------------------------------------------------------------------------------------------
 
 void Core::Impl::send(NodeId to, PeerMessage message) {
+    // It would go out under the old name, and be counted as the word of a voter that has forgotten what it promised.
+    if (identity_pending_) return;
     if (!journal_.hard_pending()) return emit(Send{to, std::move(message)});
     // An epoch or grant is durable before anybody hears of it. The network may lose messages, so may this queue.
     if (held_.size() < held_messages_max) held_.push_back(Send{to, std::move(message)});

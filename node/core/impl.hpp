@@ -63,6 +63,7 @@ inline constexpr Ticks newcomer_present_ticks = 100;  // and takes the place of 
 inline constexpr Ticks replace_ticks = 300;    // a member is replaced by one of the same id when silent for so long
 inline constexpr Ticks promotion_ticks = 100;  // a learner that was level for so long becomes a voter
 inline constexpr Ticks rejoin_ticks = 50;
+inline constexpr Ticks greet_ticks = 100;
 inline constexpr Ticks snapshot_ask_ticks = 50;
 inline constexpr Ticks snapshot_offer_ticks = 100;
 inline constexpr Ticks rebuild_backoff_ticks = 100;
@@ -224,7 +225,9 @@ struct Peer {
     LogIndex applied;
     bool fit = false;
     std::optional<Newcomer> newcomer;
-    unsigned flaps = 0;  // lost contact or office; doubles how long it must be stable before it is handed the office
+    Incarnation foreign;  // that belongs to another cluster
+    Ticks greet_at = 0;   // not before, if it is none of us
+    unsigned flaps = 0;   // lost contact or office; doubles how long it must be stable before it is handed the office
     Ticks flapped = 0;
 };
 
@@ -277,6 +280,7 @@ class Core::Impl {
     std::size_t rank_from_top(NodeId id) const;    // 0 = highest voter id
     bool known_impostor(const Voter& from) const;  // a member's id under another incarnation
     void meet(const Voter& from, const Hello& hello);
+    void greet_stranger(const Voter& from, const PeerMessage& message);
     void tell_membership(NodeId to);
     void tell_if_removed(const Voter& from);
     void on(const Voter& from, const MembershipNotice& notice);
@@ -376,6 +380,7 @@ class Core::Impl {
     void fail_reads();
     void start_read_round();
     void confirm_read_round(NodeId voter, ReadRound round);
+    [[nodiscard]] bool round_confirmed() const;
     void finish_read_round();
     void answer_read(NodeId asker, ReadToken token, bool accepted, LogIndex index);
     void read_tick();

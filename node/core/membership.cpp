@@ -63,6 +63,9 @@ void Core::Impl::meet(const Voter& from, const Hello& hello) {
     if (!hello.formed) formation_hello(from.id);  // it may have missed that everybody signed
     const Membership& list = *log_.membership();
     if (hello.formed && hello.cluster != list.cluster) {
+        Peer& peer = peers_[from.id];
+        if (peer.foreign != from.incarnation) formation_hello(from.id);
+        peer.foreign = from.incarnation;
         return complain(
             "cluster " + to_string(from.id),
             "node " + to_string(from.id) + " belongs to another cluster (" + to_string(hello.cluster) + ")");
@@ -74,10 +77,26 @@ void Core::Impl::meet(const Voter& from, const Hello& hello) {
         if (!hello.formed && log_.membership_index() > LogIndex{}) tell_membership(from.id);
         return;
     }
+    if (!known && hello.formed) {
+        // It was removed, and comes back when it is wiped; or it was added and our list is old.
+        if (std::holds_alternative<Coordinator>(role_)) tell_membership(from.id);
+        return;
+    }
     std::optional<Newcomer>& newcomer = peers_[from.id].newcomer;
     if (!newcomer || newcomer->incarnation != from.incarnation) newcomer = Newcomer{from.incarnation, now_, now_};
     newcomer->heard = now_;
     if (known && !hello.formed) tell_membership(from.id);
+}
+
+// Somebody who is no member here may be one of another cluster. Members of one say hello to nobody, unless asked.
+void Core::Impl::greet_stranger(const Voter& from, const PeerMessage& message) {
+    const Member* known = member(from.id);
+    if (log_.membership() == nullptr || (known && known->voter == from) || std::holds_alternative<Hello>(message))
+        return;
+    Peer& peer = peers_[from.id];
+    if (now_ < peer.greet_at) return;
+    peer.greet_at = now_ + greet_ticks;
+    formation_hello(from.id);
 }
 
 void Core::Impl::tell_membership(NodeId to) {
@@ -321,6 +340,7 @@ void Core::Impl::promote_tick() {
 void Core::Impl::take_identity(const std::string& reason) {
     incarnation_ = Incarnation{random_.next() | 1};
     identity_pending_ = true;
+    held_.clear();
     journal_.put_incarnation(incarnation_);
     complain("journal", reason + "; this node goes on as a new one and is loaded again");
     if (Following* following = this->following()) become_follower(following->coordinator, "its journal was lost");

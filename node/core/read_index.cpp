@@ -1,5 +1,7 @@
 // Strong reads: the coordinator confirms its office with one round to a majority, shared by all reads that wait. Also
 // the fate of transactions, which only a confirmed log can tell.
+#include <algorithm>
+
 #include "node/core/impl.hpp"
 
 namespace ddb::core {
@@ -48,6 +50,8 @@ void Core::Impl::on(const Voter& from, const ReadIndexReply& reply) {
 void Core::Impl::read_tick() {
     if (auto* office = std::get_if<Coordinator>(&role_)) {
         ReadRounds& reads = office->reads;
+        // Who was removed meanwhile is neither heard nor needed any more.
+        if (reads.in_flight && round_confirmed()) finish_read_round();
         if (!reads.in_flight || now_ - reads.sent < read_resend_ticks) return;
         reads.sent = now_;
         for (auto& [id, peer] : office->peers)
@@ -83,14 +87,21 @@ void Core::Impl::start_read_round() {
     if (is_self_voter()) reads.confirmed.insert(config_.id);
     for (auto& [id, peer] : office.peers)
         if (is_voter(id)) peer.round_due = reads.round;
-    if (reads.confirmed.size() >= majority() || planted(Bug::read_unconfirmed)) finish_read_round();
+    if (round_confirmed() || planted(Bug::read_unconfirmed)) finish_read_round();
+}
+
+// By a majority of the voters of now, which may be others than when the round began.
+bool Core::Impl::round_confirmed() const {
+    const auto& confirmed = std::get<Coordinator>(role_).reads.confirmed;
+    const auto voting = std::count_if(confirmed.begin(), confirmed.end(), [this](NodeId id) { return is_voter(id); });
+    return static_cast<std::size_t>(voting) >= majority();
 }
 
 void Core::Impl::confirm_read_round(NodeId voter, ReadRound round) {
     auto* office = std::get_if<Coordinator>(&role_);
     if (!office || !office->reads.in_flight || round != office->reads.round) return;
     office->reads.confirmed.insert(voter);
-    if (office->reads.confirmed.size() >= majority()) finish_read_round();
+    if (round_confirmed()) finish_read_round();
 }
 
 void Core::Impl::finish_read_round() {

@@ -53,6 +53,7 @@ class Journal::Impl {
     };
 
     // journal_open.cpp
+    Status room_to_open(std::uint64_t log_bytes) const;
     Status open_database();
     Error explain(const rocksdb::Status& status) const;
     [[nodiscard]] Error corrupt(const std::string& what) const;

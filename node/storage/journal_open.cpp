@@ -27,6 +27,7 @@ constexpr std::size_t block_cache_bytes = 8u << 20;
 constexpr std::uint64_t wal_bytes_max = 64u << 20;
 constexpr std::size_t info_log_bytes_max = 1u << 20;
 constexpr int open_files_max = 256;
+constexpr std::uint64_t room_bytes_min = 4u << 20;  // beside what was being written at the last stop
 
 std::uint64_t random_nonzero() {
     std::uint64_t value = 0;
@@ -117,19 +118,35 @@ Status Journal::Impl::open() {
     return load_identity();
 }
 
+// RocksDB first writes the end of its log into new files. Where these find no room it may end the process without a
+// word of the reason.
+Status Journal::Impl::room_to_open(std::uint64_t log_bytes) const {
+    std::error_code error;
+    const fs::space_info disk = fs::space(options_.dir, error);
+    const std::uint64_t needed = log_bytes + room_bytes_min;
+    if (error || disk.available >= needed) return ddb::ok();
+    return fail(ErrorCode::io, "journal " + options_.dir +
+                                   ": no space left on the disk: " + std::to_string(disk.available >> 10) +
+                                   " KB are free and " + std::to_string(needed >> 10) + " KB needed to start");
+}
+
 Status Journal::Impl::open_database() {
     const std::string dir = options_.dir + "/db";
     std::error_code ignored;
+    std::uint64_t log_bytes = 0;
     fs::directory_iterator it(dir, ignored);
     for (; it != fs::directory_iterator(); it.increment(ignored)) {
         const fs::directory_entry& item = *it;
         if (item.path().extension() != ".log") continue;
+        std::error_code error;
+        if (const auto size = item.file_size(error); !error) log_bytes += size;
         const std::uint64_t torn = torn_bytes_of_wal(item.path());
         if (torn == 0) continue;
         notes_.push_back("journal: a write that was cut short by the last stop (" + std::to_string(torn) +
                          " bytes at the end of " + item.path().filename().string() +
                          ") was never confirmed and is dropped");
     }
+    if (auto status = room_to_open(log_bytes); !status.ok()) return status;
     const auto cache = rocksdb::NewLRUCache(block_cache_bytes);
     const std::vector<rocksdb::ColumnFamilyDescriptor> families{
         {rocksdb::kDefaultColumnFamilyName, family_options(meta_buffer_bytes, cache)},

@@ -35,6 +35,14 @@ std::uint64_t file_size(const std::string& path) {
     return ::stat(path.c_str(), &info) == 0 ? static_cast<std::uint64_t>(info.st_size) : 0;
 }
 
+// One that cannot be looked at is not one that is not there.
+Result<bool> exists(const std::string& path) {
+    std::error_code error;
+    const bool there = fs::exists(path, error);
+    if (error) return fail(ErrorCode::io, "cannot read " + path + ": " + error.message());
+    return there;
+}
+
 Status write_private_file(const std::string& path, const std::string& text) {
     const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0) return fail(ErrorCode::io, "cannot write " + path + ": " + std::strerror(errno));
@@ -150,8 +158,12 @@ class ManagedServer::Impl {
             if (*killed > 0)
                 notes_.push_back("ended a database server that an earlier run of this node had left behind");
         }
-        if (fs::exists(paths_.data)) {
-            if (fs::is_directory(paths_.data + "/mysql")) return ok();
+        const auto there = exists(paths_.data);
+        if (!there.ok()) return there.error();
+        if (*there) {
+            const auto holds_database = exists(paths_.data + "/mysql");
+            if (!holds_database.ok()) return holds_database.error();
+            if (*holds_database) return ok();
             return fail(ErrorCode::corrupt, paths_.data +
                                                 " holds no database (mysql/ is missing). Move the directory " +
                                                 "away; the node then gets its data from the other nodes");
@@ -310,7 +322,9 @@ Status ManagedServer::wipe(const std::string& dir) {
     // Renamed first: a crash in the middle of the removal must not leave half a data directory behind.
     const std::string doomed = dir + "/data.unfinished";
     fs::remove_all(doomed, error);
-    if (!fs::exists(dir + "/data")) return ok();
+    const auto there = exists(dir + "/data");
+    if (!there.ok()) return there.error();
+    if (!*there) return ok();
     fs::rename(dir + "/data", doomed, error);
     if (!error) fs::remove_all(doomed, error);
     if (error) return fail(ErrorCode::io, "cannot remove " + dir + "/data: " + error.message());

@@ -24,7 +24,7 @@
 //   copyback A N                     A's journal becomes a copy from when it held N entries, before its start
 //   savedisk A | olddisk A           A's journal and server as they are now / are again those, before its start
 //   applied A N                      A's database server is a copy from then, before its start
-//   stranger A ID INCARNATION        somebody says hello to A under that name
+//   stranger A ID INCARNATION [C]    somebody says hello to A under that name, as a member of cluster C (`formed` is 7)
 //   pin A INDEX | unpin A
 //   tick N                           N ticks of every node
 //   fill A N                         N proposals at once
@@ -332,6 +332,9 @@ bool Script::membership(const std::string& verb, Words& words) {
     if (verb == "stranger") {
         Hello hello;
         words >> hello.voter.id.value >> hello.voter.incarnation.value;
+        std::uint32_t cluster = 0;
+        hello.formed = static_cast<bool>(words >> cluster);
+        hello.cluster.bytes[0] = static_cast<std::uint8_t>(cluster);
         node.core->step(core::MessageReceived{hello.voter, hello});
         return true;
     }
@@ -424,10 +427,10 @@ void Script::deliver(Words& words, bool keep) {
     std::deque<Packet> waiting;
     waiting.swap(network_);
     for (Packet& packet : waiting) {
-        if (packet.from != from || packet.to != to) {
+        if (packet.from.id != from || packet.to != to) {
             network_.push_back(std::move(packet));
         } else if (Node& target = nodes_.at(to); keep && target.core) {
-            target.core->step(core::MessageReceived{{from, nodes_.at(from).incarnation}, std::move(packet.message)});
+            target.core->step(core::MessageReceived{packet.from, std::move(packet.message)});
             take(target);
         }
     }
@@ -459,8 +462,7 @@ void Script::settle() {
             network_.pop_front();
             Node& target = nodes_.at(packet.to);
             if (!target.core) continue;
-            target.core->step(
-                core::MessageReceived{{packet.from, nodes_.at(packet.from).incarnation}, std::move(packet.message)});
+            target.core->step(core::MessageReceived{packet.from, std::move(packet.message)});
             busy = true;
             break;
         }
@@ -515,7 +517,7 @@ void Script::transmit(Node& node, core::Send& send) {
     const bool lost = !nodes_.contains(send.to) || cut_.contains({node.id, send.to}) || !nodes_.at(send.to).core;
     if (!hidden(node, send))
         print(node, "-> " + std::to_string(send.to.value) + " " + describe(send.message) + (lost ? " (lost)" : ""));
-    if (!lost) network_.push_back({node.id, send.to, std::move(send.message)});
+    if (!lost) network_.push_back({{node.id, node.incarnation}, send.to, std::move(send.message)});
 }
 
 void Script::print(const Node& node, const std::string& text) {

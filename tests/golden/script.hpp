@@ -80,7 +80,7 @@ class Script {
     std::uint64_t kept_bytes_hard_max_ = 1u << 30;
     std::set<std::pair<NodeId, NodeId>> cut_;
     struct Packet {
-        NodeId from;
+        Voter from;  // under the name it had when it spoke
         NodeId to;
         PeerMessage message;
     };

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "schemas/codec.hpp"
+#include "tests/simulator/sim_database.hpp"
 
 namespace ddb::simulator {
 
@@ -203,6 +204,11 @@ void Checker::applied(Voter node, EntryId id, std::uint64_t content) {
 }
 
 void Checker::loaded(Voter node, EntryId id, std::uint64_t content) {
+    if (id == EntryId{}) {  // from a node that has applied nothing yet
+        require(content == SimDatabase().content(), node, "loaded another table than the one before the log");
+        positions_[node] = LogIndex{};
+        return;
+    }
     const auto decision = decided_.find(id.index);
     require(decision != decided_.end() && decision->second.id == id, node,
             "loaded a database at " + name(id) + ", which is not decided");

@@ -34,6 +34,8 @@ Profile::Profile(Dice& dice) {
     doubles = !members_change && dice.chance(0.2);
     clocks = dice.chance(0.4);
     false_probes = dice.chance(0.3);
+    fences = dice.chance(0.15) ? 0.0005 : 0;
+    slow_office = dice.chance(0.1);
     if (ambushes) {
         restart_ms_max = 400;
         crashes_in_office = 0.001;
@@ -121,6 +123,10 @@ void Faults::strike(Host& host) {
         world_.checker().database_is_at(host.voter, host.database.applied());
         host.report_due = true;
         world_.story(host.label() + "'s database server is down" + (wiped ? " and its data lost" : ""));
+    } else if (dice.chance(profile_.fences) && host.server_up && !host.fenced && may_lose(host)) {
+        host.fenced = host.report_due = true;
+        host.asks_for_another_at_ms = now_ms + dice.between(0, 1500);
+        world_.story(host.label() + "'s database is found to differ");
     } else if (profile_.wipes && dice.chance(0.0003) && may_lose(host)) {
         world_.crash(host, "its disk is lost");
         world_.wipe(host);
@@ -242,6 +248,7 @@ void Faults::end() {
         host.dies_after_effects.reset();
         host.starts_at_ms = std::min(host.starts_at_ms, world_.now_ms());
         host.server_returns_at_ms = world_.now_ms();
+        if (host.fenced) host.asks_for_another_at_ms = world_.now_ms();
         host.journal.stall_until(0);
     }
 }

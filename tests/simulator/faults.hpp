@@ -32,6 +32,8 @@ struct Profile {
     bool bit_flips = false;
     bool wipes = false;
     bool server_wipes = false;
+    double fences = 0;            // a database is found to differ from the others'
+    bool slow_office = false;     // whoever is coordinator has a slow disk
     bool copies = false;          // old copies of journals are put back
     bool short_logs = false;      // who is away misses entries that nobody keeps
     bool changes = false;         // an operator adds and removes nodes

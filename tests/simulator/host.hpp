@@ -58,9 +58,11 @@ struct Host {
     std::uint64_t server_returns_at_ms = 0;
     bool leaving = false;
     std::uint64_t leaves_at_ms = 0;
-    bool loading = false;       // the content is void until a transfer is over
-    bool server_wiped = false;  // known to the process that starts next
-    LogIndex target;            // told by Decided, and the end of the last one of this start
+    bool loading = false;                                 // the content is void until a transfer is over
+    bool server_wiped = false;                            // known to the process that starts next
+    bool fenced = false;                                  // it was found to differ: nothing more is applied here
+    std::optional<std::uint64_t> asks_for_another_at_ms;  // once it is fenced
+    LogIndex target;                                      // told by Decided, and the end of the last one of this start
     bool report_due = true;
 
     // --- office ---

@@ -22,7 +22,8 @@ Host* Transfers::find(NodeId donor) {
 }
 
 bool Transfers::usable(const Host& donor, const Host& to) const {
-    return donor.core && donor.server_up && !donor.loading && world_.network().connected(donor.place, to.place);
+    return donor.core && donor.server_up && !donor.loading && !donor.fenced &&
+           world_.network().connected(donor.place, to.place);
 }
 
 void Transfers::step(bool calm) {

@@ -32,7 +32,7 @@ core::CoreConfig config_of(Host& host, std::size_t expect, const Profile& profil
 }
 
 std::size_t size_of(const Options& options, Dice& dice) {
-    const std::size_t sizes[] = {1, 3, 3, 3, 3, 5, 5};
+    const std::size_t sizes[] = {1, 2, 3, 3, 3, 3, 4, 5, 5};
     return options.nodes ? options.nodes : sizes[dice.below(std::size(sizes))];
 }
 
@@ -69,8 +69,8 @@ bool World::formed() {
 
 bool World::whole(const Host& host) const {
     const JournalImage& journal = host.journal.durable();
-    return journal.base_membership && !journal.rebuilding && !host.loading && !host.server_wiped && !host.retired &&
-           !host.copied && host.database.durable() >= journal.base.index;
+    return journal.base_membership && !journal.rebuilding && !host.loading && !host.server_wiped && !host.fenced &&
+           !host.retired && !host.copied && host.database.durable() >= journal.base.index;
 }
 
 std::size_t World::voters() const {
@@ -187,7 +187,8 @@ void World::crash(Host& host, const std::string& why) {
     clients_.on_crash(host);
     transfers_.forget(host);
     host.role = core::Role::unformed;
-    host.serving = host.leaving = host.stall_reported = false;
+    host.serving = host.leaving = host.stall_reported = host.fenced = false;
+    host.asks_for_another_at_ms.reset();
     host.quiesce_answer_at_ms.reset();
     host.dies_after_effects.reset();
     if (dice_.chance(0.5)) host.database.crash();
@@ -230,6 +231,10 @@ void World::step_host(Host& host) {
     if (now_ms_ < host.paused_until_ms) return;
     for (const core::JournalCompleted& completed : host.journal.advance(now_ms_)) feed(host, completed);
     move_database(host);
+    if (host.asks_for_another_at_ms && now_ms_ >= *host.asks_for_another_at_ms) {
+        host.asks_for_another_at_ms.reset();
+        feed(host, core::RebuildWanted{"it differs from the others'"});
+    }
     if (host.quiesce_answer_at_ms && now_ms_ >= *host.quiesce_answer_at_ms) {
         host.quiesce_answer_at_ms.reset();
         feed(host, core::Quiesced{dice_.chance(0.7)});
@@ -267,7 +272,11 @@ void World::drain(Host& host) {
 
 void World::write_journal(Host& host, core::JournalWrite write) {
     const bool slow = dice_.chance(profile_.slow_disks ? 0.15 : 0.02);
-    const std::uint64_t delay_ms = !slow || calm_ ? dice_.between(0, 3) : dice_.between(10, 120);
+    const bool slowest = profile_.slow_office && host.role == core::Role::coordinator;
+    const std::uint64_t delay_ms = calm_     ? dice_.between(0, 3)
+                                   : slowest ? dice_.between(50, 400)
+                                   : slow    ? dice_.between(10, 120)
+                                             : dice_.between(0, 3);
     host.journal.write(std::move(write), now_ms_ + delay_ms);
 }
 
@@ -299,6 +308,8 @@ void World::perform(Host& host, core::Effect& effect) {
 }
 
 void World::on(Host& host, core::Send& send) {
+    if (host.core->status().incarnation != host.voter.incarnation)
+        throw Violation(host.label() + " speaks under the name of a voter that it no longer is");
     checker_.sent(host.voter, send.to, host.journal.durable(), send.message);
     if (auto* reply = std::get_if<ProbeReply>(&send.message);
         reply && profile_.false_probes && !calm_ && dice_.chance(0.8)) {
@@ -375,7 +386,7 @@ void World::on(Host& host, core::RebuildNeeded& needed) {
 
 void World::on(Host& host, core::RebuildOver&) {
     if (host.journal.durable().rebuilding) throw Violation(host.label() + " ends a rebuild before its journal does");
-    host.loading = false;
+    host.loading = host.fenced = false;
     host.target = host.database.applied();
     host.report_due = true;
     story(host.label() + " is rebuilt");
@@ -428,7 +439,8 @@ void World::move_database(Host& host) {
         host.leaving = false;
         host.report_due = true;
     }
-    if (host.leaving || host.loading || host.database.applied() >= host.target || !dice_.chance(0.5)) return;
+    if (host.leaving || host.loading || host.fenced || host.database.applied() >= host.target || !dice_.chance(0.5))
+        return;
     const bool lost = host.database.applied() < host.journal.durable().base.index;  // the core will notice
     if (lost || host.core->status().rebuilding) return;
     const std::uint64_t up_to = std::min(host.target.value, host.database.applied().value + dice_.between(1, 20));
@@ -459,6 +471,7 @@ void World::report(Host& host) {
     report.server_up = host.server_up;
     report.leaving_office = host.leaving;
     report.disk_stalled = stalled;
+    report.fenced = host.fenced;
     feed(host, std::move(report));
 }
 
@@ -518,7 +531,7 @@ std::string World::unrest() {
         if (host == hosts_.end()) return who + " did not come back under its new incarnation";
         if (!host->core) return who + " is down";
         const core::CoreStatus other = host->core->status();
-        if (other.rebuilding) return who + " has not loaded its database";
+        if (other.rebuilding || host->fenced) return who + " has not loaded its database";
         if (other.last != status.last || other.decided != status.decided ||
             host->database.applied() != status.decided ||
             host->journal.durable().id_at(status.last.index) != status.last)

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import tempfile
 
-from ddb_cluster import BIN, SLOW, Cluster, check, equal, main
+from ddb_cluster import BIN, SLOW, Cluster, check, equal, main, note
 
 NODE = os.path.join(BIN, "ddb-node")
 
@@ -84,9 +84,38 @@ def places():
         cluster.tool("stop", 1)
         code, said = run(["--config", config, "--set", "node.id=2"], env=cluster.env)
         check(code != 0 and "1" in said, f"the data directory of node 1 is refused to node 2: {said}")
+        # Root may read everything; a link to itself nobody can follow.
+        database = os.path.join(data, "mysql", "data")
+        os.rename(database, database + ".away")
+        os.symlink(database, database)
+        code, said = run(["--config", config], env=cluster.env)
+        check(code == 1 and database in said, f"a database directory that cannot be read is named: {code}: {said}")
+        os.unlink(database)
+        os.rename(database + ".away", database)
         cluster.start(1)
         cluster.sql(1, "SELECT 1")
 
 
+def full_disk():
+    if os.getuid() != 0:
+        return note("skipped: mounting a small file system needs root")
+    with tempfile.TemporaryDirectory(prefix="ddb-system.", dir="/tmp") as directory:
+        run(["keygen", "--out", os.path.join(directory, "keys")])
+        data = os.path.join(directory, "data")
+        config = os.path.join(directory, "config.json")
+        with open(config, "w", encoding="utf-8") as file:
+            json.dump({"cluster": {"key_dir": "keys"}, "node": {"id": 1, "address": "127.0.0.1", "data_dir": "data"}}, file)
+        os.mkdir(data)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", data], check=True)
+        try:
+            for left_kb in (0, 16, 900):
+                with open(os.path.join(data, "filler"), "wb") as file:
+                    file.write(bytes((1024 - left_kb) << 10))
+                code, said = run(["--config", config])
+                check(code == 1 and "no space left on the disk" in said, f"{left_kb} KB are left: {code}: {said}")
+        finally:
+            subprocess.run(["umount", "-l", data], check=True)
+
+
 if __name__ == "__main__":
-    main(configurations, keys, places)
+    main(configurations, keys, places, full_disk)

@@ -236,5 +236,36 @@ def namespaces():
         cluster.same_tables("apart")
 
 
+def moved():
+    """Without beacons nobody but the moved node itself can say where it is now; then all move, as their new lists say."""
+    with Cluster(arguments=("--no-discovery",)) as cluster:
+        cluster.env["DDB_CLIENT_KEY"] = os.path.join(cluster.directory, "keys", "client.key")
+        cluster.sql(1, "CREATE DATABASE moved", "CREATE TABLE moved.t (id INT PRIMARY KEY)")
+        cluster.tool("stop", 2)
+        move(cluster, 2)
+        serves_at_new_address(cluster, [2])
+        cluster.sql(2, "INSERT INTO moved.t VALUES (2)")
+        listed = cluster.verb(cluster.coordinator(), "nodes").last["nodes"]
+        equal([node["address"] for node in listed if node["id"] == 2], [cluster.nodes[2]["address"]], "where `nodes` sees it")
+        for node in cluster.nodes:
+            cluster.tool("stop", node)
+        peers = ",".join(f'"127.0.0.{60 + node}:{cluster.port}"' for node in cluster.nodes)
+        for node in (1, 3, 2):
+            move(cluster, node, 60 + node, [f"discovery.peers=[{peers}]"])
+        serves_at_new_address(cluster, [1, 2, 3])
+        for node in cluster.nodes:
+            equal(cluster.sql(node, "SELECT COUNT(*) FROM moved.t").value, 1, f"node {node} reads")
+
+
+def move(cluster, node, last=50, settings=()):
+    cluster.start(node, wait=False, settings=[f"node.address=127.0.0.{last}", *settings])
+    cluster.nodes[node]["address"] = f"127.0.0.{last}"
+
+
+def serves_at_new_address(cluster, nodes):
+    for node in nodes:
+        wait_until(lambda: cluster.cli(node, "SELECT 1", timeout=5).code == OK, 40, f"node {node} serves where it is now")
+
+
 if __name__ == "__main__":
-    main(loopback, static_peers, namespaces)
+    main(loopback, static_peers, moved, namespaces)

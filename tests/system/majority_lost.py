@@ -3,6 +3,8 @@
 service comes back by itself with the majority."""
 
 import concurrent.futures
+import os
+import shutil
 import time
 
 from ddb_cluster import NO_QUORUM, OK, SLOW, UNKNOWN, Cluster, check, equal, main, note, wait_until
@@ -47,6 +49,11 @@ def lose_and_regain(cluster, take, give_back, prefix):
     local = cluster.sql(coordinator, "SELECT COUNT(*) FROM lost.t", arguments=["--consistency", "local"])
     check(local.value >= int(known), f"a local read goes on and sees what was there: {local.value} rows")
 
+    said = cluster.log(coordinator).count("no coordinator heard")
+    time.sleep(5)
+    grown = cluster.log(coordinator).count("no coordinator heard") - said
+    check(grown <= 1, f"a node that waits for a majority does not fill its log: {grown} lines in 5 s")
+
     begun = time.monotonic()
     for node in followers:
         give_back(node)
@@ -80,5 +87,30 @@ def majority_lost():
         cluster.same_tables("lost")
 
 
+def lost_for_good():
+    """As README has it: of three hosts one is left, and a new cluster begins with its database."""
+    with Cluster() as cluster:
+        cluster.sql(1, "CREATE DATABASE lost", f"CREATE TABLE lost.t {TABLE}", "INSERT INTO lost.t (token) VALUES ('kept')",
+                    "CREATE USER app@'%' IDENTIFIED BY 'secret'", "GRANT ALL ON lost.* TO app@'%'")
+        cluster.settle()
+        left = cluster.others(wait_until(cluster.coordinator, 30, "a coordinator"))[0]
+        for node in cluster.others(left):
+            cluster.kill(node, with_mysql=True)
+        cluster.mysql(left, "SET GLOBAL read_only = 0; DROP DATABASE ddb_meta")
+        cluster.tool("stop", left)
+        shutil.rmtree(os.path.join(cluster.directory, f"node-{left}", "data", "journal"))
+        for node in cluster.others(left):
+            cluster.tool("wipe", node)
+        for node in cluster.nodes:
+            cluster.start(node, wait=False)
+        for node in cluster.nodes:
+            wait_until(lambda: cluster.cli(node, "SELECT 1", timeout=5).code == OK, 60, f"node {node} serves")
+            equal(cluster.sql(node, "SELECT token FROM lost.t").value, "kept", f"node {node} has what was there")
+            user = cluster.cli(node, "SELECT COUNT(*) FROM lost.t", arguments=["-psecret"], user="app")
+            equal(user.code, OK, f"node {node} knows the accounts: {user}")
+        cluster.sql(left, "INSERT INTO lost.t (token) VALUES ('new')")
+        cluster.same_tables("lost")
+
+
 if __name__ == "__main__":
-    main(majority_lost)
+    main(majority_lost, lost_for_good)

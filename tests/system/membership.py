@@ -189,6 +189,21 @@ def replacement():
         cluster.same_tables("load_")
 
 
+def down_to_one():
+    """Of two nodes one does not answer and is removed, while a read waits for its word."""
+    with Cluster(nodes=2, settings=["timing.election_ms=5000"]) as cluster:
+        office = wait_until(cluster.coordinator, 30, "a coordinator")
+        other = 3 - office
+        cluster.tool("pause", other)
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            read = pool.submit(cluster.cli, office, "SELECT 41 + 1", timeout=20)
+            time.sleep(0.5)
+            equal(cluster.verb(office, "remove", str(other)).code, OK, f"node {other} is removed")
+            equal(read.result().code, OK, f"the read that waited: {read.result()}")
+        equal(cluster.sql(office, "SELECT 41 + 1").value, 42, "a read behind it")
+        cluster.tool("resume", other)
+
+
 def dialled():
     """A node that nobody heard of is dialled; where none answers the verb ends in time and nothing has changed."""
     with Cluster(arguments=["--no-discovery"]) as cluster:
@@ -216,4 +231,4 @@ def dialled():
 
 
 if __name__ == "__main__":
-    main(under_load, step_down_busy, replacement, dialled)
+    main(under_load, step_down_busy, replacement, down_to_one, dialled)

@@ -22,6 +22,7 @@ struct Bench {
     std::vector<VerbReply> replies;      // to clients
     std::vector<VerbRequest> passed_on;  // to peers
     std::set<std::string> dialled;
+    std::string second_is_at;
     std::vector<std::uint64_t> audits;  // tokens
     Verbs verbs;
 
@@ -52,6 +53,8 @@ struct Bench {
             dialled.insert(address);
             return ok();
         };
+        made.dialled_at = [this](NodeId node) { return node == NodeId{2} ? second_is_at : std::string(); };
+        made.fenced_reason = [] { return std::string(); };
         made.hang_up = [this](const std::string& address) { dialled.erase(address); };
         made.audit = [this](std::uint64_t token) { audits.push_back(token); };
         made.self = NodeId{1};
@@ -178,4 +181,16 @@ TEST_CASE("a change that was passed on and not answered may have happened") {
     CHECK(bench.last_error() == ErrorCode::no_quorum);
     CHECK(bench.passed_on.size() == 3);
     CHECK(bench.inputs.empty());
+}
+
+TEST_CASE("nodes shows where a member is now, not where it was when it was added") {
+    Bench bench(core::Role::coordinator);
+    const auto second = [&] {
+        bench.ask("nodes", {});
+        const json node = json::parse(bench.replies.back().json)["nodes"][1];
+        return node["address"].get<std::string>() + ":" + std::to_string(node["port"].get<int>());
+    };
+    CHECK(second() == "127.0.0.2:6000");
+    bench.second_is_at = "127.0.0.9:6500";
+    CHECK(second() == "127.0.0.9:6500");
 }
