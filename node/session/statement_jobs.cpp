@@ -10,6 +10,7 @@
 
 #include "node/session/crash_traces.hpp"
 #include "node/session/definition_refusals.hpp"
+#include "node/session/keyless_temporary.hpp"
 #include "node/session/own_names.hpp"
 #include "node/session/sql_scan.hpp"
 #include "node/session/temporary_renames.hpp"
@@ -123,6 +124,16 @@ void learn_generated_id(JobReport& report, const StatementJob& job) {
                  "RENAME TABLE of several tables is refused where one of them is temporary: the other nodes, which do "
                  "not have that one, would rename what else is called so; rename each in a statement of its own",
                  1235, "42000"};
+}
+
+// The same where a temporary table, which was given a key of ours, gets one of the client's.
+[[nodiscard]] std::string with_one_key(storage::Connection& connection, const std::string& sql) {
+    const std::string name = table_given_key(sql);
+    if (name.empty()) return sql;
+    const auto shown = connection.rows("SHOW CREATE TABLE " + name);
+    const bool ours =
+        shown && !shown->empty() && shown->front().size() > 1 && has_row_key(shown->front()[1].value_or(""));
+    return ours ? without_row_key(sql) : sql;
 }
 
 // The text to run in place of one that means its user, or the role that is active. Names of other characters than ASCII
@@ -442,6 +453,7 @@ JobReport run_definition(ConnectionPtr connection, const StatementJob& job) {
     }
     auto sql = with_names(*report.connection, job);
     if (sql && *sql != job.sql) report.ran = *sql;
+    if (sql && job.temporary_tables) sql = with_one_key(*report.connection, *sql);
     if (sql) sql = unlogged_rename(*report.connection, *sql);
     if (!sql) {
         report.end.error = sql.error();
@@ -466,7 +478,7 @@ JobReport run_definition(ConnectionPtr connection, const StatementJob& job) {
     KeptResult kept(job.kept_bytes_max);
     report.end = run_statement(*report.connection, {*sql}, job.session, job.request, kept);
     storage::pass(storage::Failpoint::statement_ran);
-    if (*sql != job.sql && report.ran.empty()) report.end.ok.info.clear();  // RENAME has none
+    if (!renamed_tables(job.sql).empty()) report.end.ok.info.clear();  // RENAME has none
     drop_if_unusable(report);
     keep_warnings(report, job);
     learn_generated_id(report, job);

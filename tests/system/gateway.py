@@ -417,6 +417,34 @@ def databases():
             client.close()
 
 
+def temporary_tables_without_key():
+    """Applications make them so (Bacula's batches): they come out as on a plain server, whose rows need no key either."""
+    with Cluster(settings=STEADY) as cluster:
+        for statement in account():
+            cluster.sql(1, statement)
+        cluster.sql(1, "CREATE DATABASE y", "CREATE TABLE y.t (id INT AUTO_INCREMENT PRIMARY KEY, a INT)")
+        for node in cluster.nodes:
+            client = connect(cluster, node, autocommit=True)
+
+            def rows(*statements, client=client):
+                with client.cursor() as cursor:
+                    for statement in statements:
+                        cursor.execute(statement)
+                    return cursor.fetchall()
+            equal(rows("CREATE TEMPORARY TABLE y.one (a INT, b BLOB)", "INSERT INTO y.one VALUES (2, 'x'), (1, 'y'), (2, 'x')", "SELECT * FROM y.one"),
+                  ((2, b"x"), (1, b"y"), (2, b"x")), "rows that are equal, in their order")
+            equal(rows("SELECT LAST_INSERT_ID()"), ((0,),), "no number was given")
+            equal(rows("CREATE TEMPORARY TABLE y.two AS SELECT a FROM y.one", "SELECT * FROM y.two"), ((2,), (1,), (2,)), "filled by a query")
+            rows("START TRANSACTION", "CREATE TEMPORARY TABLE y.three (a INT)", "INSERT INTO y.three SELECT DISTINCT a FROM y.one",
+                 "INSERT INTO y.t (a) SELECT a FROM y.three", "COMMIT")
+            equal(rows("SELECT COUNT(*) FROM y.three"), ((2,),), "made inside a transaction")
+            rows("ALTER TABLE y.three ADD PRIMARY KEY (a)", "ALTER TABLE y.two ADD id INT AUTO_INCREMENT PRIMARY KEY FIRST")
+            equal(rows("SELECT * FROM y.two"), ((1, 2), (2, 1), (3, 2)), "given a key later")
+            equal(told(lambda: rows("INSERT INTO y.three VALUES (1)")), 1062, "which counts")
+            equal(told(lambda: rows("CREATE TABLE y.none (a INT)")), 3750 if MYSQL else 1173, "a table that is not temporary needs one")
+        equal(len(cluster.same("SELECT * FROM y.t")), 2 * len(cluster.nodes), "rows that were taken from them")
+
+
 def coordinator_killed():
     import pymysql
 
@@ -456,4 +484,4 @@ def coordinator_killed():
 
 if __name__ == "__main__":
     main(same_as_a_plain_server, logins, local_clients, dump_and_return, nonsense, ddb_statements, kills, killed_behind_first_replies, client_files,
-         read_only_transactions, databases, coordinator_killed)
+         read_only_transactions, databases, temporary_tables_without_key, coordinator_killed)

@@ -1,0 +1,106 @@
+#include "node/session/keyless_temporary.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+
+#include "node/session/classifier_rules.hpp"
+#include "node/session/sql_scan.hpp"
+
+namespace ddb::session {
+namespace {
+
+using rules::token_at;
+using rules::Tokens;
+
+constexpr std::size_t head_max = 24;
+constexpr std::size_t tokens_max = 10'000;
+// No AUTO_INCREMENT: its numbers would be the client's LAST_INSERT_ID(). These grow as well, so rows keep their order.
+constexpr std::string_view row_key = "`ddb_row_key` BIGINT UNSIGNED INVISIBLE DEFAULT (UUID_SHORT()) PRIMARY KEY";
+
+[[nodiscard]] std::size_t behind(const Token& token) {
+    return token.offset + as_written(token).size();
+}
+
+// The index behind a name of one or two parts; 0 where there is none.
+[[nodiscard]] std::size_t behind_name(Tokens tokens, std::size_t i) {
+    if (!token_at(tokens, i).may_name()) return 0;
+    if (!token_at(tokens, i + 1).symbol('.')) return i + 1;
+    return token_at(tokens, i + 2).may_name() ? i + 3 : 0;
+}
+
+[[nodiscard]] bool begins_query(Tokens tokens, std::size_t i) {
+    constexpr std::array<std::string_view, 4> words{"SELECT", "WITH", "VALUES", "TABLE"};
+    while (token_at(tokens, i).symbol('(')) ++i;
+    return one_of(token_at(tokens, i), words);
+}
+
+// Of CREATE [OR REPLACE] TEMPORARY TABLE [IF NOT EXISTS]: the index of the name; 0 when it is something else.
+[[nodiscard]] std::size_t behind_create(Tokens tokens) {
+    if (!token_at(tokens, 0).is("CREATE")) return 0;
+    std::size_t i = token_at(tokens, 1).is("OR") ? 3 : 1;
+    if (!token_at(tokens, i).is("TEMPORARY") || !token_at(tokens, i + 1).is("TABLE")) return 0;
+    i += 2;
+    return token_at(tokens, i).is("IF") ? i + 3 : i;
+}
+
+// Of ALTER [ONLINE] [IGNORE] TABLE [IF EXISTS]: likewise.
+[[nodiscard]] std::size_t behind_alter(Tokens tokens) {
+    if (!token_at(tokens, 0).is("ALTER")) return 0;
+    std::size_t i = 1;
+    while (token_at(tokens, i).is("ONLINE") || token_at(tokens, i).is("IGNORE")) ++i;
+    if (!token_at(tokens, i).is("TABLE")) return 0;
+    ++i;
+    return token_at(tokens, i).is("IF") ? i + 2 : i;
+}
+
+// The index behind the table's name; 0 for what is no ALTER TABLE.
+[[nodiscard]] std::size_t behind_altered(Tokens tokens) {
+    const std::size_t name = behind_alter(tokens);
+    return name == 0 ? 0 : behind_name(tokens, name);
+}
+
+}  // namespace
+
+std::string with_row_key(std::string_view create_temporary_table) {
+    const std::vector<Token> tokens = scan(create_temporary_table, head_max);
+    const std::size_t name = behind_create(tokens);
+    const std::size_t i = name == 0 ? 0 : behind_name(tokens, name);
+    if (i == 0) return {};
+    const bool list = token_at(tokens, i).symbol('(');
+    if (token_at(tokens, list ? i + 1 : i).is("LIKE")) return {};
+    const bool columns = list && !begins_query(tokens, i);
+    const std::size_t at = behind(tokens[columns ? i : i - 1]);
+    std::string out(create_temporary_table.substr(0, at));
+    if (columns) {
+        out.append(row_key).append(", ");
+    } else {
+        out.append(" (").append(row_key).append(")");
+    }
+    return out.append(create_temporary_table.substr(at));
+}
+
+std::string table_given_key(std::string_view sql) {
+    const std::vector<Token> tokens = scan(sql, tokens_max);
+    const std::size_t end = behind_altered(tokens);
+    if (end == 0) return {};
+    if (std::none_of(tokens.begin(), tokens.end(), [](const Token& token) { return token.is("PRIMARY"); })) return {};
+    std::string name;
+    for (std::size_t i = behind_alter(tokens); i < end; ++i) name += as_written(tokens[i]);
+    return name;
+}
+
+bool has_row_key(std::string_view shown) {
+    return shown.starts_with("CREATE TEMPORARY TABLE") && shown.find("`ddb_row_key` bigint") != std::string_view::npos;
+}
+
+std::string without_row_key(std::string_view alter_table) {
+    const std::vector<Token> tokens = scan(alter_table, tokens_max);
+    std::size_t end = behind_altered(tokens);
+    if (token_at(tokens, end).is("WAIT")) ++end;
+    if (token_at(tokens, end).is("NOWAIT") || token_at(tokens, end).kind == Token::Kind::number) ++end;
+    const std::size_t at = behind(tokens[end - 1]);
+    return std::string(alter_table.substr(0, at)) + " DROP COLUMN `ddb_row_key`," + std::string(alter_table.substr(at));
+}
+
+}  // namespace ddb::session

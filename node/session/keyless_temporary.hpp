@@ -1,0 +1,29 @@
+// Temporary tables without a primary key. Servers demand one of every table, as the rows that are replicated must be
+// found again; those of temporary tables are not replicated, and applications make them without a key. These get an
+// invisible column. Pure.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace ddb::session {
+
+// A server's word for a table without a key: MariaDB's and MySQL's.
+[[nodiscard]] constexpr bool wants_key(std::uint16_t code) {
+    return code == 1173 || code == 3750;
+}
+
+// CREATE TEMPORARY TABLE with a key in it. Empty for other statements, and for LIKE, which takes the other table's.
+[[nodiscard]] std::string with_row_key(std::string_view create_temporary_table);
+
+// Of an ALTER TABLE that may give its table a primary key: the table's name, as it is written. Empty for others.
+[[nodiscard]] std::string table_given_key(std::string_view sql);
+
+// Whether SHOW CREATE TABLE says this of a table that with_row_key() made.
+[[nodiscard]] bool has_row_key(std::string_view shown);
+
+// The same ALTER TABLE, by which the column goes.
+[[nodiscard]] std::string without_row_key(std::string_view alter_table);
+
+}  // namespace ddb::session

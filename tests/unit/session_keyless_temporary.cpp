@@ -1,0 +1,58 @@
+// Temporary tables that are given a key.
+#include <catch2/catch.hpp>
+
+#include "node/session/keyless_temporary.hpp"
+
+using namespace ddb::session;
+
+namespace {
+
+const std::string key = "`ddb_row_key` BIGINT UNSIGNED INVISIBLE DEFAULT (UUID_SHORT()) PRIMARY KEY";
+
+}  // namespace
+
+TEST_CASE("a temporary table gets a key where its columns begin") {
+    CHECK(with_row_key("CREATE TEMPORARY TABLE t (a INT)") == "CREATE TEMPORARY TABLE t (" + key + ", a INT)");
+    CHECK(with_row_key("create or replace temporary table if not exists `d d`.`t`(a int, b blob) engine=innodb") ==
+          "create or replace temporary table if not exists `d d`.`t`(" + key + ", a int, b blob) engine=innodb");
+    CHECK(with_row_key("/* x */ CREATE TEMPORARY TABLE t /* y */ ( INDEX (a) ) SELECT 1 AS a") ==
+          "/* x */ CREATE TEMPORARY TABLE t /* y */ (" + key + ",  INDEX (a) ) SELECT 1 AS a");
+}
+
+TEST_CASE("and behind its name where it has none of its own") {
+    CHECK(with_row_key("CREATE TEMPORARY TABLE t AS SELECT 1 AS a") ==
+          "CREATE TEMPORARY TABLE t (" + key + ") AS SELECT 1 AS a");
+    CHECK(with_row_key("CREATE TEMPORARY TABLE t SELECT (1) AS a") ==
+          "CREATE TEMPORARY TABLE t (" + key + ") SELECT (1) AS a");
+    CHECK(with_row_key("CREATE TEMPORARY TABLE t ENGINE=InnoDB WITH x AS (SELECT 1) SELECT * FROM x") ==
+          "CREATE TEMPORARY TABLE t (" + key + ") ENGINE=InnoDB WITH x AS (SELECT 1) SELECT * FROM x");
+    CHECK(with_row_key("CREATE TEMPORARY TABLE t ((SELECT 1 AS a) UNION (SELECT 2))") ==
+          "CREATE TEMPORARY TABLE t (" + key + ") ((SELECT 1 AS a) UNION (SELECT 2))");
+}
+
+TEST_CASE("what is no such table gets none") {
+    CHECK(with_row_key("CREATE TEMPORARY TABLE t LIKE x").empty());
+    CHECK(with_row_key("CREATE TEMPORARY TABLE t (LIKE x)").empty());
+    CHECK(with_row_key("CREATE TABLE t (a INT)").empty());
+    CHECK(with_row_key("DROP TEMPORARY TABLE t").empty());
+    CHECK(with_row_key("CREATE TEMPORARY TABLE").empty());
+    CHECK(with_row_key("CREATE TEMPORARY TABLE t").find(key) != std::string::npos);
+    CHECK(with_row_key("").empty());
+}
+
+TEST_CASE("the key goes where the client gives another one") {
+    CHECK(table_given_key("ALTER TABLE d.`t` ADD PRIMARY KEY (a)") == "d.`t`");
+    CHECK(table_given_key("alter online ignore table if exists t add id int auto_increment primary key") == "t");
+    CHECK(table_given_key("ALTER TABLE t ADD c INT").empty());
+    CHECK(table_given_key("ALTER DATABASE t").empty());
+    CHECK(table_given_key("CREATE TABLE t (a INT PRIMARY KEY)").empty());
+    CHECK(without_row_key("ALTER TABLE d.`t` ADD PRIMARY KEY (a)") ==
+          "ALTER TABLE d.`t` DROP COLUMN `ddb_row_key`, ADD PRIMARY KEY (a)");
+    CHECK(without_row_key("ALTER TABLE t WAIT 5 ADD PRIMARY KEY (a)") ==
+          "ALTER TABLE t WAIT 5 DROP COLUMN `ddb_row_key`, ADD PRIMARY KEY (a)");
+    CHECK(without_row_key("ALTER TABLE t NOWAIT ADD PRIMARY KEY (a)") ==
+          "ALTER TABLE t NOWAIT DROP COLUMN `ddb_row_key`, ADD PRIMARY KEY (a)");
+    CHECK(has_row_key("CREATE TEMPORARY TABLE `t` (\n  `ddb_row_key` bigint(20) unsigned"));
+    CHECK_FALSE(has_row_key("CREATE TABLE `t` (\n  `ddb_row_key` bigint(20) unsigned"));
+    CHECK_FALSE(has_row_key("CREATE TEMPORARY TABLE `t` (\n  `a` int(11)"));
+}
