@@ -3,7 +3,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
@@ -16,6 +15,7 @@
 #include "node/storage/managed_server_parts.hpp"
 #include "node/storage/metadata.hpp"
 #include "node/storage/server_dialect.hpp"
+#include "node/storage/statement_runner.hpp"
 
 namespace ddb::storage {
 namespace {
@@ -158,8 +158,6 @@ Status DumpSource::prepare(Connection& connection, const Endpoint& endpoint, std
 
 // A view on something that is gone would end the dump, and could not be created anywhere.
 Status DumpSource::find_broken_views(Connection& connection, std::vector<std::string>& arguments) {
-    // It is invalid; the definer of a function in it is gone, or has no right to it any more.
-    constexpr std::array<std::uint16_t, 3> broken{1356, 1449, 1370};
     auto views = connection.rows(
         "SELECT table_schema, table_name FROM information_schema.tables WHERE table_type='VIEW' AND table_schema NOT "
         "IN ('information_schema','mysql','performance_schema','sys')");
@@ -173,10 +171,13 @@ Status DumpSource::find_broken_views(Connection& connection, std::vector<std::st
         const std::string name = quoted(row.at(0).value_or("")) + "." + quoted(row.at(1).value_or(""));
         const auto fields = connection.rows("SHOW FIELDS FROM " + name);
         if (fields.ok()) continue;
-        if (std::find(broken.begin(), broken.end(), fields.error().mysql_code) == broken.end()) return fields.error();
+        // There are many reasons: what it reads is gone, so is a function's definer or his right to it, a date in it is
+        // none. The dump program would fail for any of them. What passes is no reason to leave it out.
+        if (fields.error().code != ErrorCode::sql || is_transient(fields.error())) return fields.error();
         arguments.push_back("--ignore-table=" + row.at(0).value_or("") + "." + row.at(1).value_or(""));
         std::lock_guard lock(mutex_);
-        progress_.notes.push_back("the view " + name + " refers to something that is gone; it is left out");
+        progress_.notes.push_back("the view " + name + " cannot be read (" + fields.error().message +
+                                  "); it is left out");
     }
     return ok();
 }

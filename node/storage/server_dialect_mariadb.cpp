@@ -158,13 +158,27 @@ Result<std::string> MariaDbDialect::found_statement_gtid(Connection& connection,
 }
 
 Result<std::string> MariaDbDialect::unlogged_settings_sql(Connection& user) const {
-    const auto row =
-        user.rows(select_as_is_sql({"@@old_mode", "@@div_precision_increment", "@@innodb_compression_default"}));
+    constexpr std::size_t words = 3;  // the rest are numbers
+    static const std::initializer_list<std::string_view> settings{"@@old_mode",
+                                                                  "@@default_regex_flags",
+                                                                  "@@alter_algorithm",
+                                                                  "@@div_precision_increment",
+                                                                  "@@default_week_format",
+                                                                  "@@innodb_compression_default",
+                                                                  "@@innodb_default_encryption_key_id",
+                                                                  "@@old_passwords",
+                                                                  "@@sql_quote_show_create",
+                                                                  "@@standard_compliant_cte"};
+    const auto row = user.rows(select_as_is_sql(settings));
     if (!row.ok()) return row.error();
     if (row->size() != 1) return fail(ErrorCode::corrupt, "the server shows no settings");
-    const auto value = [&](std::size_t i) { return row->front().at(i).value_or(""); };
-    return "SET SESSION old_mode='" + value(0) + "', div_precision_increment=" + value(1) +
-           ", innodb_compression_default=" + value(2);
+    std::string out = "SET SESSION ";
+    for (std::size_t i = 0; i < settings.size(); ++i) {
+        const std::string quote = i < words ? "'" : "";
+        out.append(i > 0 ? ", " : "").append(settings.begin()[i].substr(2)).append("=");
+        out += quote + row->front().at(i).value_or("") + quote;
+    }
+    return out;
 }
 
 Result<RanStatements> MariaDbDialect::ran_statements(const ConnectOptions& options, std::uint64_t least) const {

@@ -189,9 +189,11 @@ Result<std::string> MySqlDialect::found_statement_gtid(Connection& connection, s
 }
 
 Result<std::string> MySqlDialect::unlogged_settings_sql(Connection& user) const {
-    const auto digits = user.scalar(select_as_is_sql({"@@div_precision_increment"}));
-    if (!digits.ok()) return digits.error();
-    return "SET SESSION div_precision_increment=" + digits->value_or("4");
+    const auto row = user.rows(select_as_is_sql({"@@div_precision_increment", "@@default_week_format"}));
+    if (!row.ok()) return row.error();
+    if (row->size() != 1) return fail(ErrorCode::corrupt, "the server shows no settings");
+    return "SET SESSION div_precision_increment=" + row->front().at(0).value_or("4") +
+           ", default_week_format=" + row->front().at(1).value_or("0");
 }
 
 // The set of executed GTIDs is kept by the storage engine with what was executed: no need to read the log.

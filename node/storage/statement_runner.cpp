@@ -70,10 +70,60 @@ std::size_t end_of_quoted(std::string_view text, std::size_t at) {
     return text.size();
 }
 
+// The end of the comment that begins at `at`, or `at`. Of one whose text the server runs, the end of its mark.
+std::size_t end_of_comment(std::string_view text, std::size_t at) {
+    const std::string_view rest = text.substr(at);
+    const std::size_t mark = rest.starts_with("/*!") ? 3 : rest.starts_with("/*M!") ? 4 : 0;
+    if (mark > 0) return std::min(text.find_first_not_of("0123456789", at + mark), text.size());
+    if (rest.starts_with("/*")) {
+        const std::size_t end = text.find("*/", at + 2);
+        return end == std::string_view::npos ? text.size() : end + 2;
+    }
+    const bool dashes = rest.starts_with("--") && (rest.size() == 2 || static_cast<unsigned char>(rest[2]) <= ' ');
+    return dashes || rest.starts_with('#') ? std::min(text.find('\n', at), text.size()) : at;
+}
+
+// The next word's beginning, at `at` or behind, which is neither in a string nor in a comment; counts parentheses.
+std::size_t next_word(std::string_view text, std::size_t at, int& depth) {
+    while (at < text.size() && !is_word(text[at])) {
+        if (const std::size_t end = end_of_comment(text, at); end != at) {
+            at = end;
+        } else if (text[at] == '\'' || text[at] == '"' || text[at] == '`') {
+            at = end_of_quoted(text, at);
+        } else {
+            depth += text[at] == '(' ? 1 : text[at] == ')' ? -1 : 0;
+            ++at;
+        }
+    }
+    return std::min(at, text.size());
+}
+
+std::string_view word_at(std::string_view text, std::size_t at) {
+    std::size_t end = at;
+    while (end < text.size() && is_word(text[end])) ++end;
+    return text.substr(at, end - at);
+}
+
+// Where the statement itself begins, behind comments and SET STATEMENT … FOR, which the log keeps.
+std::size_t begin_of_statement(std::string_view text) {
+    int depth = 0;
+    std::size_t begin = next_word(text, 0, depth);
+    while (same_word(word_at(text, begin), "SET")) {
+        std::size_t at = next_word(text, begin + 3, depth);
+        if (!same_word(word_at(text, at), "STATEMENT")) break;
+        do {
+            at = next_word(text, at + word_at(text, at).size(), depth);
+        } while (at < text.size() && !(depth == 0 && same_word(word_at(text, at), "FOR")));
+        if (at == text.size()) break;
+        begin = next_word(text, at + 3, depth);
+    }
+    return begin;
+}
+
 // Of a routine, trigger or view the event names the invoker too, but there CURRENT_USER means whoever will use it.
 bool defines_no_account(std::string_view text) {
     std::array<std::string_view, 4> words;
-    std::size_t at = 0;
+    std::size_t at = begin_of_statement(text);
     for (std::string_view& word : words) {
         while (at < text.size() && !is_word(text[at])) ++at;
         const std::size_t begin = at;
@@ -94,10 +144,14 @@ std::string name_the_invoker(const ServerDialect& dialect, std::string_view text
         quoted_identifier(context.invoker_user) + (is_role ? "" : "@" + quoted_identifier(context.invoker_host));
     std::string out;
     std::vector<std::string_view> words;
-    std::size_t i = 0;
+    const std::size_t begin = begin_of_statement(text);
+    std::size_t i = begin;
+    out = text.substr(0, begin);
     while (i < text.size()) {
         std::size_t end = i + 1;
-        if (text[i] == '\'' || text[i] == '"' || text[i] == '`') {
+        if (const std::size_t behind = end_of_comment(text, i); behind != i) {
+            end = behind;
+        } else if (text[i] == '\'' || text[i] == '"' || text[i] == '`') {
             end = end_of_quoted(text, i);
         } else if (is_word(text[i])) {
             while (end < text.size() && is_word(text[end])) ++end;
@@ -116,7 +170,8 @@ std::string name_the_invoker(const ServerDialect& dialect, std::string_view text
         return std::any_of(words.begin(), words.end(), [&](std::string_view w) { return same_word(w, word); });
     };
     const bool role = words.size() > 1 && same_word(words[0], "CREATE") && has("ROLE");
-    if (role && !has("ADMIN") && dialect.roles_have_administrators()) out += " WITH ADMIN " + invoker;
+    if (role && !has("ADMIN") && dialect.roles_have_administrators())
+        out += "\nWITH ADMIN " + invoker;  // the text may end with a comment
     return out;
 }
 
@@ -183,16 +238,18 @@ Result<OkPacket> run_as_administrator(const ConnectOptions& service, Connection&
     return done;
 }
 
-// The server writes down who granted. Here that is the service account: put the user of the event in its place.
-Status name_the_grantor(const ConnectOptions& service, const std::string& invoker) {
+// The server writes down who granted, and from which host. Here that is the service account, which comes from where the
+// sessions on the coordinator come from: put the user of the event in its place.
+Status name_the_grantor(const ConnectOptions& service, const std::string& user) {
     auto admin = open_service(service);
     if (!admin.ok()) return admin.error();
     std::uint64_t changed = 0;
     constexpr std::array<std::pair<const char*, const char*>, 3> tables{
         {{"tables_priv", " AND Db<>'ddb_meta'"}, {"procs_priv", " AND Db<>'ddb_meta'"}, {"proxies_priv", ""}}};
     for (const auto& [table, not_ours] : tables) {
-        auto done = (*admin)->execute("UPDATE mysql." + std::string(table) + " SET Grantor=" + to_hex_literal(invoker) +
-                                      " WHERE Grantor=CURRENT_USER()" + not_ours);
+        auto done =
+            (*admin)->execute("UPDATE mysql." + std::string(table) + " SET Grantor=CONCAT(" + to_hex_literal(user) +
+                              ",'@',SUBSTRING_INDEX(USER(),'@',-1)) WHERE Grantor=USER()" + not_ours);
         if (!done.ok()) return done.error();
         changed += done->affected_rows;
     }
@@ -277,7 +334,8 @@ Result<SessionSetup> session_of(const ServerDialect& dialect, std::string_view q
     out.text = context->invoker_user.empty() || defines_no_account(text) ? std::string(text)
                                                                          : name_the_invoker(dialect, text, *context);
     out.error = query->error;
-    if (!context->invoker_user.empty()) out.invoker = context->invoker_user + "@" + context->invoker_host;
+    const std::string_view statement = std::string_view(out.text).substr(begin_of_statement(out.text));
+    if (same_word(statement.substr(0, 5), "GRANT")) out.grantor = context->invoker_user;
     return out;
 }
 
@@ -323,8 +381,8 @@ Status run_statement(const ConnectOptions& service, const StatementPayload& payl
         if (auto set = (*connection)->execute_all(setup->settings); !set.ok()) return set.error();
         if (auto status = run_text(service, **connection, setup->text, setup->error, expected); !status.ok())
             return status;
-        if (!setup->invoker.empty() && same_word(std::string_view(setup->text).substr(0, 5), "GRANT")) {
-            if (auto status = name_the_grantor(service, setup->invoker); !status.ok()) return status;
+        if (!setup->grantor.empty()) {
+            if (auto status = name_the_grantor(service, setup->grantor); !status.ok()) return status;
         }
     }
     return ok();
