@@ -128,6 +128,8 @@ bool SequenceRows::ensure_connection() {
     if (connection_ != nullptr && !connection_->broken()) return true;
     auto opened = open_service(service_);
     if (!opened.ok()) return false;
+    // What holds the table's lock may be waiting for this group.
+    if (!(*opened)->execute("SET SESSION lock_wait_timeout=0").ok()) return false;
     connection_ = std::move(*opened);
     return true;
 }
