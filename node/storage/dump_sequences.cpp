@@ -44,6 +44,26 @@ std::set<TableName> sequences_in(std::string_view expression) {
     return out;
 }
 
+Result<std::string> sequence_rows_sql(Connection& connection) {
+    const auto there =
+        connection.rows("SELECT table_schema, table_name FROM information_schema.tables WHERE table_type='SEQUENCE'");
+    if (!there.ok()) return there.error();
+    constexpr std::uint16_t gone = 1146;
+    std::string out;
+    for (const auto& sequence : *there) {
+        const std::string name = name_of({sequence.at(0).value_or(""), sequence.at(1).value_or("")});
+        const auto rows = connection.rows("SELECT * FROM " + name);
+        if (!rows.ok() && rows.error().mysql_code == gone) continue;
+        if (!rows.ok()) return rows.error();
+        for (const auto& row : *rows) {
+            std::string values;
+            for (const auto& value : row) values += (values.empty() ? "" : ",") + value.value_or("NULL");
+            out += "INSERT INTO " + name + " VALUES (" + values + ");\n";
+        }
+    }
+    return out;
+}
+
 Result<StandIns> sequence_stand_ins(Connection& connection) {
     auto defaults = connection.rows(
         "SELECT table_schema, column_default FROM information_schema.columns WHERE column_default LIKE '%val(`%'");

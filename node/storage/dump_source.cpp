@@ -10,7 +10,8 @@
 #include "node/storage/child_pipes.hpp"
 #include "node/storage/child_process.hpp"
 #include "node/storage/dump_accounts.hpp"
-#include "node/storage/dump_floats.hpp"
+#include "node/storage/dump_charsets.hpp"
+#include "node/storage/dump_columns.hpp"
 #include "node/storage/dump_sequences.hpp"
 #include "node/storage/managed_server_parts.hpp"
 #include "node/storage/metadata.hpp"
@@ -62,12 +63,12 @@ Status DumpSource::dump(const std::stop_token& stop) {
                                               " is neither beside the database server nor in PATH; install "
                                               "mariadb-client, or the client of the server that is used");
     }
-    auto floats = float_columns(**connection);
-    if (!floats.ok()) return floats.error();
+    auto exact = exact_columns(**connection);
+    if (!exact.ok()) return exact.error();
     Endpoint endpoint = options_.service.endpoint;
     std::unique_ptr<DumpRelay> relay;  // ends behind the program
-    if (!floats->empty() && !endpoint.socket.empty()) {
-        auto opened = DumpRelay::open(endpoint.socket, std::move(*floats));
+    if (!exact->empty() && !endpoint.socket.empty()) {
+        auto opened = DumpRelay::open(endpoint.socket, std::move(*exact));
         if (!opened.ok()) return opened.error();
         relay = std::move(*opened);
         endpoint.socket = relay->socket();
@@ -108,7 +109,12 @@ Status DumpSource::dump(const std::stop_token& stop) {
         }
     }
     if (!copied.ok()) return copied;
-    if (!add_bytes(stand_ins->after, stop) || !cut(true, stop)) return fail(ErrorCode::shutting_down, "stopped");
+    auto again = open_service(connect);
+    if (!again.ok()) return again.error();
+    auto sequences = sequence_rows_sql(**again);
+    if (!sequences.ok()) return sequences.error();
+    if (!add_bytes(*sequences + stand_ins->after, stop) || !cut(true, stop))
+        return fail(ErrorCode::shutting_down, "stopped");
     return ok();
 }
 
@@ -183,12 +189,13 @@ Status DumpSource::find_broken_views(Connection& connection, std::vector<std::st
 }
 
 // A date that there is not (ALLOW_INVALID_DATES) would become zero where it is loaded, and as a default end the load.
-// False: where the dump chooses its mode is not there yet.
-bool DumpSource::permit_invalid_dates(std::string& head) {
+// So would a stored column that subtracts unsigned ones (NO_UNSIGNED_SUBTRACTION). False: where the dump chooses its
+// mode is not there yet.
+bool DumpSource::permit_odd_tables(std::string& head) {
     constexpr std::string_view mode = "SQL_MODE='NO_AUTO_VALUE_ON_ZERO";
     const auto at = head.find(mode);
     if (at == std::string::npos) return false;
-    head.insert(at + mode.size(), ",ALLOW_INVALID_DATES");
+    head.insert(at + mode.size(), ",ALLOW_INVALID_DATES,NO_UNSIGNED_SUBTRACTION");
     return true;
 }
 
@@ -197,11 +204,14 @@ Status DumpSource::copy_output(int fd, const std::stop_token& stop) {
     std::string block(read_bytes, '\0');
     std::string head;
     bool in_head = true;
+    DumpCharsets charsets;
     for (;;) {
         const ssize_t got = ::read(fd, block.data(), block.size());
         if (got < 0 && errno == EINTR) continue;
         if (got < 0) return fail(ErrorCode::io, std::string("reading the dump: ") + std::strerror(errno));
-        if (got == 0 && in_head && !add_bytes(head, stop)) return fail(ErrorCode::shutting_down, "stopped");
+        if (got == 0 && in_head) head = charsets.pass(head);
+        if (got == 0 && !add_bytes((in_head ? head : std::string()) + charsets.rest(), stop))
+            return fail(ErrorCode::shutting_down, "stopped");
         if (got == 0) return stop.stop_requested() ? Status(fail(ErrorCode::shutting_down, "stopped")) : ok();
         {
             std::lock_guard lock(mutex_);
@@ -210,11 +220,11 @@ Status DumpSource::copy_output(int fd, const std::stop_token& stop) {
         std::string_view bytes = std::string_view(block).substr(0, static_cast<std::size_t>(got));
         if (in_head) {
             head.append(bytes);
-            if (!permit_invalid_dates(head) && head.size() < head_bytes_max) continue;
+            if (!permit_odd_tables(head) && head.size() < head_bytes_max) continue;
             in_head = false;
             bytes = head;
         }
-        if (!add_bytes(bytes, stop)) {
+        if (!add_bytes(charsets.pass(bytes), stop)) {
             return fail(ErrorCode::shutting_down, "stopped");
         }
         wait_for_pace(static_cast<std::size_t>(got), stop);

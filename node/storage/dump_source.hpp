@@ -61,7 +61,7 @@ class DumpSource {
     Status dump(const std::stop_token& stop);
     Status prepare(Connection& connection, const Endpoint& endpoint, std::vector<std::string>& arguments);
     Status find_broken_views(Connection& connection, std::vector<std::string>& arguments);
-    static bool permit_invalid_dates(std::string& head);
+    static bool permit_odd_tables(std::string& head);
     Status copy_output(int fd, const std::stop_token& stop);
     bool add_bytes(std::string_view bytes, const std::stop_token& stop);
     bool cut(bool last, const std::stop_token& stop);

@@ -4,7 +4,7 @@
 #include <iostream>
 #include <thread>
 
-#include "node/storage/dump_floats.hpp"
+#include "node/storage/dump_columns.hpp"
 #include "node/storage/dump_load.hpp"
 #include "node/storage/dump_position.hpp"
 #include "node/storage/dump_source.hpp"
@@ -153,10 +153,11 @@ Entry transfer_under_load(Cluster& cluster, StorageNode& donor, StorageNode& rec
 }  // namespace
 
 TEST_CASE("a dump asks for FLOAT columns with all their digits", "[transfer]") {
-    const FloatColumns floats{{{"d", "t"}, {{"f", "g`, h"}, {"id", "f", "g`, h"}}}, {{"d", "a`b"}, {{"f"}, {"f"}}}};
+    const ExactColumns floats{{{"d", "t"}, {{{"f", "DOUBLE"}, {"g`, h", "DOUBLE"}}, {"id", "f", "g`, h"}}},
+                              {{"d", "a`b"}, {{{"f", "DOUBLE"}}, {"f"}}}};
     const std::string head = "SELECT /*!40001 SQL_NO_CACHE */ ";
     const auto asked = [&](const std::string& rest, const char* database = "d") {
-        return with_exact_floats(head + rest, database, floats).substr(head.size());
+        return with_exact_columns(head + rest, database, floats).substr(head.size());
     };
     CHECK(asked("`id`, `f` FROM `t`") == "`id`, CAST(`f` AS DOUBLE) FROM `t`");
     CHECK(asked("`g``, h`,`f`, ` FROM ` FROM `t` WHERE 1") ==
@@ -168,7 +169,7 @@ TEST_CASE("a dump asks for FLOAT columns with all their digits", "[transfer]") {
          {"`id`, `f` FROM `u`", "`id`, `e` FROM `t`", "`f`", "`f", "`f` FROM", "", "* FROM `u`", "f(`f`) FROM `t`"})
         CHECK(asked(other) == other);
     CHECK(asked("`f` FROM `t`", "e") == "`f` FROM `t`");
-    CHECK(with_exact_floats("SELECT `f` FROM `t`", "d", floats) == "SELECT `f` FROM `t`");
+    CHECK(with_exact_columns("SELECT `f` FROM `t`", "d", floats) == "SELECT `f` FROM `t`");
 }
 
 TEST_CASE("a dump taken under load makes another server equal", "[transfer]") {
