@@ -4,6 +4,7 @@
 #include <iostream>
 #include <thread>
 
+#include "node/storage/dump_charsets.hpp"
 #include "node/storage/dump_columns.hpp"
 #include "node/storage/dump_load.hpp"
 #include "node/storage/dump_position.hpp"
@@ -170,6 +171,24 @@ TEST_CASE("a dump asks for FLOAT columns with all their digits", "[transfer]") {
         CHECK(asked(other) == other);
     CHECK(asked("`f` FROM `t`", "e") == "`f` FROM `t`");
     CHECK(with_exact_columns("SELECT `f` FROM `t`", "d", floats) == "SELECT `f` FROM `t`");
+}
+
+TEST_CASE("who loads a dump is told of characters with a backslash in them", "[transfer]") {
+    const std::string sets = "/*!50003 SET character_set_client  = sjis */ ;\n";
+    const std::string back = "/*!50003 SET character_set_client  = @saved_cs_client */ ;\n";
+    const std::string view = "/*!50001 SET character_set_client      = cp932 */;\n";
+    const std::string plain = "/*!50003 SET character_set_client  = utf8mb4 */ ;\n";
+    const std::string rows =
+        "INSERT INTO `t` VALUES (1,'" + std::string(300, 'x') + sets.substr(0, sets.size() - 1) + "');\n";
+    const std::string dump = plain + back + rows + sets + "body\n" + back + view + back + "/*!50003 SET x */;\n/*!5000";
+    const std::string loaded = plain + back + rows + "\\C sjis\n" + sets + "body\n\\C utf8mb4\n" + back +
+                               "\\C cp932\n" + view + "\\C utf8mb4\n" + back + "/*!50003 SET x */;\n/*!5000";
+    for (const std::size_t piece : {std::size_t{1}, std::size_t{7}, std::size_t{64}, dump.size()}) {
+        DumpCharsets charsets;
+        std::string out;
+        for (std::size_t at = 0; at < dump.size(); at += piece) out += charsets.pass(dump.substr(at, piece));
+        CHECK(out + charsets.rest() == loaded);
+    }
 }
 
 TEST_CASE("a dump taken under load makes another server equal", "[transfer]") {
