@@ -46,7 +46,7 @@ std::string MariaDbDialect::service_session_sql() const {
     return "SET SESSION sql_log_bin=0, tx_isolation='READ-COMMITTED', innodb_snapshot_isolation=0, "
            "lock_wait_timeout=1, "
            "innodb_lock_wait_timeout=1, time_zone='+00:00', sql_mode='STRICT_ALL_TABLES', autocommit=1, "
-           "max_statement_time=0, wait_timeout=31536000, collation_connection='utf8mb4_bin'";
+           "max_statement_time=0, wait_timeout=31536000, sql_safe_updates=0, collation_connection='utf8mb4_bin'";
 }
 
 std::string MariaDbDialect::user_session_sql(int lock_wait_s) const {
@@ -137,7 +137,7 @@ std::string MariaDbDialect::statement_end_body() const {
 
 std::string MariaDbDialect::applied_statement_sql(std::uint64_t sequence) const {
     return "SET SESSION sql_log_bin=1, lock_wait_timeout=1, innodb_lock_wait_timeout=1, max_statement_time=0, "
-           "gtid_domain_id=" +
+           "sql_safe_updates=0, default_storage_engine=InnoDB, gtid_domain_id=" +
            std::to_string(statement_domain) + ", gtid_seq_no=" + std::to_string(sequence);
 }
 

@@ -168,7 +168,7 @@ std::string MySqlDialect::statement_end_body() const {
 
 std::string MySqlDialect::applied_statement_sql(std::uint64_t sequence) const {
     return "SET SESSION sql_log_bin=1, lock_wait_timeout=1, innodb_lock_wait_timeout=1, max_execution_time=0, "
-           "gtid_next='AUTOMATIC:" +
+           "sql_safe_updates=0, default_storage_engine=InnoDB, gtid_next='AUTOMATIC:" +
            statement_tag(applier_tag, sequence) + "'";
 }
 

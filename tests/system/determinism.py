@@ -263,6 +263,23 @@ def settings(cluster):
     nobody_fenced(cluster)
 
 
+def left_behind(cluster):
+    """What was set for all sessions of a coordinator's server must not be in force where it applies what others do."""
+    before = cluster.coordinator()
+    values = {"default_storage_engine": ("MyISAM", "InnoDB"), "sql_safe_updates": ("1", "0"), "foreign_key_checks": ("0", "1")}
+    if not MYSQL:
+        values["alter_algorithm"] = ("'INSTANT'", "'DEFAULT'")
+    cluster.sql(before, *[f"SET GLOBAL {name} = {value}" for name, (value, _) in values.items()])
+    wait_until(lambda: cluster.verb(before, "step-down").code == 0, 30, "step-down")
+    after = wait_until(lambda: (cluster.coordinator() or before) != before and cluster.coordinator(), 10, "another coordinator")
+    cluster.sql(after, "CREATE TABLE d.behind (id INT PRIMARY KEY, v VARCHAR(9))", "INSERT INTO d.behind VALUES (1, '2')", "UPDATE d.behind SET v = 3",
+                "ALTER TABLE d.behind MODIFY v INT", "CREATE USER behind", "GRANT SELECT ON d.behind TO behind", timeout=20)
+    nobody_fenced(cluster)
+    cluster.same_tables("d")
+    cluster.sql(after, "DROP TABLE d.behind", "DROP USER behind")
+    cluster.mysql(before, ";".join(f"SET GLOBAL {name} = {value}" for name, (_, value) in values.items()))
+
+
 def rights_by_role(cluster):
     """A user who may do what an active role of his may."""
     cluster.sql(1, "CREATE USER eve@'%' IDENTIFIED BY 'hers'", "CREATE ROLE writers", "GRANT ALL ON d.* TO writers",
@@ -403,7 +420,7 @@ def compare(cluster):
 
 def determinism():
     with Cluster() as cluster:
-        for part in (values, last_insert_ids, statements, definitions, sessions, failed_half_way, sequences, proxies, blocks, settings,
+        for part in (values, last_insert_ids, statements, definitions, sessions, failed_half_way, sequences, proxies, blocks, settings, left_behind,
                      rights_by_role, own_names, lists_and_rows, names_with_quotes, own_tables_of_servers, compare):
             part(cluster)
 
