@@ -77,6 +77,9 @@ Status DumpSource::dump(const std::stop_token& stop) {
     if (auto status = prepare(**connection, endpoint, arguments); !status.ok()) return status;
     auto accounts = accounts_sql(**connection, options_.service.user, options_.with_root);
     if (!accounts.ok()) return accounts.error();
+    auto triggers = broken_triggers(**connection);
+    if (!triggers.ok()) return triggers.error();
+    triggers_ = std::move(*triggers);
     auto stand_ins = sequence_stand_ins(**connection);
     if (!stand_ins.ok()) return stand_ins.error();
     connection->reset();
@@ -205,13 +208,13 @@ Status DumpSource::copy_output(int fd, const std::stop_token& stop) {
     std::string head;
     bool in_head = true;
     DumpCharsets charsets;
+    DumpTriggers triggers(std::move(triggers_));
     for (;;) {
         const ssize_t got = ::read(fd, block.data(), block.size());
         if (got < 0 && errno == EINTR) continue;
         if (got < 0) return fail(ErrorCode::io, std::string("reading the dump: ") + std::strerror(errno));
-        if (got == 0 && in_head) head = charsets.pass(head);
-        if (got == 0 && !add_bytes((in_head ? head : std::string()) + charsets.rest(), stop))
-            return fail(ErrorCode::shutting_down, "stopped");
+        if (got == 0) head = triggers.pass(charsets.pass(in_head ? head : std::string()) + charsets.rest());
+        if (got == 0 && !add_bytes(head + triggers.rest(), stop)) return fail(ErrorCode::shutting_down, "stopped");
         if (got == 0) return stop.stop_requested() ? Status(fail(ErrorCode::shutting_down, "stopped")) : ok();
         {
             std::lock_guard lock(mutex_);
@@ -224,7 +227,7 @@ Status DumpSource::copy_output(int fd, const std::stop_token& stop) {
             in_head = false;
             bytes = head;
         }
-        if (!add_bytes(charsets.pass(bytes), stop)) {
+        if (!add_bytes(triggers.pass(charsets.pass(bytes)), stop)) {
             return fail(ErrorCode::shutting_down, "stopped");
         }
         wait_for_pace(static_cast<std::size_t>(got), stop);

@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "node/storage/connection.hpp"
+#include "node/storage/dump_triggers.hpp"
 #include "schemas/result.hpp"
 #include "schemas/transfer_messages.hpp"
 
@@ -80,6 +81,7 @@ class DumpSource {
     std::string buffer_;
     std::uint64_t next_number_ = 0;
     Clock::time_point next_read_;  // not before
+    BrokenTriggers triggers_;
 
     std::jthread thread_;  // last: uses everything above
 };
