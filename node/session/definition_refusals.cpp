@@ -78,6 +78,69 @@ namespace {
         1235, "42000"};
 }
 
+struct Ties {
+    bool versioned = false;  // WITH or ADD SYSTEM VERSIONING
+    bool cascades = false;   // REFERENCES … ON DELETE CASCADE, ON UPDATE SET NULL
+};
+
+[[nodiscard]] Ties ties_in(std::string_view text) {
+    Ties out;
+    bool references = false;
+    SqlScanner scanner(text);
+    std::array<Token, 3> last;
+    for (Token token = scanner.next(); token.kind != Token::Kind::end; token = scanner.next()) {
+        last = {last[1], last[2], token};
+        references |= token.is("REFERENCES");
+        const bool sets = last[1].is("SET") && (token.is("NULL") || token.is("DEFAULT"));
+        out.cascades |= references && (token.is("CASCADE") || sets);
+        const bool given = last[0].is("WITH") || last[0].is("ADD");
+        out.versioned |= given && last[1].is("SYSTEM") && token.is("VERSIONING");
+    }
+    return out;
+}
+
+// Without SET STATEMENT … FOR in front.
+[[nodiscard]] std::string_view behind_settings(std::string_view sql) {
+    SqlScanner scanner(sql);
+    Token token = scanner.next();
+    while (token.is("SET")) {
+        if (token = scanner.next(); !token.is("STATEMENT")) return sql;
+        int depth = 0;
+        do {
+            token = scanner.next();
+            depth += token.symbol('(') ? 1 : token.symbol(')') ? -1 : 0;
+        } while (token.kind != Token::Kind::end && !(depth == 0 && token.is("FOR")));
+        token = scanner.next();
+    }
+    return token.kind == Token::Kind::end ? sql : sql.substr(token.offset);
+}
+
+// A cascade is in no log: each server does it by itself, and gives the versions that it makes a time of its own.
+[[nodiscard]] Status refuse_versioned_cascades(storage::Connection& connection, const StatementJob& job) {
+    Ties ties = ties_in(job.sql);
+    if (!ties.versioned && !ties.cascades) return ok();
+    const std::string_view sql = behind_settings(job.sql);
+    const std::vector<Token> head = scan(sql, 4);
+    const bool alters = !head.empty() && head[0].is("ALTER");
+    const auto is_table = [](const Token& token) { return token.is("TABLE"); };
+    if (!(alters || makes_table(sql)) || std::none_of(head.begin(), head.end(), is_table)) return ok();
+    const NamedTables named = named_tables(sql, "");
+    if (alters && !named.tables.empty()) {
+        // What the server does not show it will not alter either.
+        const auto shown = connection.rows("SHOW CREATE TABLE " + named.tables.front().text);
+        if (!shown && shown.error().code != ErrorCode::sql) return shown.error();
+        if (shown && !shown->empty() && shown->front().size() > 1) {
+            const Ties there = ties_in(shown->front()[1].value_or(""));
+            ties = {ties.versioned || there.versioned, ties.cascades || there.cascades};
+        }
+    }
+    if (!ties.versioned || !ties.cascades) return ok();
+    return Error{ErrorCode::invalid_argument,
+                 "a foreign key with CASCADE, SET NULL or SET DEFAULT is refused for a system-versioned table: each "
+                 "server would give the versions that it makes a time of its own; use RESTRICT, or a trigger",
+                 1235, "42000"};
+}
+
 // Of an EXECUTE that is to run as a definition.
 [[nodiscard]] Status refuse_hidden(storage::Connection& connection, const StatementJob& job) {
     if (job.kind != StatementKind::execute) return ok();
@@ -96,6 +159,7 @@ Status may_define(storage::Connection& connection, const StatementJob& job) {
     Status may = refuse_without_key(connection, job);
     if (may) may = refuse_ignored(connection, job);
     if (may) may = refuse_for_children(connection, job);
+    if (may) may = refuse_versioned_cascades(connection, job);
     if (may) may = refuse_hidden(connection, job);
     return may;
 }

@@ -304,14 +304,13 @@ Result<std::optional<Captured>> GroupAssembler::feed(const EventView& event) {
 Result<std::unique_ptr<Capture>> Capture::start(const Options& options, OnGroup on_group, OnEnd on_end) {
     auto stream = BinlogStream::open(options.connection, options.from, BinlogStream::End::wait);
     if (!stream.ok()) return stream.error();
-    return std::unique_ptr<Capture>(
-        new Capture(std::move(*stream), GroupAssembler(options.epoch, options.format_description, options.from.file),
-                    std::move(on_group), std::move(on_end)));
+    return std::unique_ptr<Capture>(new Capture(std::move(*stream), options, std::move(on_group), std::move(on_end)));
 }
 
-Capture::Capture(std::unique_ptr<BinlogStream> stream, GroupAssembler assembler, OnGroup on_group, OnEnd on_end)
+Capture::Capture(std::unique_ptr<BinlogStream> stream, const Options& options, OnGroup on_group, OnEnd on_end)
     : stream_(std::move(stream)),
-      assembler_(std::move(assembler)),
+      assembler_(options.epoch, options.format_description, options.from.file),
+      sequence_rows_(options.sequences_of),
       on_group_(std::move(on_group)),
       on_end_(std::move(on_end)),
       thread_([this](const std::stop_token& stop) { run(stop); }) {}
@@ -340,7 +339,9 @@ void Capture::run(const std::stop_token& stop) {
             on_end_(group.error(), true);
             return;
         }
-        if (*group) on_group_(std::move(**group));
+        if (!*group) continue;
+        if (sequence_rows_) sequence_rows_->add_to(**group);
+        on_group_(std::move(**group));
     }
 }
 

@@ -12,6 +12,7 @@
 #include "node/storage/binlog_event.hpp"
 #include "node/storage/binlog_stream.hpp"
 #include "node/storage/local_database.hpp"
+#include "node/storage/sequence_rows.hpp"
 
 namespace ddb::storage {
 
@@ -80,7 +81,8 @@ class Capture {
         ConnectOptions connection;
         BinlogPosition from;
         Epoch epoch;
-        std::string format_description;  // of the tenure: rows must stay readable under it
+        std::string format_description;              // of the tenure: rows must stay readable under it
+        std::optional<ConnectOptions> sequences_of;  // the server, where it has sequences
     };
     using OnGroup = std::function<void(Captured)>;
     // The stream ended: `fatal` when the log holds what cannot be replicated, else the connection was lost.
@@ -90,11 +92,12 @@ class Capture {
     ~Capture();  // stops and joins; no call of the two functions afterwards
 
   private:
-    Capture(std::unique_ptr<BinlogStream> stream, GroupAssembler assembler, OnGroup on_group, OnEnd on_end);
+    Capture(std::unique_ptr<BinlogStream> stream, const Options& options, OnGroup on_group, OnEnd on_end);
     void run(const std::stop_token& stop);
 
     std::unique_ptr<BinlogStream> stream_;
     GroupAssembler assembler_;
+    std::optional<SequenceRows> sequence_rows_;
     OnGroup on_group_;
     OnEnd on_end_;
     std::jthread thread_;

@@ -2,8 +2,6 @@
 
 #include <optional>
 #include <set>
-#include <string_view>
-#include <utility>
 
 namespace ddb::storage {
 namespace {
@@ -27,8 +25,13 @@ using TableName = std::pair<std::string, std::string>;
     return std::nullopt;
 }
 
-// Of nextval(`d`.`s`), lastval(…) and setval(…).
-[[nodiscard]] std::set<TableName> sequences_of(std::string_view expression) {
+[[nodiscard]] std::string name_of(const TableName& table) {
+    return quoted_name(table.first) + "." + quoted_name(table.second);
+}
+
+}  // namespace
+
+std::set<TableName> sequences_in(std::string_view expression) {
     constexpr std::string_view call = "val(";
     std::set<TableName> out;
     for (std::size_t at = expression.find(call); at != std::string_view::npos; at = expression.find(call, at + 1)) {
@@ -41,11 +44,25 @@ using TableName = std::pair<std::string, std::string>;
     return out;
 }
 
-[[nodiscard]] std::string name_of(const TableName& table) {
-    return quoted_name(table.first) + "." + quoted_name(table.second);
+Result<std::string> sequence_rows_sql(Connection& connection) {
+    const auto there =
+        connection.rows("SELECT table_schema, table_name FROM information_schema.tables WHERE table_type='SEQUENCE'");
+    if (!there.ok()) return there.error();
+    constexpr std::uint16_t gone = 1146;
+    std::string out;
+    for (const auto& sequence : *there) {
+        const std::string name = name_of({sequence.at(0).value_or(""), sequence.at(1).value_or("")});
+        const auto rows = connection.rows("SELECT * FROM " + name);
+        if (!rows.ok() && rows.error().mysql_code == gone) continue;
+        if (!rows.ok()) return rows.error();
+        for (const auto& row : *rows) {
+            std::string values;
+            for (const auto& value : row) values += (values.empty() ? "" : ",") + value.value_or("NULL");
+            out += "INSERT INTO " + name + " VALUES (" + values + ");\n";
+        }
+    }
+    return out;
 }
-
-}  // namespace
 
 Result<StandIns> sequence_stand_ins(Connection& connection) {
     auto defaults = connection.rows(
@@ -59,7 +76,7 @@ Result<StandIns> sequence_stand_ins(Connection& connection) {
     for (const auto& row : *there) sequences.emplace(row.at(0).value_or(""), row.at(1).value_or(""));
     std::set<TableName> needed;
     for (const auto& row : *defaults) {
-        for (const TableName& sequence : sequences_of(row.at(1).value_or(""))) {
+        for (const TableName& sequence : sequences_in(row.at(1).value_or(""))) {
             const bool in_front = sequence.first == row.at(0) && sequences.contains(sequence);
             if (!in_front) needed.insert(sequence);
         }

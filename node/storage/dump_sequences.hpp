@@ -2,7 +2,10 @@
 // database, or one that was dropped. No server creates such a table.
 #pragma once
 
+#include <set>
 #include <string>
+#include <string_view>
+#include <utility>
 
 #include "node/storage/connection.hpp"
 #include "schemas/result.hpp"
@@ -14,5 +17,12 @@ struct StandIns {
     std::string after;   // takes away what the source does not have either
 };
 [[nodiscard]] Result<StandIns> sequence_stand_ins(Connection& connection);
+
+// What each is at, as it is now: behind the dump, which says it by SETVAL(). That does nothing where the number lies
+// before the first one, as behind the end of a cycle.
+[[nodiscard]] Result<std::string> sequence_rows_sql(Connection& connection);
+
+// Database and name of those that an expression takes from or asks: nextval(`d`.`s`), lastval(…), setval(…).
+[[nodiscard]] std::set<std::pair<std::string, std::string>> sequences_in(std::string_view expression);
 
 }  // namespace ddb::storage

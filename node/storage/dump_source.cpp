@@ -3,7 +3,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
@@ -11,11 +10,13 @@
 #include "node/storage/child_pipes.hpp"
 #include "node/storage/child_process.hpp"
 #include "node/storage/dump_accounts.hpp"
-#include "node/storage/dump_floats.hpp"
+#include "node/storage/dump_charsets.hpp"
+#include "node/storage/dump_columns.hpp"
 #include "node/storage/dump_sequences.hpp"
 #include "node/storage/managed_server_parts.hpp"
 #include "node/storage/metadata.hpp"
 #include "node/storage/server_dialect.hpp"
+#include "node/storage/statement_runner.hpp"
 
 namespace ddb::storage {
 namespace {
@@ -62,12 +63,12 @@ Status DumpSource::dump(const std::stop_token& stop) {
                                               " is neither beside the database server nor in PATH; install "
                                               "mariadb-client, or the client of the server that is used");
     }
-    auto floats = float_columns(**connection);
-    if (!floats.ok()) return floats.error();
+    auto exact = exact_columns(**connection);
+    if (!exact.ok()) return exact.error();
     Endpoint endpoint = options_.service.endpoint;
     std::unique_ptr<DumpRelay> relay;  // ends behind the program
-    if (!floats->empty() && !endpoint.socket.empty()) {
-        auto opened = DumpRelay::open(endpoint.socket, std::move(*floats));
+    if (!exact->empty() && !endpoint.socket.empty()) {
+        auto opened = DumpRelay::open(endpoint.socket, std::move(*exact));
         if (!opened.ok()) return opened.error();
         relay = std::move(*opened);
         endpoint.socket = relay->socket();
@@ -76,6 +77,9 @@ Status DumpSource::dump(const std::stop_token& stop) {
     if (auto status = prepare(**connection, endpoint, arguments); !status.ok()) return status;
     auto accounts = accounts_sql(**connection, options_.service.user, options_.with_root);
     if (!accounts.ok()) return accounts.error();
+    auto triggers = broken_triggers(**connection);
+    if (!triggers.ok()) return triggers.error();
+    triggers_ = std::move(*triggers);
     auto stand_ins = sequence_stand_ins(**connection);
     if (!stand_ins.ok()) return stand_ins.error();
     connection->reset();
@@ -108,7 +112,12 @@ Status DumpSource::dump(const std::stop_token& stop) {
         }
     }
     if (!copied.ok()) return copied;
-    if (!add_bytes(stand_ins->after, stop) || !cut(true, stop)) return fail(ErrorCode::shutting_down, "stopped");
+    auto again = open_service(connect);
+    if (!again.ok()) return again.error();
+    auto sequences = sequence_rows_sql(**again);
+    if (!sequences.ok()) return sequences.error();
+    if (!add_bytes(*sequences + stand_ins->after, stop) || !cut(true, stop))
+        return fail(ErrorCode::shutting_down, "stopped");
     return ok();
 }
 
@@ -158,8 +167,6 @@ Status DumpSource::prepare(Connection& connection, const Endpoint& endpoint, std
 
 // A view on something that is gone would end the dump, and could not be created anywhere.
 Status DumpSource::find_broken_views(Connection& connection, std::vector<std::string>& arguments) {
-    // It is invalid; the definer of a function in it is gone, or has no right to it any more.
-    constexpr std::array<std::uint16_t, 3> broken{1356, 1449, 1370};
     auto views = connection.rows(
         "SELECT table_schema, table_name FROM information_schema.tables WHERE table_type='VIEW' AND table_schema NOT "
         "IN ('information_schema','mysql','performance_schema','sys')");
@@ -173,21 +180,25 @@ Status DumpSource::find_broken_views(Connection& connection, std::vector<std::st
         const std::string name = quoted(row.at(0).value_or("")) + "." + quoted(row.at(1).value_or(""));
         const auto fields = connection.rows("SHOW FIELDS FROM " + name);
         if (fields.ok()) continue;
-        if (std::find(broken.begin(), broken.end(), fields.error().mysql_code) == broken.end()) return fields.error();
+        // There are many reasons: what it reads is gone, so is a function's definer or his right to it, a date in it is
+        // none. The dump program would fail for any of them. What passes is no reason to leave it out.
+        if (fields.error().code != ErrorCode::sql || is_transient(fields.error())) return fields.error();
         arguments.push_back("--ignore-table=" + row.at(0).value_or("") + "." + row.at(1).value_or(""));
         std::lock_guard lock(mutex_);
-        progress_.notes.push_back("the view " + name + " refers to something that is gone; it is left out");
+        progress_.notes.push_back("the view " + name + " cannot be read (" + fields.error().message +
+                                  "); it is left out");
     }
     return ok();
 }
 
 // A date that there is not (ALLOW_INVALID_DATES) would become zero where it is loaded, and as a default end the load.
-// False: where the dump chooses its mode is not there yet.
-bool DumpSource::permit_invalid_dates(std::string& head) {
+// So would a stored column that subtracts unsigned ones (NO_UNSIGNED_SUBTRACTION). False: where the dump chooses its
+// mode is not there yet.
+bool DumpSource::permit_odd_tables(std::string& head) {
     constexpr std::string_view mode = "SQL_MODE='NO_AUTO_VALUE_ON_ZERO";
     const auto at = head.find(mode);
     if (at == std::string::npos) return false;
-    head.insert(at + mode.size(), ",ALLOW_INVALID_DATES");
+    head.insert(at + mode.size(), ",ALLOW_INVALID_DATES,NO_UNSIGNED_SUBTRACTION");
     return true;
 }
 
@@ -196,11 +207,14 @@ Status DumpSource::copy_output(int fd, const std::stop_token& stop) {
     std::string block(read_bytes, '\0');
     std::string head;
     bool in_head = true;
+    DumpCharsets charsets;
+    DumpTriggers triggers(std::move(triggers_));
     for (;;) {
         const ssize_t got = ::read(fd, block.data(), block.size());
         if (got < 0 && errno == EINTR) continue;
         if (got < 0) return fail(ErrorCode::io, std::string("reading the dump: ") + std::strerror(errno));
-        if (got == 0 && in_head && !add_bytes(head, stop)) return fail(ErrorCode::shutting_down, "stopped");
+        if (got == 0) head = triggers.pass(charsets.pass(in_head ? head : std::string()) + charsets.rest());
+        if (got == 0 && !add_bytes(head + triggers.rest(), stop)) return fail(ErrorCode::shutting_down, "stopped");
         if (got == 0) return stop.stop_requested() ? Status(fail(ErrorCode::shutting_down, "stopped")) : ok();
         {
             std::lock_guard lock(mutex_);
@@ -209,11 +223,11 @@ Status DumpSource::copy_output(int fd, const std::stop_token& stop) {
         std::string_view bytes = std::string_view(block).substr(0, static_cast<std::size_t>(got));
         if (in_head) {
             head.append(bytes);
-            if (!permit_invalid_dates(head) && head.size() < head_bytes_max) continue;
+            if (!permit_odd_tables(head) && head.size() < head_bytes_max) continue;
             in_head = false;
             bytes = head;
         }
-        if (!add_bytes(bytes, stop)) {
+        if (!add_bytes(triggers.pass(charsets.pass(bytes)), stop)) {
             return fail(ErrorCode::shutting_down, "stopped");
         }
         wait_for_pace(static_cast<std::size_t>(got), stop);

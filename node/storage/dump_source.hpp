@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "node/storage/connection.hpp"
+#include "node/storage/dump_triggers.hpp"
 #include "schemas/result.hpp"
 #include "schemas/transfer_messages.hpp"
 
@@ -61,7 +62,7 @@ class DumpSource {
     Status dump(const std::stop_token& stop);
     Status prepare(Connection& connection, const Endpoint& endpoint, std::vector<std::string>& arguments);
     Status find_broken_views(Connection& connection, std::vector<std::string>& arguments);
-    static bool permit_invalid_dates(std::string& head);
+    static bool permit_odd_tables(std::string& head);
     Status copy_output(int fd, const std::stop_token& stop);
     bool add_bytes(std::string_view bytes, const std::stop_token& stop);
     bool cut(bool last, const std::stop_token& stop);
@@ -80,6 +81,7 @@ class DumpSource {
     std::string buffer_;
     std::uint64_t next_number_ = 0;
     Clock::time_point next_read_;  // not before
+    BrokenTriggers triggers_;
 
     std::jthread thread_;  // last: uses everything above
 };

@@ -96,7 +96,6 @@ std::vector<std::string> server_arguments(const ManagedOptions& options, const S
         "--innodb-buffer-pool-size=" + number(options.buffer_pool_bytes),
         "--key-buffer-size=1M",
         "--max-connections=" + number(options.connections_max),
-        "--skip-name-resolve",
     };
     if (program.mariadb) {
         out.insert(out.end(),

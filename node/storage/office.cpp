@@ -36,8 +36,10 @@ Status LocalDatabase::Impl::finish_open(const OpenOffice& office) {
     // Nobody can write yet, so nothing falls between the position and the first event captured.
     auto from = binlog_end(*control_);
     if (!from.ok()) return from.error();
+    const bool sequences = control_->dialect().has_sequences();
     auto capture = Capture::start(
-        Capture::Options{service_, *from, office.epoch, format_description_},
+        Capture::Options{service_, *from, office.epoch, format_description_,
+                         sequences ? std::optional(service_) : std::nullopt},
         [this](Captured group) { sink_(std::move(group)); },
         [this](const Error& error, bool fatal) { on_capture_end(error, fatal); });
     if (!capture.ok()) return capture.error();

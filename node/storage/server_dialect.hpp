@@ -49,6 +49,7 @@ class ServerDialect {
     // CREATE TABLE … SELECT keeps its rows from others' foreign key checks until it commits. Where it does not, one may
     // have inserted a child of a row that is in the binary log behind it.
     [[nodiscard]] virtual bool locks_what_it_fills() const = 0;
+    [[nodiscard]] virtual bool has_sequences() const = 0;
     // Whatever runs behind a statement, XA END and XA ROLLBACK too, takes away what SHOW WARNINGS tells of it.
     [[nodiscard]] virtual bool forgets_warnings() const = 0;
     // Global settings that only a running server takes, or only once its own tables are complete.

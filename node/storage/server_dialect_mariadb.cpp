@@ -46,7 +46,7 @@ std::string MariaDbDialect::service_session_sql() const {
     return "SET SESSION sql_log_bin=0, tx_isolation='READ-COMMITTED', innodb_snapshot_isolation=0, "
            "lock_wait_timeout=1, "
            "innodb_lock_wait_timeout=1, time_zone='+00:00', sql_mode='STRICT_ALL_TABLES', autocommit=1, "
-           "max_statement_time=0, wait_timeout=31536000, collation_connection='utf8mb4_bin'";
+           "max_statement_time=0, wait_timeout=31536000, sql_safe_updates=0, collation_connection='utf8mb4_bin'";
 }
 
 std::string MariaDbDialect::user_session_sql(int lock_wait_s) const {
@@ -86,6 +86,10 @@ Result<std::uint64_t> MariaDbDialect::traces_of_run(Connection& connection) cons
 
 bool MariaDbDialect::locks_what_it_fills() const {
     return false;  // it writes neither undo log nor transaction id for them
+}
+
+bool MariaDbDialect::has_sequences() const {
+    return true;
 }
 
 bool MariaDbDialect::forgets_warnings() const {
@@ -133,7 +137,7 @@ std::string MariaDbDialect::statement_end_body() const {
 
 std::string MariaDbDialect::applied_statement_sql(std::uint64_t sequence) const {
     return "SET SESSION sql_log_bin=1, lock_wait_timeout=1, innodb_lock_wait_timeout=1, max_statement_time=0, "
-           "gtid_domain_id=" +
+           "sql_safe_updates=0, default_storage_engine=InnoDB, gtid_domain_id=" +
            std::to_string(statement_domain) + ", gtid_seq_no=" + std::to_string(sequence);
 }
 
@@ -158,13 +162,27 @@ Result<std::string> MariaDbDialect::found_statement_gtid(Connection& connection,
 }
 
 Result<std::string> MariaDbDialect::unlogged_settings_sql(Connection& user) const {
-    const auto row =
-        user.rows(select_as_is_sql({"@@old_mode", "@@div_precision_increment", "@@innodb_compression_default"}));
+    constexpr std::size_t words = 3;  // the rest are numbers
+    static const std::initializer_list<std::string_view> settings{"@@old_mode",
+                                                                  "@@default_regex_flags",
+                                                                  "@@alter_algorithm",
+                                                                  "@@div_precision_increment",
+                                                                  "@@default_week_format",
+                                                                  "@@innodb_compression_default",
+                                                                  "@@innodb_default_encryption_key_id",
+                                                                  "@@old_passwords",
+                                                                  "@@sql_quote_show_create",
+                                                                  "@@standard_compliant_cte"};
+    const auto row = user.rows(select_as_is_sql(settings));
     if (!row.ok()) return row.error();
     if (row->size() != 1) return fail(ErrorCode::corrupt, "the server shows no settings");
-    const auto value = [&](std::size_t i) { return row->front().at(i).value_or(""); };
-    return "SET SESSION old_mode='" + value(0) + "', div_precision_increment=" + value(1) +
-           ", innodb_compression_default=" + value(2);
+    std::string out = "SET SESSION ";
+    for (std::size_t i = 0; i < settings.size(); ++i) {
+        const std::string quote = i < words ? "'" : "";
+        out.append(i > 0 ? ", " : "").append(settings.begin()[i].substr(2)).append("=");
+        out += quote + row->front().at(i).value_or("") + quote;
+    }
+    return out;
 }
 
 Result<RanStatements> MariaDbDialect::ran_statements(const ConnectOptions& options, std::uint64_t least) const {

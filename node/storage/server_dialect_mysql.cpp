@@ -116,6 +116,10 @@ bool MySqlDialect::locks_what_it_fills() const {
     return true;
 }
 
+bool MySqlDialect::has_sequences() const {
+    return false;
+}
+
 bool MySqlDialect::forgets_warnings() const {
     return true;
 }
@@ -164,7 +168,7 @@ std::string MySqlDialect::statement_end_body() const {
 
 std::string MySqlDialect::applied_statement_sql(std::uint64_t sequence) const {
     return "SET SESSION sql_log_bin=1, lock_wait_timeout=1, innodb_lock_wait_timeout=1, max_execution_time=0, "
-           "gtid_next='AUTOMATIC:" +
+           "sql_safe_updates=0, default_storage_engine=InnoDB, gtid_next='AUTOMATIC:" +
            statement_tag(applier_tag, sequence) + "'";
 }
 
@@ -189,9 +193,11 @@ Result<std::string> MySqlDialect::found_statement_gtid(Connection& connection, s
 }
 
 Result<std::string> MySqlDialect::unlogged_settings_sql(Connection& user) const {
-    const auto digits = user.scalar(select_as_is_sql({"@@div_precision_increment"}));
-    if (!digits.ok()) return digits.error();
-    return "SET SESSION div_precision_increment=" + digits->value_or("4");
+    const auto row = user.rows(select_as_is_sql({"@@div_precision_increment", "@@default_week_format"}));
+    if (!row.ok()) return row.error();
+    if (row->size() != 1) return fail(ErrorCode::corrupt, "the server shows no settings");
+    return "SET SESSION div_precision_increment=" + row->front().at(0).value_or("4") +
+           ", default_week_format=" + row->front().at(1).value_or("0");
 }
 
 // The set of executed GTIDs is kept by the storage engine with what was executed: no need to read the log.

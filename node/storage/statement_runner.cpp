@@ -9,6 +9,7 @@
 #include "node/storage/binlog_stream.hpp"
 #include "node/storage/metadata.hpp"
 #include "node/storage/server_dialect.hpp"
+#include "node/storage/sql_words.hpp"
 
 namespace ddb::storage {
 namespace {
@@ -47,33 +48,10 @@ void add_context(const ServerDialect& dialect, const StatementContext& context, 
     if (context.sql_mode) set("sql_mode", *context.sql_mode);
 }
 
-bool is_word(char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '$' || c < 0;
-}
-
-bool same_word(std::string_view a, std::string_view upper) {
-    return a.size() == upper.size() && std::equal(a.begin(), a.end(), upper.begin(), [](char x, char y) {
-               return (x >= 'a' && x <= 'z' ? static_cast<char>(x - 'a' + 'A') : x) == y;
-           });
-}
-
-// The end of the quoted string that begins at `at`; doubled quotes are two strings side by side, which serves as well.
-std::size_t end_of_quoted(std::string_view text, std::size_t at) {
-    const char quote = text[at];
-    for (std::size_t i = at + 1; i < text.size(); ++i) {
-        if (text[i] == '\\' && quote != '`') {
-            ++i;
-        } else if (text[i] == quote) {
-            return i + 1;
-        }
-    }
-    return text.size();
-}
-
 // Of a routine, trigger or view the event names the invoker too, but there CURRENT_USER means whoever will use it.
 bool defines_no_account(std::string_view text) {
     std::array<std::string_view, 4> words;
-    std::size_t at = 0;
+    std::size_t at = begin_of_statement(text);
     for (std::string_view& word : words) {
         while (at < text.size() && !is_word(text[at])) ++at;
         const std::size_t begin = at;
@@ -94,10 +72,14 @@ std::string name_the_invoker(const ServerDialect& dialect, std::string_view text
         quoted_identifier(context.invoker_user) + (is_role ? "" : "@" + quoted_identifier(context.invoker_host));
     std::string out;
     std::vector<std::string_view> words;
-    std::size_t i = 0;
+    const std::size_t begin = begin_of_statement(text);
+    std::size_t i = begin;
+    out = text.substr(0, begin);
     while (i < text.size()) {
         std::size_t end = i + 1;
-        if (text[i] == '\'' || text[i] == '"' || text[i] == '`') {
+        if (const std::size_t behind = end_of_comment(text, i); behind != i) {
+            end = behind;
+        } else if (text[i] == '\'' || text[i] == '"' || text[i] == '`') {
             end = end_of_quoted(text, i);
         } else if (is_word(text[i])) {
             while (end < text.size() && is_word(text[end])) ++end;
@@ -116,7 +98,8 @@ std::string name_the_invoker(const ServerDialect& dialect, std::string_view text
         return std::any_of(words.begin(), words.end(), [&](std::string_view w) { return same_word(w, word); });
     };
     const bool role = words.size() > 1 && same_word(words[0], "CREATE") && has("ROLE");
-    if (role && !has("ADMIN") && dialect.roles_have_administrators()) out += " WITH ADMIN " + invoker;
+    if (role && !has("ADMIN") && dialect.roles_have_administrators())
+        out += "\nWITH ADMIN " + invoker;  // the text may end with a comment
     return out;
 }
 
@@ -141,6 +124,9 @@ Status compare(const std::optional<Error>& error, std::string_view text, std::ui
     if (error) {
         if (error->mysql_code == expected || error->mysql_code == event_error) return ok();
         if (of_drop(error->mysql_code) && of_drop(expected)) return ok();
+        // A view that could not be read was left out when this node was loaded.
+        constexpr std::uint16_t unknown_view = 4092;
+        if (error->mysql_code == unknown_view && expected == 0) return ok();
         if (expected != 0 && misses_what_was_missing(text, error->mysql_code)) return ok();
         return fail(ErrorCode::refused, "a statement failed here with " + std::to_string(error->mysql_code) +
                                             ", on the coordinator with " + std::to_string(expected));
@@ -183,16 +169,18 @@ Result<OkPacket> run_as_administrator(const ConnectOptions& service, Connection&
     return done;
 }
 
-// The server writes down who granted. Here that is the service account: put the user of the event in its place.
-Status name_the_grantor(const ConnectOptions& service, const std::string& invoker) {
+// The server writes down who granted, and from which host. Here that is the service account, which comes from where the
+// sessions on the coordinator come from: put the user of the event in its place.
+Status name_the_grantor(const ConnectOptions& service, const std::string& user) {
     auto admin = open_service(service);
     if (!admin.ok()) return admin.error();
     std::uint64_t changed = 0;
     constexpr std::array<std::pair<const char*, const char*>, 3> tables{
         {{"tables_priv", " AND Db<>'ddb_meta'"}, {"procs_priv", " AND Db<>'ddb_meta'"}, {"proxies_priv", ""}}};
     for (const auto& [table, not_ours] : tables) {
-        auto done = (*admin)->execute("UPDATE mysql." + std::string(table) + " SET Grantor=" + to_hex_literal(invoker) +
-                                      " WHERE Grantor=CURRENT_USER()" + not_ours);
+        auto done =
+            (*admin)->execute("UPDATE mysql." + std::string(table) + " SET Grantor=CONCAT(" + to_hex_literal(user) +
+                              ",'@',SUBSTRING_INDEX(USER(),'@',-1)) WHERE Grantor=USER()" + not_ours);
         if (!done.ok()) return done.error();
         changed += done->affected_rows;
     }
@@ -277,7 +265,8 @@ Result<SessionSetup> session_of(const ServerDialect& dialect, std::string_view q
     out.text = context->invoker_user.empty() || defines_no_account(text) ? std::string(text)
                                                                          : name_the_invoker(dialect, text, *context);
     out.error = query->error;
-    if (!context->invoker_user.empty()) out.invoker = context->invoker_user + "@" + context->invoker_host;
+    const std::string_view statement = std::string_view(out.text).substr(begin_of_statement(out.text));
+    if (same_word(statement.substr(0, 5), "GRANT")) out.grantor = context->invoker_user;
     return out;
 }
 
@@ -323,8 +312,8 @@ Status run_statement(const ConnectOptions& service, const StatementPayload& payl
         if (auto set = (*connection)->execute_all(setup->settings); !set.ok()) return set.error();
         if (auto status = run_text(service, **connection, setup->text, setup->error, expected); !status.ok())
             return status;
-        if (!setup->invoker.empty() && same_word(std::string_view(setup->text).substr(0, 5), "GRANT")) {
-            if (auto status = name_the_grantor(service, setup->invoker); !status.ok()) return status;
+        if (!setup->grantor.empty()) {
+            if (auto status = name_the_grantor(service, setup->grantor); !status.ok()) return status;
         }
     }
     return ok();

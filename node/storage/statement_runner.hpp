@@ -28,7 +28,7 @@ struct SessionSetup {
     std::vector<std::string> settings;
     std::string text;
     std::uint16_t error = 0;  // as the event has it
-    std::string invoker;      // "user@host" the event names, empty where it names none
+    std::string grantor;      // the user who says a GRANT, empty where it is none
 };
 [[nodiscard]] Result<SessionSetup> session_of(const ServerDialect& dialect, std::string_view query_event);
 

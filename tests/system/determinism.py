@@ -120,6 +120,14 @@ def definitions(cluster):
                 of_server("ALTER IGNORE TABLE d.numbered ADD UNIQUE (k)", {"IGNORE ": "", "UNIQUE": "INDEX"}),
                 "ALTER TABLE d.numbered DROP PRIMARY KEY, ADD n INT AUTO_INCREMENT PRIMARY KEY"):
         cluster.sql(1, sql)
+    if not MYSQL:
+        # Servers that look up no names forget such an account whenever they read their accounts anew, as behind a GRANT.
+        cluster.sql(2, "CREATE USER web@'web1.example.com'", "GRANT SELECT ON d.f TO web@'web1.example.com'",
+                    "GRANT SELECT ON d.lim TO web@'web1.example.com'")
+        cluster.sql(3, "GRANT CREATE USER ON *.* TO bob@'%'")
+        cluster.sql(3, "/* an application's */ GRANT SELECT ON d.f TO ann@localhost", "SET STATEMENT sql_mode = '' FOR CREATE ROLE fifth",
+                    "CREATE ROLE sixth # with a comment behind it", user="bob", arguments=["-pother"])
+        cluster.sql(1, "SET old_passwords = 1", "CREATE USER older@'%' IDENTIFIED BY 'secret'")
     # Fails, and yet drops a table on MariaDB: the failure and its effect are the same everywhere.
     answer = cluster.cli(2, "DROP TABLE d.victim, d.missing")
     equal(answer.error.get("code"), 1051, f"DROP of a table that is missing: {answer}")
@@ -182,6 +190,17 @@ def sequences(cluster):
     cluster.settle()
     cluster.same("SELECT * FROM q.s")
     check("foreign write" not in cluster.log(cluster.coordinator()), "it was not taken for somebody else's")
+    # MariaDB does not log that it goes on where the table's default takes from it and others' foreign keys name the table.
+    cluster.sql(2, "CREATE SEQUENCE q.ids CACHE 10", "CREATE TABLE q.parent (id BIGINT DEFAULT NEXTVAL(q.ids) PRIMARY KEY, v INT)",
+                "CREATE TABLE q.child (id INT PRIMARY KEY, parent BIGINT, FOREIGN KEY (parent) REFERENCES q.parent (id))",
+                "INSERT INTO q.parent (v) VALUES (1), (2)", "INSERT IGNORE INTO q.parent (id, v) VALUES (1, 3)",
+                *["INSERT INTO q.parent (v) VALUES (4)"] * 20)
+    cluster.settle()
+    cluster.same("SELECT * FROM q.ids")
+    before = cluster.coordinator()
+    wait_until(lambda: cluster.verb(before, "step-down").code == 0, 30, "step-down")
+    wait_until(lambda: cluster.coordinator() not in (0, before), 10, "another coordinator")
+    cluster.sql(1, "INSERT INTO q.parent (v) VALUES (5)", timeout=20)
 
 
 def proxies(cluster):
@@ -217,10 +236,14 @@ def settings(cluster):
             ("no_row", "SET sql_select_limit = 0", "CREATE TABLE d.{} (id INT PRIMARY KEY)"),
             ("wide", "SET innodb_strict_mode = OFF", "CREATE TABLE d.{} (id INT PRIMARY KEY, " + wide + ")"),
             ("binary", "SET character_set_client = binary, collation_connection = utf16_unicode_ci", "CREATE TABLE d.{} (id INT PRIMARY KEY)"),
-            ("third", "SET div_precision_increment = 12", "ALTER TABLE d.{} ADD t DECIMAL(20,12) AS (id / 3) STORED")]
+            ("third", "SET div_precision_increment = 12", "ALTER TABLE d.{} ADD t DECIMAL(20,12) AS (id / 3) STORED"),
+            ("week", "SET default_week_format = 3", "ALTER TABLE d.{} ADD t INT DEFAULT (WEEK('2021-01-01'))")]
     if not MYSQL:
         made += [("kept", "SET system_versioning_alter_history = KEEP", "ALTER TABLE d.{} ADD v INT"),
                  ("old", "SET check_constraint_checks = 0", "ALTER TABLE d.{} ADD CONSTRAINT c CHECK (id > 5)"),
+                 ("regex", "SET default_regex_flags = 'EXTENDED'", "ALTER TABLE d.{} ADD t INT DEFAULT ('ab' REGEXP 'a b')"),
+                 ("number7", "SET innodb_default_encryption_key_id = 7", "CREATE TABLE d.{} (id INT PRIMARY KEY)"),
+                 ("copied", "SET alter_algorithm = 'COPY'", "ALTER TABLE d.{} ADD t INT"),
                  ("utf8", "SET old_mode = ''", "CREATE TABLE d.{} (id INT PRIMARY KEY, c CHAR(3) CHARACTER SET utf8)")]
     for name, setting, sql in made:
         if sql.startswith("ALTER"):
@@ -228,7 +251,8 @@ def settings(cluster):
             cluster.sql(1, f"CREATE TABLE d.{name} (id INT PRIMARY KEY){versioned}", f"INSERT INTO d.{name} VALUES (1)")
         cluster.sql(1, setting, sql.format(name))
     cluster.same_tables("d")
-    cluster.same("SELECT * FROM d.third")
+    for name in ("third", "week") if MYSQL else ("third", "week", "regex"):
+        cluster.same(f"SELECT * FROM d.{name}")
     # Of a GRANT that fails nothing is logged, though it may have had effects.
     failing = "GRANT SELECT ON d.* TO implied@'%', 'x'@'%' IDENTIFIED VIA nothing" if not MYSQL else "GRANT SELECT ON \"d\".* TO nobody@'%'"
     answer = cluster.cli(2, "SET sql_mode = 'ANSI_QUOTES'", failing)
@@ -237,6 +261,23 @@ def settings(cluster):
         cluster.cli(2, "SET sql_mode = '', timestamp = 1234567890", f"GRANT SELECT ON d.* TO implied@'%', {'x' * 90}@'%'")
     cluster.sql(2, "DROP TABLE " + ", ".join(f"d.{name}" for name, _, _ in made))
     nobody_fenced(cluster)
+
+
+def left_behind(cluster):
+    """What was set for all sessions of a coordinator's server must not be in force where it applies what others do."""
+    before = cluster.coordinator()
+    values = {"default_storage_engine": ("MyISAM", "InnoDB"), "sql_safe_updates": ("1", "0"), "foreign_key_checks": ("0", "1")}
+    if not MYSQL:
+        values["alter_algorithm"] = ("'INSTANT'", "'DEFAULT'")
+    cluster.sql(before, *[f"SET GLOBAL {name} = {value}" for name, (value, _) in values.items()])
+    wait_until(lambda: cluster.verb(before, "step-down").code == 0, 30, "step-down")
+    after = wait_until(lambda: (cluster.coordinator() or before) != before and cluster.coordinator(), 10, "another coordinator")
+    cluster.sql(after, "CREATE TABLE d.behind (id INT PRIMARY KEY, v VARCHAR(9))", "INSERT INTO d.behind VALUES (1, '2')", "UPDATE d.behind SET v = 3",
+                "ALTER TABLE d.behind MODIFY v INT", "CREATE USER behind", "GRANT SELECT ON d.behind TO behind", timeout=20)
+    nobody_fenced(cluster)
+    cluster.same_tables("d")
+    cluster.sql(after, "DROP TABLE d.behind", "DROP USER behind")
+    cluster.mysql(before, ";".join(f"SET GLOBAL {name} = {value}" for name, (_, value) in values.items()))
 
 
 def rights_by_role(cluster):
@@ -282,6 +323,15 @@ def lists_and_rows(cluster):
                        (1, "DROP TABLE d.nothing, d.kept")):
         check(cluster.cli(node, drop).error.get("code"), f"{drop} fails")
     equal(cluster.cli(2, "CREATE TABLE d.some (id INT PRIMARY KEY) IGNORE SELECT 1 AS id UNION ALL SELECT 1").error.get("code"), 1235, "IGNORE")
+    # Each server would give the versions that a cascade makes a time of its own.
+    versioned = "CREATE TABLE d.versioned (id INT PRIMARY KEY, FOREIGN KEY (id) REFERENCES d.parent (id) {}) {}"
+    equal(cluster.cli(2, versioned.format("ON DELETE CASCADE", "WITH SYSTEM VERSIONING")).error.get("code"), 1235, "cascades")
+    cluster.sql(2, versioned.format("ON UPDATE CASCADE", ""))
+    equal(cluster.cli(3, "ALTER TABLE d.versioned ADD SYSTEM VERSIONING").error.get("code"), 1235, "cascades already")
+    cluster.sql(2, "DROP TABLE d.versioned", versioned.format("", "WITH SYSTEM VERSIONING"))
+    answer = cluster.cli(1, "SET STATEMENT max_statement_time = 9 FOR ALTER TABLE d.versioned ADD FOREIGN KEY (id) REFERENCES d.parent (id) ON DELETE CASCADE")
+    equal(answer.error.get("code"), 1235, "cascades from now on")
+    cluster.sql(2, "DROP TABLE d.versioned")
     nobody_fenced(cluster)
 
 
@@ -370,7 +420,7 @@ def compare(cluster):
 
 def determinism():
     with Cluster() as cluster:
-        for part in (values, last_insert_ids, statements, definitions, sessions, failed_half_way, sequences, proxies, blocks, settings,
+        for part in (values, last_insert_ids, statements, definitions, sessions, failed_half_way, sequences, proxies, blocks, settings, left_behind,
                      rights_by_role, own_names, lists_and_rows, names_with_quotes, own_tables_of_servers, compare):
             part(cluster)
 

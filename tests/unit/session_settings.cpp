@@ -78,6 +78,8 @@ TEST_CASE("SET of what replication stands on is let through to the value that it
                             "SET GLOBAL max_allowed_packet=1073741824*0.1",
                             "SET GLOBAL max_allowed_packet=4294967296*4294967296",
                             "SET GLOBAL sql_select_limit=10",
+                            "SET GLOBAL max_join_size=1",
+                            "SET @@global.sql_big_selects=0",
                             "SET GLOBAL sql_select_limit='DEFAULT'",
                             "SET GLOBAL sync_binlog=1",
                             "SET SESSION enforce_storage_engine=FooBar",

@@ -4,6 +4,7 @@
 
 #include "node/storage/binlog_event.hpp"
 #include "node/storage/binlog_statement.hpp"
+#include "node/storage/sequence_rows.hpp"
 #include "node/storage/statement_runner.hpp"
 
 using namespace ddb;
@@ -130,6 +131,63 @@ TEST_CASE("a statement's session is set as it was", "[events]") {
     CHECK(has("SET SESSION sql_mode=32"));
     CHECK(has("SET SESSION collation_connection=5"));
     CHECK(has("SET SESSION time_zone=x'2b30333a3030'"));
+}
+
+TEST_CASE("who says an account statement is known behind comments and SET STATEMENT", "[events]") {
+    const auto said = [](const std::string& text) {
+        const std::string status =
+            "\x0b\x03"
+            "ann\x01%";
+        const std::string body = number(13, 4) + number(0, 4) + std::string(1, '\0') + number(0, 2) +
+                                 number(status.size(), 2) + status + std::string(1, '\0') + text;
+        const auto setup = session_of(ServerDialect::of("10.11.0-MariaDB"), event(EventType::query, body));
+        REQUIRE(setup.ok());
+        return std::pair(setup->text, setup->grantor);
+    };
+    using Said = std::pair<std::string, std::string>;
+    const std::string grant = "GRANT SELECT ON d.t TO x";
+    for (const std::string front :
+         {"", "/* don't */ ", "-- it's\n", "# \"\n /**/ ", "SET STATEMENT sql_mode='FOR', a=(1) FOR "})
+        CHECK(said(front + grant) == Said(front + grant, "ann"));
+    CHECK(said("/*!50000 " + grant + " */").second == "ann");
+    CHECK(said("/* GRANT */ DROP USER x").second.empty());
+    CHECK(said("/* a b */ DROP USER CURRENT_USER()").first == "/* a b */ DROP USER `ann`@`%`");
+    CHECK(said("DROP USER /* CURRENT_USER, don't */ CURRENT_USER").first ==
+          "DROP USER /* CURRENT_USER, don't */ `ann`@`%`");
+    CHECK(said("/* x */ CREATE ROLE r # mine").first == "/* x */ CREATE ROLE r # mine\nWITH ADMIN `ann`@`%`");
+    const std::string view = "SET STATEMENT a=1 FOR CREATE VIEW v AS SELECT CURRENT_USER()";
+    CHECK(said(view).first == view);
+    for (const std::string cut : {"SET STATEMENT", "SET STATEMENT a=1", "/* open", "SET", "", "'", "/*!"})
+        CHECK(said(cut).first == cut);
+}
+
+TEST_CASE("a sequence's row is written as events", "[events]") {
+    const std::string header = event(EventType::query, "x");
+    const SequenceRow row{-5, 1, 9, 1, 2, 1000, 1, 3};
+    const std::string events = sequence_row_events(header, {"d", "s`1"}, row);
+    EventReader reader(events);
+    const auto first = reader.next();
+    REQUIRE(first);
+    const auto map = parse_table_map(*first);
+    REQUIRE(map);
+    CHECK(map->database == "d");
+    CHECK(map->table == "s`1");
+    CHECK(map->types == std::string("\x08\x08\x08\x08\x08\x08\x01\x08"));
+    const auto second = reader.next();
+    REQUIRE(second);
+    CHECK(second->type == EventType::write_rows_v1);
+    CHECK(second->server_id == 7);
+    const auto rows = parse_rows(*second);
+    REQUIRE(rows);
+    CHECK(rows->statement_end);
+    CHECK(rows->table_id == map->table_id);
+    CHECK(count_rows(*map, *rows) == 1);
+    CHECK(events.ends_with(number(1000, 8) + number(1, 1) + number(3, 8)));
+    CHECK_FALSE(reader.next());
+    CHECK_FALSE(reader.malformed());
+    CHECK(sequence_row_events(header, {"d", "s"}, {1, 2}).empty());
+    CHECK(sequence_row_events(header, {"d", std::string(256, 's')}, row).empty());
+    CHECK(sequence_row_events("short", {"d", "s"}, row).empty());
 }
 
 TEST_CASE("wrong bytes are refused, never read past", "[events]") {

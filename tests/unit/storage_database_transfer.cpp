@@ -4,10 +4,12 @@
 #include <iostream>
 #include <thread>
 
-#include "node/storage/dump_floats.hpp"
+#include "node/storage/dump_charsets.hpp"
+#include "node/storage/dump_columns.hpp"
 #include "node/storage/dump_load.hpp"
 #include "node/storage/dump_position.hpp"
 #include "node/storage/dump_source.hpp"
+#include "node/storage/dump_triggers.hpp"
 #include "storage_database_support.hpp"
 #include "storage_journal_support.hpp"
 
@@ -153,10 +155,11 @@ Entry transfer_under_load(Cluster& cluster, StorageNode& donor, StorageNode& rec
 }  // namespace
 
 TEST_CASE("a dump asks for FLOAT columns with all their digits", "[transfer]") {
-    const FloatColumns floats{{{"d", "t"}, {{"f", "g`, h"}, {"id", "f", "g`, h"}}}, {{"d", "a`b"}, {{"f"}, {"f"}}}};
+    const ExactColumns floats{{{"d", "t"}, {{{"f", "DOUBLE"}, {"g`, h", "DOUBLE"}}, {"id", "f", "g`, h"}}},
+                              {{"d", "a`b"}, {{{"f", "DOUBLE"}}, {"f"}}}};
     const std::string head = "SELECT /*!40001 SQL_NO_CACHE */ ";
     const auto asked = [&](const std::string& rest, const char* database = "d") {
-        return with_exact_floats(head + rest, database, floats).substr(head.size());
+        return with_exact_columns(head + rest, database, floats).substr(head.size());
     };
     CHECK(asked("`id`, `f` FROM `t`") == "`id`, CAST(`f` AS DOUBLE) FROM `t`");
     CHECK(asked("`g``, h`,`f`, ` FROM ` FROM `t` WHERE 1") ==
@@ -168,7 +171,55 @@ TEST_CASE("a dump asks for FLOAT columns with all their digits", "[transfer]") {
          {"`id`, `f` FROM `u`", "`id`, `e` FROM `t`", "`f`", "`f", "`f` FROM", "", "* FROM `u`", "f(`f`) FROM `t`"})
         CHECK(asked(other) == other);
     CHECK(asked("`f` FROM `t`", "e") == "`f` FROM `t`");
-    CHECK(with_exact_floats("SELECT `f` FROM `t`", "d", floats) == "SELECT `f` FROM `t`");
+    CHECK(with_exact_columns("SELECT `f` FROM `t`", "d", floats) == "SELECT `f` FROM `t`");
+}
+
+TEST_CASE("who loads a dump is told of characters with a backslash in them", "[transfer]") {
+    const std::string sets = "/*!50003 SET character_set_client  = sjis */ ;\n";
+    const std::string back = "/*!50003 SET character_set_client  = @saved_cs_client */ ;\n";
+    const std::string view = "/*!50001 SET character_set_client      = cp932 */;\n";
+    const std::string plain = "/*!50003 SET character_set_client  = utf8mb4 */ ;\n";
+    const std::string rows =
+        "INSERT INTO `t` VALUES (1,'" + std::string(300, 'x') + sets.substr(0, sets.size() - 1) + "');\n";
+    const std::string dump = plain + back + rows + sets + "body\n" + back + view + back + "/*!50003 SET x */;\n/*!5000";
+    const std::string loaded = plain + back + rows + "\\C sjis\n" + sets + "body\n\\C utf8mb4\n" + back +
+                               "\\C cp932\n" + view + "\\C utf8mb4\n" + back + "/*!50003 SET x */;\n/*!5000";
+    for (const std::size_t piece : {std::size_t{1}, std::size_t{7}, std::size_t{64}, dump.size()}) {
+        DumpCharsets charsets;
+        std::string out;
+        for (std::size_t at = 0; at < dump.size(); at += piece) out += charsets.pass(dump.substr(at, piece));
+        CHECK(out + charsets.rest() == loaded);
+    }
+}
+
+TEST_CASE("a trigger that names a column that is gone has it while it is made", "[transfer]") {
+    CHECK(columns_named("SET NEW.a = OLD . `b``c`, @new.x = 'NEW.y' /* OLD.z */ + new.d") ==
+          std::set<std::string>{"a", "b`c", "d"});
+    CHECK(columns_named("SET NEW") == std::set<std::string>{});
+    const BrokenTriggers broken{{{"d", "t r"}, {"t", {"a", "b"}}}, {{"e", "u"}, {"v", {"c"}}}};
+    const std::string good =
+        "/*!50003 CREATE*/ /*!50017 DEFINER=`a`@`b`*/ /*!50003 TRIGGER u BEFORE INSERT ON v FOR EACH ROW SET @x = "
+        "1\n*/;;\n";
+    const std::string first =
+        "/*!50003 CREATE*/ /*!50017 DEFINER=`trigger`@`b`*/ /*!50003 trigger if not exists `d` . `t r` BEFORE INSERT "
+        "ON t FOR EACH ROW\nBEGIN\n x; END */;;\n";
+    const std::string dump =
+        "USE `d`;\n" + good + first + "DELIMITER ;\nUSE `e`;\nINSERT INTO x VALUES (';;');\n" + good + "SET x ;;\nUSE";
+    std::string mended =
+        "/*!50003 CREATE*/ /*!50017 DEFINER=`a`@`b`*/ /*!50003 TRIGGER u BEFORE INSERT ON v FOR EACH ROW SET @x = "
+        "1\n";
+    mended = "ALTER TABLE `v` ADD COLUMN `c` INT;;\n" + mended + "*/;;\nALTER TABLE `v` DROP COLUMN `c`;;\n";
+    const std::string loaded =
+        "USE `d`;\n" + good + "ALTER TABLE `t` ADD COLUMN `a` INT;;\nALTER TABLE `t` ADD COLUMN `b` INT;;\n" + first +
+        "ALTER TABLE `t` DROP COLUMN `a`;;\nALTER TABLE `t` DROP COLUMN `b`;;\nDELIMITER ;\nUSE `e`;\n"
+        "INSERT INTO x VALUES (';;');\n" +
+        mended + "SET x ;;\nUSE";
+    for (const std::size_t piece : {std::size_t{1}, std::size_t{5}, std::size_t{100}, dump.size()}) {
+        DumpTriggers triggers(broken);
+        std::string out;
+        for (std::size_t at = 0; at < dump.size(); at += piece) out += triggers.pass(dump.substr(at, piece));
+        CHECK(out + triggers.rest() == loaded);
+    }
 }
 
 TEST_CASE("a dump taken under load makes another server equal", "[transfer]") {

@@ -1,4 +1,4 @@
-#include "node/storage/dump_floats.hpp"
+#include "node/storage/dump_columns.hpp"
 
 #include <poll.h>
 #include <sys/socket.h>
@@ -56,23 +56,27 @@ bool send_all(int fd, std::string_view bytes) {
 
 }  // namespace
 
-Result<FloatColumns> float_columns(Connection& connection) {
+Result<ExactColumns> exact_columns(Connection& connection) {
+    // utf8mb3 and latin1 lose nothing on the way.
     const auto rows = connection.rows(
-        "SELECT table_schema, table_name, column_name, data_type FROM information_schema.columns WHERE table_schema "
-        "NOT IN ('information_schema','mysql','performance_schema','sys') ORDER BY table_schema, table_name, "
+        "SELECT table_schema, table_name, column_name, CASE WHEN data_type='float' THEN 'DOUBLE' WHEN data_type='enum' "
+        "AND column_type REGEXP '[(,]''''[,)]' THEN 'UNSIGNED' WHEN data_type IN ('char','varchar','tinytext','text',"
+        "'mediumtext','longtext') AND character_set_name NOT IN ('utf8mb4','utf8mb3','latin1') THEN 'BINARY' ELSE '' "
+        "END FROM information_schema.columns WHERE table_schema NOT IN "
+        "('information_schema','mysql','performance_schema','sys') ORDER BY table_schema, table_name, "
         "ordinal_position");
     if (!rows.ok()) return rows.error();
-    FloatColumns out;
+    ExactColumns out;
     for (const auto& row : *rows) {
-        TableWithFloats& table = out[{row.at(0).value_or(""), row.at(1).value_or("")}];
+        TableOfDump& table = out[{row.at(0).value_or(""), row.at(1).value_or("")}];
         table.columns.push_back(row.at(2).value_or(""));
-        if (row.at(3) == "float") table.floats.insert(table.columns.back());
+        if (const std::string type = row.at(3).value_or(""); !type.empty()) table.as[table.columns.back()] = type;
     }
-    std::erase_if(out, [](const auto& table) { return table.second.floats.empty(); });
+    std::erase_if(out, [](const auto& table) { return table.second.as.empty(); });
     return out;
 }
 
-std::string with_exact_floats(std::string_view sql, const std::string& database, const FloatColumns& floats) {
+std::string with_exact_columns(std::string_view sql, const std::string& database, const ExactColumns& exact) {
     constexpr std::string_view head = "SELECT /*!40001 SQL_NO_CACHE */ ";
     constexpr std::string_view from = " FROM ";
     if (!sql.starts_with(head)) return std::string(sql);
@@ -93,13 +97,14 @@ std::string with_exact_floats(std::string_view sql, const std::string& database,
     const std::size_t behind_columns = at;
     at += from.size();
     const auto table = take_name(sql, at);
-    const auto found = table ? floats.find({database, *table}) : floats.end();
-    if (found == floats.end()) return std::string(sql);
-    const TableWithFloats& known = found->second;
+    const auto found = table ? exact.find({database, *table}) : exact.end();
+    if (found == exact.end()) return std::string(sql);
+    const TableOfDump& known = found->second;
     std::string out(head);
     const auto put = [&](const std::string& name, const std::string& text) {
         if (out.size() > head.size()) out += ", ";
-        out += known.floats.contains(name) ? "CAST(" + text + " AS DOUBLE)" : text;
+        const auto type = known.as.find(name);
+        out += type == known.as.end() ? text : "CAST(" + text + " AS " + type->second + ")";
     };
     const bool all = columns.size() == 1 && columns.front().second == "*";
     for (const auto& [name, text] : columns) {
@@ -111,15 +116,15 @@ std::string with_exact_floats(std::string_view sql, const std::string& database,
     return out.append(sql.substr(behind_columns));
 }
 
-Result<std::unique_ptr<DumpRelay>> DumpRelay::open(const std::string& server_socket, FloatColumns floats) {
-    std::unique_ptr<DumpRelay> out(new DumpRelay(server_socket, std::move(floats)));
+Result<std::unique_ptr<DumpRelay>> DumpRelay::open(const std::string& server_socket, ExactColumns exact) {
+    std::unique_ptr<DumpRelay> out(new DumpRelay(server_socket, std::move(exact)));
     if (auto status = out->listen(); !status.ok()) return status.error();
     out->thread_ = std::jthread([relay = out.get()] { relay->run(); });
     return out;
 }
 
-DumpRelay::DumpRelay(std::string server_socket, FloatColumns floats)
-    : server_socket_(std::move(server_socket)), floats_(std::move(floats)) {}
+DumpRelay::DumpRelay(std::string server_socket, ExactColumns exact)
+    : server_socket_(std::move(server_socket)), exact_(std::move(exact)) {}
 
 DumpRelay::~DumpRelay() {
     stop_.close_writer();
@@ -205,7 +210,7 @@ std::string DumpRelay::rewritten(std::string& from_program) {
             constexpr std::string_view no_attributes("\0\1", 2);
             const std::string_view said = body.substr(1).starts_with(no_attributes) ? no_attributes : "";
             const std::string sql =
-                std::string(said) + with_exact_floats(body.substr(1 + said.size()), database_, floats_);
+                std::string(said) + with_exact_columns(body.substr(1 + said.size()), database_, exact_);
             const std::size_t length = sql.size() + 1;
             out += static_cast<char>(length & 0xFF);
             out += static_cast<char>(length >> 8 & 0xFF);

@@ -1,0 +1,162 @@
+#include "node/storage/dump_triggers.hpp"
+
+#include <algorithm>
+#include <optional>
+
+#include "node/storage/metadata.hpp"
+#include "node/storage/sql_words.hpp"
+
+namespace ddb::storage {
+namespace {
+
+constexpr std::string_view begin_of_trigger = "/*!50003 CREATE*/ ";
+constexpr std::string_view begin_of_use = "USE `";
+constexpr std::size_t head_bytes_max = 2048;  // of a trigger, with its name
+
+// The name that begins at `at`, quoted or not, which is put behind it.
+std::optional<std::string> take_name(std::string_view text, std::size_t& at) {
+    if (at >= text.size()) return std::nullopt;
+    if (text[at] != '`') {
+        const std::string_view word = word_at(text, at);
+        at += word.size();
+        return word.empty() ? std::nullopt : std::optional(std::string(word));
+    }
+    std::string out;
+    for (++at; at < text.size(); ++at) {
+        if (text[at] == '`') {
+            ++at;
+            if (at >= text.size() || text[at] != '`') return out;
+        }
+        out += text[at];
+    }
+    return std::nullopt;
+}
+
+std::string end_of(std::string_view text) {
+    constexpr std::size_t bytes = 3;
+    return std::string(text.substr(text.size() - std::min(text.size(), bytes)));
+}
+
+void skip_spaces(std::string_view text, std::size_t& at) {
+    while (at < text.size() && static_cast<unsigned char>(text[at]) <= ' ') ++at;
+}
+
+}  // namespace
+
+std::set<std::string> columns_named(std::string_view trigger) {
+    std::set<std::string> out;
+    int depth = 0;
+    for (std::size_t at = next_word(trigger, 0, depth); at < trigger.size(); at = next_word(trigger, at, depth)) {
+        const std::string_view word = word_at(trigger, at);
+        const bool variable = at > 0 && trigger[at - 1] == '@';
+        at += word.size();
+        if (variable) continue;
+        if (!same_word(word, "NEW") && !same_word(word, "OLD")) continue;
+        skip_spaces(trigger, at);
+        if (at >= trigger.size() || trigger[at] != '.') continue;
+        ++at;
+        skip_spaces(trigger, at);
+        if (auto name = take_name(trigger, at)) out.insert(std::move(*name));
+    }
+    return out;
+}
+
+Result<BrokenTriggers> broken_triggers(Connection& connection) {
+    const auto triggers = connection.rows(
+        "SELECT trigger_schema, trigger_name, event_object_table, action_statement FROM information_schema.triggers "
+        "WHERE trigger_schema NOT IN ('information_schema','mysql','performance_schema','sys')");
+    if (!triggers.ok()) return triggers.error();
+    BrokenTriggers out;
+    for (const auto& row : *triggers) {
+        const std::string database = row.at(0).value_or("");
+        const std::string table = row.at(2).value_or("");
+        for (const std::string& name : columns_named(row.at(3).value_or(""))) {
+            // Those that a versioned table has are not listed.
+            if (same_word(name, "ROW_START") || same_word(name, "ROW_END")) continue;
+            const auto there = connection.rows("SELECT 1 FROM information_schema.columns WHERE table_schema=" +
+                                               to_hex_literal(database) + " AND table_name=" + to_hex_literal(table) +
+                                               " AND column_name=CONVERT(" + to_hex_literal(name) + " USING utf8mb4)");
+            if (!there.ok()) return there.error();
+            if (!there->empty()) continue;
+            BrokenTrigger& broken = out[{database, row.at(1).value_or("")}];
+            broken.table = table;
+            broken.missing.insert(name);
+        }
+    }
+    return out;
+}
+
+std::string DumpTriggers::pass(std::string_view bytes) {
+    std::string out;
+    while (!bytes.empty()) {
+        const std::size_t newline = bytes.find('\n');
+        const bool ends = newline != std::string_view::npos;
+        const std::string_view piece = bytes.substr(0, ends ? newline + 1 : bytes.size());
+        bytes.remove_prefix(piece.size());
+        if (!inside_) {
+            line_ += piece;
+            const auto may_be = [&](std::string_view begin) {
+                return begin.starts_with(std::string_view(line_).substr(0, begin.size()));
+            };
+            const bool wanted = may_be(begin_of_trigger) || may_be(begin_of_use);
+            if (wanted && !ends && line_.size() < head_bytes_max) continue;
+            out += before(line_) + line_;
+            last_ = end_of(line_);
+            line_.clear();
+        } else {
+            out += piece;
+            last_ = end_of(last_.append(end_of(piece)));
+        }
+        inside_ = !ends;
+        if (ends && last_ == ";;\n") out += std::exchange(behind_, "");
+    }
+    return out;
+}
+
+std::string DumpTriggers::rest() {
+    return std::move(line_);
+}
+
+// What is said in front of the line.
+std::string DumpTriggers::before(std::string_view line) {
+    if (line.starts_with(begin_of_use)) {
+        std::size_t at = begin_of_use.size() - 1;
+        database_ = take_name(line, at).value_or("");
+        return {};
+    }
+    if (!line.starts_with(begin_of_trigger)) return {};
+    // /*!50003 CREATE*/ /*!50017 DEFINER=`u`@`h`*/ /*!50003 TRIGGER [IF NOT EXISTS] [database.]name BEFORE …
+    int depth = 0;
+    std::size_t at = begin_of_trigger.size();
+    std::string_view kind;
+    while (!same_word(kind, "TRIGGER")) {
+        at = next_word(line, at, depth);
+        kind = word_at(line, at);
+        if (kind.empty()) return {};
+        at += kind.size();
+    }
+    skip_spaces(line, at);
+    for (const std::string_view word : {"IF", "NOT", "EXISTS"}) {
+        if (!same_word(word_at(line, at), word)) break;
+        at += word.size();
+        skip_spaces(line, at);
+    }
+    auto name = take_name(line, at);
+    skip_spaces(line, at);
+    if (name && at < line.size() && line[at] == '.') {
+        ++at;
+        skip_spaces(line, at);
+        name = take_name(line, at);
+    }
+    const auto found = name ? broken_.find({database_, *name}) : broken_.end();
+    if (found == broken_.end()) return {};
+    std::string out;
+    for (const std::string& column : found->second.missing) {
+        const std::string change = "ALTER TABLE " + quoted_name(found->second.table);
+        out += change + " ADD COLUMN " + quoted_name(column) + " INT;;\n";
+        behind_ += change + " DROP COLUMN " + quoted_name(column) + ";;\n";
+    }
+    return out;
+}
+
+}  // namespace ddb::storage
