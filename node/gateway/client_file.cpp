@@ -6,12 +6,17 @@
 #include "node/gateway/conversation.hpp"
 
 namespace ddb::gateway {
+namespace {
+
+constexpr std::uint64_t slow_piece_ms = 5000;  // a client that needs longer for a whole one is alive all the same
+
+}  // namespace
 
 void Conversation::on_file_wanted(const FileWanted& wanted) {
     if (wanted.offset != 0 && wanted.offset != running_->file.offset) return;
     if (wanted.offset != 0) {
         state_ = State::sending_file;
-        heard_ms_ = now_ms_;
+        heard_ms_ = running_->file_wanted_ms = now_ms_;
         return;
     }
     running_->file = {session_, request_, std::nullopt, {}, 0, false};
@@ -41,11 +46,23 @@ void Conversation::on_file_packet(std::string_view payload) {
     if (too_large && !file.error) file = {session_, request_, client_file_too_large(), {}, file.offset, false};
     if (file.error) return;
     file.content += payload;
-    if (file.content.size() < file_piece_bytes) return;
+    if (file.content.size() >= file_piece_bytes) pass_piece_on();
+}
+
+void Conversation::pass_piece_on() {
+    FileContent& file = running_->file;
     file.more = running_->file_open = true;
     const std::uint64_t end = file.offset + file.content.size();
     state_ = State::running;
     host_.send(std::exchange(file, {session_, request_, std::nullopt, {}, end, false}));
+}
+
+// The server waits for what comes behind the first one.
+void Conversation::pass_slow_piece_on() {
+    if (state_ != State::sending_file || running_->early_end) return;
+    const FileContent& file = running_->file;
+    if (file.offset == 0 || file.content.empty() || file.error) return;
+    if (now_ms_ >= running_->file_wanted_ms + slow_piece_ms) pass_piece_on();
 }
 
 }  // namespace ddb::gateway

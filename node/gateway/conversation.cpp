@@ -313,6 +313,7 @@ void Conversation::tick(std::uint64_t now_ms) {
     now_ms_ = now_ms;
     if (begun_ms_ == 0) begun_ms_ = login_ms_ = now_ms;
     check_deadlines();
+    pass_slow_piece_on();
     if (state_ == State::checking && account_again_ms_ != 0 && now_ms >= account_again_ms_) {
         account_again_ms_ = 0;
         ++account_asks_;

@@ -74,6 +74,7 @@ struct RunningCommand {
     bool answered = false;
     FileContent file;                    // of the client: what has come of the piece that is wanted
     bool file_open = false;              // the client has more of it
+    std::uint64_t file_wanted_ms = 0;    // that piece, since
     std::optional<ResultEnd> early_end;  // came while the client still sent the file
 };
 
@@ -193,6 +194,8 @@ class Conversation {
     // client_file.cpp
     void on_file_wanted(const FileWanted& wanted);
     void on_file_packet(std::string_view payload);
+    void pass_piece_on();
+    void pass_slow_piece_on();
 
     // cursors.cpp
     void on_fetch(std::string_view payload);

@@ -445,10 +445,20 @@ TEST_CASE("the client's file is asked for, taken in packets and given to the eng
         client.conversation.on_session(next);
         CHECK(client.conversation.wants_input());
         client.conversation.on_session(next);  // once is enough
+        client.conversation.tick(1000);
+        packet("slow");
+        client.conversation.tick(3000);
+        CHECK(client.conversation.wants_input());
+        client.conversation.tick(6000);  // the server waits
+        const auto slow = client.engine.last<FileContent>();
+        CHECK((slow.offset == next.offset && slow.content == part + part + "slow" && slow.more));
+        client.conversation.tick(60'000);  // for the server, not for the client
+        client.conversation.on_session(
+            FileWanted{execute.session, execute.request, "", slow.offset + slow.content.size(), true});
         packet("end");
         packet("");
         const auto& last = client.engine.last<FileContent>();
-        CHECK((last.offset == next.offset && last.content == part + part + "end" && !last.more && !last.error));
+        CHECK((last.offset == slow.offset + slow.content.size() && last.content == "end" && !last.more && !last.error));
         client.engine.sent.emplace_back(execute);
         client.conversation.on_session(client.end_of_last());
         CHECK(client.take()[0] == '\0');
@@ -469,7 +479,7 @@ TEST_CASE("the client's file is asked for, taken in packets and given to the eng
         CHECK(client.engine.sent.size() == asked + 1);
     }
     begin();
-    client.conversation.tick(60'000);
+    client.conversation.tick(100'000);
     CHECK(error_code(client.take()) == 1159);
     CHECK(client.conversation.closing());
     Client without;
