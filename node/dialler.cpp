@@ -10,6 +10,9 @@ constexpr std::uint32_t dialled_base = placeholder_base + (1u << 16);
 constexpr std::uint64_t announce_unformed_ms = 200;
 constexpr std::uint64_t announce_formed_ms = 500;
 constexpr std::uint64_t greeting_ms = 300;
+// A member that is dialled and does not answer for so long has another address of ours. Not earlier: ours may be wrong,
+// as one found out by itself, and the one it has good.
+constexpr std::uint64_t unheard_ms = 3000;
 constexpr NodeId duplicate_link{placeholder_base - 1};
 }  // namespace
 
@@ -37,8 +40,8 @@ void Dialler::learn(const Voter& voter, const std::string& address) {
     for (const StaticPeer& fixed : static_peers_) {
         if (fixed.address == address) links_.disconnect(fixed.placeholder);
     }
+    if (known != addresses_.end()) to_greet_.insert(peer);
     addresses_[peer] = address;
-    to_greet_.insert(peer);
     links_.connect(peer, address);
 }
 
@@ -86,6 +89,7 @@ void Dialler::on_beacon_readable() {
 }
 
 void Dialler::tick(std::uint64_t now_ms, const core::CoreStatus& status, const Hello& hello) {
+    now_ms_ = now_ms;
     const bool formed = status.membership.has_value();
     if (beacon_ && now_ms >= next_announce_ms_) {
         next_announce_ms_ = now_ms + (formed ? announce_formed_ms : announce_unformed_ms);
@@ -123,15 +127,26 @@ void Dialler::tick(std::uint64_t now_ms, const core::CoreStatus& status, const H
     }
 }
 
+void Dialler::on_link(NodeId peer, bool up) {
+    if (up) {
+        answered_ms_[peer] = now_ms_;
+    } else {
+        answered_ms_.erase(peer);
+    }
+}
+
 // Where no beacons go, members that do not hear each other may have moved: each has an old address of the other. Also
 // whoever has just said where it is may not know where we are, and hear nothing from us.
 void Dialler::greet_members(const core::CoreStatus& status, const Hello& hello) {
     std::erase_if(to_greet_, [&](NodeId id) { return links_.send(id, PeerMessage{hello}).ok(); });
     const bool led_by_another = status.coordinator && status.coordinator != own_.voter.id;
-    if (!status.membership || led_by_another) return;
-    for (const Member& member : status.membership->members) {
-        const NodeId id = member.voter.id;
-        if (id != own_.voter.id && !in_reach_.contains(id)) (void)links_.send(id, PeerMessage{hello});
+    for (auto& [id, answered_ms] : answered_ms_) {
+        if (led_by_another || in_reach_.contains(id)) answered_ms = now_ms_;
+        if (!status.membership || now_ms_ < answered_ms + unheard_ms) continue;
+        const auto& members = status.membership->members;
+        const bool listed = std::any_of(members.begin(), members.end(),
+                                        [id = id](const Member& member) { return member.voter.id == id; });
+        if (listed) (void)links_.send(id, PeerMessage{hello});
     }
 }
 

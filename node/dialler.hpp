@@ -33,8 +33,10 @@ class Dialler {
     Status dial(const std::string& address);
     void hang_up(const std::string& address);
     void on_beacon_readable();
+    void on_link(NodeId peer, bool up);
     void set_incarnation(Incarnation incarnation) { own_.voter.incarnation = incarnation; }
-    // Announces us, and greets configured peers whose node id is not known yet and members that are not heard.
+    // Announces us, and greets configured peers whose node id is not known yet and members that are dialled and not
+    // heard.
     void tick(std::uint64_t now_ms, const core::CoreStatus& status, const Hello& hello);
     [[nodiscard]] int fd() const;  // of the beacon socket, -1 without one
     [[nodiscard]] const std::map<NodeId, std::string>& addresses() const { return addresses_; }
@@ -57,8 +59,10 @@ class Dialler {
     std::unique_ptr<bus::BeaconSocket> beacon_;
     bus::Beacon own_;
     std::map<NodeId, std::string> addresses_;
-    std::map<NodeId, Incarnation> in_reach_;  // members
-    std::set<NodeId> to_greet_;               // since they are dialled at another address
+    std::map<NodeId, Incarnation> in_reach_;       // members
+    std::map<NodeId, std::uint64_t> answered_ms_;  // linked peers: when heard last, or linked, or of no interest
+    std::uint64_t now_ms_ = 0;
+    std::set<NodeId> to_greet_;  // since they are dialled at another address
     std::vector<StaticPeer> static_peers_;
     std::uint64_t next_announce_ms_ = 0;
     std::uint64_t next_greeting_ms_ = 0;

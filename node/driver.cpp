@@ -147,6 +147,7 @@ void Driver::on_session_message(const session::Origin& origin, SessionMessage me
 }
 
 void Driver::on_link(bus::PeerLinks::LinkEvent event) {
+    parts_.dialler.on_link(event.peer, event.up);
     if (event.up) {
         core_.step(core::LinkUp{event.peer});
     } else {
