@@ -289,7 +289,22 @@ void Driver::advance_quiesce() {
     }
 }
 
+// What a node's clients hold here ends when it is no member any more: nobody there can go on with it, and its link
+// stays.
+void Driver::end_sessions_of_removed() {
+    std::vector<NodeId> ids;
+    if (status_.membership) {
+        for (const Member& member : status_.membership->members) ids.push_back(member.voter.id);
+    }
+    if (ids == member_ids_) return;
+    for (const NodeId id : std::exchange(member_ids_, ids)) {
+        const bool stays = std::find(ids.begin(), ids.end(), id) != ids.end();
+        if (!stays && id != config_.id) sessions_.on_peer_gone(id);
+    }
+}
+
 void Driver::refresh_view() {
+    end_sessions_of_removed();
     session::ClusterView view;
     view.self = config_.id;
     view.coordinator = status_.coordinator;

@@ -96,6 +96,7 @@ class Driver final : public session::SessionHost {
     void on_role_changed(const core::RoleChanged& change);
     void say_role(const core::RoleChanged& change);
     void report_if_changed();
+    void end_sessions_of_removed();
     void refresh_view();
     void record_formation();
     void publish(const std::string& event);
@@ -123,6 +124,7 @@ class Driver final : public session::SessionHost {
     std::optional<std::uint64_t> rebuild_wanted_ms_;  // when the core is to be told
     Verbs verbs_;
     session::ClusterView view_;
+    std::vector<NodeId> member_ids_;
     std::string fenced_reason_;
     NodeId led_by_;  // coordinator and epoch that this node knows of, and since when
     Epoch led_in_;

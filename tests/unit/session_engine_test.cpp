@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <catch2/catch.hpp>
 
-#include "schemas/status_flags.hpp"
 #include "session_support.hpp"
 
 using namespace ddb;
@@ -480,51 +479,6 @@ TEST_CASE("a statement that waits for a coordinator is never run outside its tra
         CHECK(each->run("COMMIT").code() == 0);
         CHECK(each->good("SELECT COUNT(*) FROM t17").cell() == "0");
     }
-}
-
-TEST_CASE("a transaction that is lost while its COMMIT is prepared is told as lost, not as committed") {
-    Client c = fresh("t14d");
-    for (const char* sql : {"COMMIT", "ROLLBACK", "INSERT INTO t14d VALUES (1,1)"}) {
-        INFO(sql);
-        Client f(bench(), *bench().follower, "root", "d");
-        f.good("SET @x = 3");  // what it prepares is asked of the coordinator
-        f.good("BEGIN");
-        f.good("DELETE FROM t14d");
-        Execute describe;
-        describe.session = f.session;
-        describe.request = f.last = next(f.last);
-        describe.sql = sql;
-        describe.timeout_ms = 10'000;
-        describe.describe = true;
-        bench().deliver_to_peers = false;
-        bench().follower->engine->on_message(Origin{{}, f.name}, describe, bench().now_ms());
-        bench().run_for(50);
-        bench().deliver_to_peers = true;
-        bench().close_office();
-        bench().open_office();
-        CHECK(!f.finish(f.last).end.error);
-        CHECK(f.run("COMMIT").code() == 1213);
-        CHECK(f.run("COMMIT").code() == 0);
-    }
-}
-
-TEST_CASE("ROLLBACK AND CHAIN of a lost transaction begins none, and says so") {
-    Client c = fresh("t14c");
-    Client idle(bench(), *bench().follower, "root", "d");
-    Client asks(bench(), *bench().follower, "root", "d");
-    for (Client* const each : {&idle, &asks}) {
-        each->good("BEGIN");
-        each->good("DELETE FROM t14c");
-    }
-    bench().deliver_to_peers = false;
-    const auto under_way = asks.start("ROLLBACK AND CHAIN");
-    bench().run_for(50);
-    bench().deliver_to_peers = true;
-    bench().close_office();
-    bench().open_office();
-    CHECK(asks.finish(under_way).code() == 1213);
-    CHECK(idle.run("ROLLBACK AND CHAIN").code() == 1213);
-    for (Client* const each : {&idle, &asks}) CHECK((each->good("DO 0").end.status_flags & status_in_transaction) == 0);
 }
 
 TEST_CASE("a file that comes after its transaction was lost is not loaded") {
