@@ -104,8 +104,21 @@ const std::set<SequenceName>* SequenceRows::sequences_of(const SequenceName& tab
     std::set<SequenceName> out;
     if (!itself->empty()) out.insert(table);
     for (const auto& row : *defaults) out.merge(sequences_in(row.at(0).value_or("")));
+    std::erase_if(out, [&](const SequenceName& sequence) { return !has_known_columns(sequence); });
     if (known_.size() >= tables_known_max) known_.clear();
     return &known_.emplace(table, std::move(out)).first->second;
+}
+
+// Later servers have sequences of other types: their rows are written otherwise.
+bool SequenceRows::has_known_columns(const SequenceName& sequence) {
+    const auto types = connection_->rows(
+        "SELECT data_type FROM information_schema.columns WHERE table_schema=" + to_hex_literal(sequence.first) +
+        " AND table_name=" + to_hex_literal(sequence.second) + " ORDER BY ordinal_position");
+    if (!types.ok() || types->size() != sequence_columns) return false;
+    for (std::size_t i = 0; i < sequence_columns; ++i) {
+        if (types->at(i).at(0) != (i == cycle_option ? "tinyint" : "bigint")) return false;
+    }
+    return true;
 }
 
 // Empty: it is not to be seen.

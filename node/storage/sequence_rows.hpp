@@ -40,6 +40,7 @@ class SequenceRows {
   private:
     [[nodiscard]] const std::set<SequenceName>* sequences_of(const SequenceName& table);
     [[nodiscard]] SequenceRow row_of(const SequenceName& sequence);
+    [[nodiscard]] bool has_known_columns(const SequenceName& sequence);
     [[nodiscard]] bool ensure_connection();
 
     const ConnectOptions service_;
