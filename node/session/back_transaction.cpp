@@ -4,7 +4,7 @@
 
 #include "node/session/back_session.hpp"
 #include "node/session/hidden_writes.hpp"
-#include "node/session/keyless_temporary.hpp"
+#include "node/session/keyless_tables.hpp"
 
 namespace ddb::session {
 namespace {

@@ -10,7 +10,7 @@
 
 #include "node/session/crash_traces.hpp"
 #include "node/session/definition_refusals.hpp"
-#include "node/session/keyless_temporary.hpp"
+#include "node/session/keyless_tables.hpp"
 #include "node/session/own_names.hpp"
 #include "node/session/sql_scan.hpp"
 #include "node/session/temporary_renames.hpp"
@@ -126,7 +126,7 @@ void learn_generated_id(JobReport& report, const StatementJob& job) {
                  1235, "42000"};
 }
 
-// The same where a temporary table, which was given a key of ours, gets one of the client's.
+// The same where a table that was given a key of ours gets one of the client's.
 [[nodiscard]] std::string with_one_key(storage::Connection& connection, const std::string& sql) {
     const std::string name = table_given_key(sql);
     if (name.empty()) return sql;
@@ -443,6 +443,21 @@ JobReport roll_back(ConnectionPtr connection, const StatementJob& job) {
     return report;
 }
 
+namespace {
+
+// A table without a key, which the server has refused before any effect: once more, with one. Of partitions it would
+// have to name what they go by.
+void run_with_key(JobReport& report, const StatementJob& job, const std::string& sql, ResultSink& sink) {
+    constexpr std::uint16_t partitions_need_columns = 1503;
+    if (!report.end.error || !wants_key(report.end.error->mysql_code)) return;
+    const std::string with_key = with_row_key(sql);
+    if (with_key.empty()) return;
+    StatementEnd again = run_statement(*report.connection, {with_key}, job.session, job.request, sink);
+    if (!again.error || again.error->mysql_code != partitions_need_columns) report.end = std::move(again);
+}
+
+}  // namespace
+
 JobReport run_definition(ConnectionPtr connection, const StatementJob& job) {
     JobReport report;
     report.connection = std::move(connection);
@@ -453,7 +468,7 @@ JobReport run_definition(ConnectionPtr connection, const StatementJob& job) {
     }
     auto sql = with_names(*report.connection, job);
     if (sql && *sql != job.sql) report.ran = *sql;
-    if (sql && job.temporary_tables) sql = with_one_key(*report.connection, *sql);
+    if (sql) sql = with_one_key(*report.connection, *sql);
     if (sql) sql = unlogged_rename(*report.connection, *sql);
     if (!sql) {
         report.end.error = sql.error();
@@ -477,6 +492,7 @@ JobReport run_definition(ConnectionPtr connection, const StatementJob& job) {
     }
     KeptResult kept(job.kept_bytes_max);
     report.end = run_statement(*report.connection, {*sql}, job.session, job.request, kept);
+    run_with_key(report, job, *sql, kept);
     storage::pass(storage::Failpoint::statement_ran);
     if (!renamed_tables(job.sql).empty()) report.end.ok.info.clear();  // RENAME has none
     drop_if_unusable(report);

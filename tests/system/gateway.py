@@ -417,6 +417,32 @@ def databases():
             client.close()
 
 
+def tables_without_key():
+    """Applications make them so (Redmine, Liquibase), or give them a key when they are filled (what phpMyAdmin exports)."""
+    with Cluster(settings=STEADY) as cluster:
+        for statement in account():
+            cluster.sql(1, statement)
+        client = connect(cluster, cluster.others(cluster.coordinator())[0], autocommit=True)
+
+        def rows(*statements):
+            with client.cursor() as cursor:
+                for statement in statements:
+                    cursor.execute(statement)
+                return cursor.fetchall()
+        rows("CREATE DATABASE n", "CREATE TABLE n.t (id INT NOT NULL, a VARCHAR(9))", "INSERT INTO n.t VALUES (1, 'x'), (5, 'y')",
+             "ALTER TABLE n.t ADD PRIMARY KEY (id), ADD KEY a (a)", "ALTER TABLE n.t MODIFY id INT NOT NULL AUTO_INCREMENT", "INSERT INTO n.t (a) VALUES ('z')")
+        check("ddb_row_key" not in rows("SHOW CREATE TABLE n.t")[0][1], "the key given later takes the place of ours")
+        rows("CREATE TABLE IF NOT EXISTS n.log (a INT, b DOUBLE, KEY (a))", "INSERT INTO n.log VALUES (1, 0.1), (1, 0.1), (2, 0.2)")
+        equal(rows("SELECT LAST_INSERT_ID()"), ((6,),), "the number given last")
+        rows("DELETE FROM n.log WHERE a = 1 LIMIT 1", "UPDATE n.log SET b = b + 1", "CREATE TABLE n.copied AS SELECT * FROM n.log",
+             "ALTER TABLE n.copied ADD id INT AUTO_INCREMENT PRIMARY KEY FIRST")
+        equal(rows("SELECT a FROM n.log ORDER BY a"), ((1,), (2,)), "one of two equal rows")
+        equal(told(lambda: rows("CREATE OR REPLACE TABLE n.log (a INT)")), 3750 if MYSQL else 1173, "not behind what drops another one")
+        equal(told(lambda: rows("ALTER TABLE n.t MODIFY id INT, DROP PRIMARY KEY")), 3750 if MYSQL else 1173, "nor may a key be taken away")
+        equal(cluster.same("SELECT id, a FROM n.t ORDER BY id"), [["1", "x"], ["5", "y"], ["6", "z"]], "rows on every server")
+        cluster.same_tables("n")
+
+
 def temporary_tables_without_key():
     """Applications make them so (Bacula's batches): they come out as on a plain server, whose rows need no key either."""
     with Cluster(settings=STEADY) as cluster:
@@ -441,7 +467,6 @@ def temporary_tables_without_key():
             rows("ALTER TABLE y.three ADD PRIMARY KEY (a)", "ALTER TABLE y.two ADD id INT AUTO_INCREMENT PRIMARY KEY FIRST")
             equal(rows("SELECT * FROM y.two"), ((1, 2), (2, 1), (3, 2)), "given a key later")
             equal(told(lambda: rows("INSERT INTO y.three VALUES (1)")), 1062, "which counts")
-            equal(told(lambda: rows("CREATE TABLE y.none (a INT)")), 3750 if MYSQL else 1173, "a table that is not temporary needs one")
         equal(len(cluster.same("SELECT * FROM y.t")), 2 * len(cluster.nodes), "rows that were taken from them")
 
 
@@ -484,4 +509,4 @@ def coordinator_killed():
 
 if __name__ == "__main__":
     main(same_as_a_plain_server, logins, local_clients, dump_and_return, nonsense, ddb_statements, kills, killed_behind_first_replies, client_files,
-         read_only_transactions, databases, temporary_tables_without_key, coordinator_killed)
+         read_only_transactions, databases, tables_without_key, temporary_tables_without_key, coordinator_killed)

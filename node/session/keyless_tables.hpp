@@ -1,6 +1,5 @@
-// Temporary tables without a primary key. Servers demand one of every table, as the rows that are replicated must be
-// found again; those of temporary tables are not replicated, and applications make them without a key. These get an
-// invisible column. Pure.
+// Tables without a primary key. Servers demand one of every table, as the rows that are replicated must be found again,
+// and applications make some without, or give them one when they are filled. These get an invisible column. Pure.
 #pragma once
 
 #include <cstdint>
@@ -14,8 +13,9 @@ namespace ddb::session {
     return code == 1173 || code == 3750;
 }
 
-// CREATE TEMPORARY TABLE with a key in it. Empty for other statements, and for LIKE, which takes the other table's.
-[[nodiscard]] std::string with_row_key(std::string_view create_temporary_table);
+// CREATE TABLE with a key in it. Empty for other statements, for LIKE, which takes the other table's, and for OR
+// REPLACE of a table that is not temporary.
+[[nodiscard]] std::string with_row_key(std::string_view create_table);
 
 // Of an ALTER TABLE that may give its table a primary key: the table's name, as it is written. Empty for others.
 [[nodiscard]] std::string table_given_key(std::string_view sql);

@@ -1,7 +1,7 @@
-// Temporary tables that are given a key.
+// Tables that are given a key.
 #include <catch2/catch.hpp>
 
-#include "node/session/keyless_temporary.hpp"
+#include "node/session/keyless_tables.hpp"
 
 using namespace ddb::session;
 
@@ -11,8 +11,9 @@ const std::string key = "`ddb_row_key` BIGINT UNSIGNED INVISIBLE DEFAULT (UUID_S
 
 }  // namespace
 
-TEST_CASE("a temporary table gets a key where its columns begin") {
+TEST_CASE("a table gets a key where its columns begin") {
     CHECK(with_row_key("CREATE TEMPORARY TABLE t (a INT)") == "CREATE TEMPORARY TABLE t (" + key + ", a INT)");
+    CHECK(with_row_key("CREATE TABLE IF NOT EXISTS t (a INT)") == "CREATE TABLE IF NOT EXISTS t (" + key + ", a INT)");
     CHECK(with_row_key("create or replace temporary table if not exists `d d`.`t`(a int, b blob) engine=innodb") ==
           "create or replace temporary table if not exists `d d`.`t`(" + key + ", a int, b blob) engine=innodb");
     CHECK(with_row_key("/* x */ CREATE TEMPORARY TABLE t /* y */ ( INDEX (a) ) SELECT 1 AS a") ==
@@ -33,7 +34,8 @@ TEST_CASE("and behind its name where it has none of its own") {
 TEST_CASE("what is no such table gets none") {
     CHECK(with_row_key("CREATE TEMPORARY TABLE t LIKE x").empty());
     CHECK(with_row_key("CREATE TEMPORARY TABLE t (LIKE x)").empty());
-    CHECK(with_row_key("CREATE TABLE t (a INT)").empty());
+    CHECK(with_row_key("CREATE OR REPLACE TABLE t (a INT)").empty());
+    CHECK(with_row_key("CREATE VIEW t AS SELECT 1").empty());
     CHECK(with_row_key("DROP TEMPORARY TABLE t").empty());
     CHECK(with_row_key("CREATE TEMPORARY TABLE").empty());
     CHECK(with_row_key("CREATE TEMPORARY TABLE t").find(key) != std::string::npos);
@@ -52,7 +54,7 @@ TEST_CASE("the key goes where the client gives another one") {
           "ALTER TABLE t WAIT 5 DROP COLUMN `ddb_row_key`, ADD PRIMARY KEY (a)");
     CHECK(without_row_key("ALTER TABLE t NOWAIT ADD PRIMARY KEY (a)") ==
           "ALTER TABLE t NOWAIT DROP COLUMN `ddb_row_key`, ADD PRIMARY KEY (a)");
-    CHECK(has_row_key("CREATE TEMPORARY TABLE `t` (\n  `ddb_row_key` bigint(20) unsigned"));
-    CHECK_FALSE(has_row_key("CREATE TABLE `t` (\n  `ddb_row_key` bigint(20) unsigned"));
+    CHECK(has_row_key("CREATE TABLE `t` (\n  `ddb_row_key` bigint(20) unsigned,\n  PRIMARY KEY (`ddb_row_key`)\n)"));
+    CHECK_FALSE(has_row_key("CREATE TABLE `t` (\n  `ddb_row_key` bigint(20) unsigned,\n  PRIMARY KEY (`a`)\n)"));
     CHECK_FALSE(has_row_key("CREATE TEMPORARY TABLE `t` (\n  `a` int(11)"));
 }

@@ -1,4 +1,4 @@
-#include "node/session/keyless_temporary.hpp"
+#include "node/session/keyless_tables.hpp"
 
 #include <algorithm>
 #include <array>
@@ -35,12 +35,19 @@ constexpr std::string_view row_key = "`ddb_row_key` BIGINT UNSIGNED INVISIBLE DE
     return one_of(token_at(tokens, i), words);
 }
 
-// Of CREATE [OR REPLACE] TEMPORARY TABLE [IF NOT EXISTS]: the index of the name; 0 when it is something else.
+// Of CREATE TABLE and CREATE [OR REPLACE] TEMPORARY TABLE [IF NOT EXISTS]: the index of the name; 0 when it is
+// something else. Where it says OR REPLACE, the table that was there is gone when the server finds no key.
 [[nodiscard]] std::size_t behind_create(Tokens tokens) {
     if (!token_at(tokens, 0).is("CREATE")) return 0;
-    std::size_t i = token_at(tokens, 1).is("OR") ? 3 : 1;
-    if (!token_at(tokens, i).is("TEMPORARY") || !token_at(tokens, i + 1).is("TABLE")) return 0;
-    i += 2;
+    const bool replaces = token_at(tokens, 1).is("OR");
+    std::size_t i = replaces ? 3 : 1;
+    if (token_at(tokens, i).is("TEMPORARY")) {
+        ++i;
+    } else if (replaces) {
+        return 0;
+    }
+    if (!token_at(tokens, i).is("TABLE")) return 0;
+    ++i;
     return token_at(tokens, i).is("IF") ? i + 3 : i;
 }
 
@@ -62,8 +69,8 @@ constexpr std::string_view row_key = "`ddb_row_key` BIGINT UNSIGNED INVISIBLE DE
 
 }  // namespace
 
-std::string with_row_key(std::string_view create_temporary_table) {
-    const std::vector<Token> tokens = scan(create_temporary_table, head_max);
+std::string with_row_key(std::string_view create_table) {
+    const std::vector<Token> tokens = scan(create_table, head_max);
     const std::size_t name = behind_create(tokens);
     const std::size_t i = name == 0 ? 0 : behind_name(tokens, name);
     if (i == 0) return {};
@@ -71,13 +78,13 @@ std::string with_row_key(std::string_view create_temporary_table) {
     if (token_at(tokens, list ? i + 1 : i).is("LIKE")) return {};
     const bool columns = list && !begins_query(tokens, i);
     const std::size_t at = behind(tokens[columns ? i : i - 1]);
-    std::string out(create_temporary_table.substr(0, at));
+    std::string out(create_table.substr(0, at));
     if (columns) {
         out.append(row_key).append(", ");
     } else {
         out.append(" (").append(row_key).append(")");
     }
-    return out.append(create_temporary_table.substr(at));
+    return out.append(create_table.substr(at));
 }
 
 std::string table_given_key(std::string_view sql) {
@@ -91,7 +98,8 @@ std::string table_given_key(std::string_view sql) {
 }
 
 bool has_row_key(std::string_view shown) {
-    return shown.starts_with("CREATE TEMPORARY TABLE") && shown.find("`ddb_row_key` bigint") != std::string_view::npos;
+    return shown.find("`ddb_row_key` bigint") != std::string_view::npos &&
+           shown.find("PRIMARY KEY (`ddb_row_key`)") != std::string_view::npos;
 }
 
 std::string without_row_key(std::string_view alter_table) {
