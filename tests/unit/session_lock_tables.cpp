@@ -90,13 +90,13 @@ TEST_CASE("who waits for a lock is told after a while, and a lock ends with its 
 }
 
 TEST_CASE("a lock is given while the fate of a statement that was sent again is being asked for") {
-    Client a = fresh("locks6");
-    a.good("CREATE PROCEDURE locks6p() INSERT INTO locks6 VALUES (1,1)");
+    Client a = fresh("locksretry");
+    a.good("CREATE PROCEDURE locksretryp() INSERT INTO locksretry VALUES (1,1)");
     Client b(bench(), *bench().node, "root", "d");
     a.good("DO 1");
     b.good("DO 1");
-    const auto call = a.start("CALL locks6p()", true);
-    CHECK(b.good("LOCK TABLES locks6 WRITE").code() == 0);
+    const auto call = a.start("CALL locksretryp()", true);
+    CHECK(b.good("LOCK TABLES locksretry WRITE").code() == 0);
     CHECK(a.waits(call));
     b.good("UNLOCK TABLES");
     CHECK(!a.finish(call).end.error);
