@@ -419,6 +419,8 @@ def databases():
 
 def tables_without_key():
     """Applications make them so (Redmine, Liquibase), or give them a key when they are filled (what phpMyAdmin exports)."""
+    if MYSQL:
+        return note("MySQL refuses tables without a key")
     with Cluster(settings=STEADY) as cluster:
         for statement in account():
             cluster.sql(1, statement)
@@ -437,14 +439,16 @@ def tables_without_key():
         rows("DELETE FROM n.log WHERE a = 1 LIMIT 1", "UPDATE n.log SET b = b + 1", "CREATE TABLE n.copied AS SELECT * FROM n.log",
              "ALTER TABLE n.copied ADD id INT AUTO_INCREMENT PRIMARY KEY FIRST")
         equal(rows("SELECT a FROM n.log ORDER BY a"), ((1,), (2,)), "one of two equal rows")
-        equal(told(lambda: rows("CREATE OR REPLACE TABLE n.log (a INT)")), 3750 if MYSQL else 1173, "not behind what drops another one")
-        equal(told(lambda: rows("ALTER TABLE n.t MODIFY id INT, DROP PRIMARY KEY")), 3750 if MYSQL else 1173, "nor may a key be taken away")
+        equal(told(lambda: rows("CREATE OR REPLACE TABLE n.log (a INT)")), 1173, "not behind what drops another one")
+        equal(told(lambda: rows("ALTER TABLE n.t MODIFY id INT, DROP PRIMARY KEY")), 1173, "nor may a key be taken away")
         equal(cluster.same("SELECT id, a FROM n.t ORDER BY id"), [["1", "x"], ["5", "y"], ["6", "z"]], "rows on every server")
         cluster.same_tables("n")
 
 
 def temporary_tables_without_key():
     """Applications make them so (Bacula's batches): they come out as on a plain server, whose rows need no key either."""
+    if MYSQL:
+        return note("MySQL refuses tables without a key")
     with Cluster(settings=STEADY) as cluster:
         for statement in account():
             cluster.sql(1, statement)
