@@ -4,7 +4,6 @@
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <poll.h>
-#include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 #include <sys/signalfd.h>
@@ -15,6 +14,7 @@
 #include <algorithm>
 #include <chrono>
 #include <csignal>
+#include <cstdio>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -22,6 +22,7 @@
 
 #include "bus/beacon.hpp"
 #include "node/driver.hpp"
+#include "node/log_file.hpp"
 #include "node/session/versioned_comments.hpp"
 
 namespace ddb::node {
@@ -64,8 +65,9 @@ std::string detect_address() {
 
 Status start_logging(const config::Settings& settings) {
     try {
-        auto logger = settings.log.file.empty() ? spdlog::stderr_logger_mt("ddb")
-                                                : spdlog::basic_logger_mt("ddb", settings.log.file);
+        auto logger = settings.log.file.empty()
+                          ? spdlog::stderr_logger_mt("ddb")
+                          : std::make_shared<spdlog::logger>("ddb", std::make_shared<LogFile>(settings.log.file));
         logger->set_pattern("%Y-%m-%dT%H:%M:%S.%e %L node " + std::to_string(settings.node.id.value) + " %v");
         logger->set_level(spdlog::level::from_str(settings.log.level == "warn" ? "warning" : settings.log.level));
         logger->flush_on(spdlog::level::info);
@@ -74,6 +76,19 @@ Status start_logging(const config::Settings& settings) {
         return fail(ErrorCode::io, std::string("log.file: ") + error.what() + "; choose a writable file");
     }
     return ok();
+}
+
+// What rotates logs has renamed it, and says so by SIGHUP.
+void open_log_again() {
+    for (const auto& sink : spdlog::default_logger()->sinks()) {
+        auto* file = dynamic_cast<LogFile*>(sink.get());
+        if (file == nullptr) continue;
+        if (auto opened = file->open_again(); !opened) {
+            std::fprintf(stderr, "ddb-node: %s\n", opened.error().message.c_str());
+        } else {
+            spdlog::info("the log goes on here");
+        }
+    }
 }
 
 Status prepare_data_dir(const std::string& dir) {
@@ -89,9 +104,9 @@ Status prepare_data_dir(const std::string& dir) {
 }
 
 // Signals are taken by the loop as a file descriptor; every thread started later inherits the mask.
-class StopSignal {
+class Signals {
   public:
-    StopSignal() {
+    Signals() {
         sigset_t set;
         sigemptyset(&set);
         sigaddset(&set, SIGTERM);
@@ -102,10 +117,19 @@ class StopSignal {
         fd_ = ::signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
         DDB_ASSERT(fd_ >= 0);
     }
-    ~StopSignal() { ::close(fd_); }
-    StopSignal(const StopSignal&) = delete;
-    StopSignal& operator=(const StopSignal&) = delete;
+    ~Signals() { ::close(fd_); }
+    Signals(const Signals&) = delete;
+    Signals& operator=(const Signals&) = delete;
     [[nodiscard]] int fd() const { return fd_; }
+    // True: one that ends the node.
+    [[nodiscard]] bool take() const {
+        bool stop = false;
+        for (signalfd_siginfo info{}; ::read(fd_, &info, sizeof info) == static_cast<ssize_t>(sizeof info);) {
+            stop |= info.ssi_signo != SIGHUP;
+            if (info.ssi_signo == SIGHUP) open_log_again();
+        }
+        return stop;
+    }
 
   private:
     int fd_ = -1;
@@ -316,7 +340,7 @@ class Daemon {
         constexpr std::size_t stop = 0, mailbox = 1, beacon = 2, gateway = 3, answers = 4, messages = 5;
         poll_fds_.clear();
         for (const int fd :
-             {stop_signal_.fd(), mailbox_.fd(), dialler_->fd(), driver_->gateway_fd(), driver_->answers_fd()}) {
+             {signals_.fd(), mailbox_.fd(), dialler_->fd(), driver_->gateway_fd(), driver_->answers_fd()}) {
             poll_fds_.push_back({fd, POLLIN, 0});
         }
         links_->add_poll_fds(poll_fds_);
@@ -324,7 +348,7 @@ class Daemon {
         const bool wait = next_tick_ms > now_ms && !links_->waiting();
         (void)::poll(poll_fds_.data(), poll_fds_.size(), wait ? static_cast<int>(next_tick_ms - now_ms) : 0);
         const auto readable = [](const pollfd& item) { return item.revents != 0; };
-        if (readable(poll_fds_[stop])) stop_requested_ = true;
+        if (readable(poll_fds_[stop])) stop_requested_ = stop_requested_ || signals_.take();
         return {
             readable(poll_fds_[mailbox]),  readable(poll_fds_[beacon]),
             readable(poll_fds_[gateway]),  readable(poll_fds_[answers]),
@@ -332,7 +356,7 @@ class Daemon {
     }
 
     const config::Settings& settings_;
-    StopSignal stop_signal_;
+    Signals signals_;
     LoopMailbox mailbox_;
     std::optional<bus::ClusterKeys> keys_;
     ZmqContext context_;

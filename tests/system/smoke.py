@@ -6,6 +6,7 @@ Run under a sanitizer build as well (DDB_BIN=build-asan/bin DDB_SLOW=4): its rep
 
 import os
 import re
+import signal
 
 from ddb_cluster import Cluster, check, equal, main, note, wait_until
 
@@ -60,5 +61,20 @@ def whole_life():
             check(not report, f"node {node} reports: {report and report.group(0)}")
 
 
+def log_rotated():
+    """SIGHUP, with which other programs rotate logs, opens the log's file anew and ends nobody."""
+    with Cluster(nodes=1, settings=["log.file=own.log"]) as cluster:
+        path = os.path.join(os.path.dirname(cluster.log_path(1)), "own.log")
+        os.rename(path, path + ".1")
+        os.kill(cluster.nodes[1]["pid"], signal.SIGHUP)
+        wait_until(lambda: os.path.exists(path) and os.path.getsize(path), 10, "a new file")
+        equal(cluster.sql(1, "SELECT 41 + 1").value, 42, "the node goes on")
+        os.rename(path, path + ".2")
+        os.mkdir(path)
+        os.kill(cluster.nodes[1]["pid"], signal.SIGHUP)
+        wait_until(lambda: "own.log" in cluster.log(1), 10, "why there is none, on its standard error")
+        equal(cluster.sql(1, "SELECT 41 + 1").value, 42, "the node goes on without")
+
+
 if __name__ == "__main__":
-    main(whole_life)
+    main(whole_life, log_rotated)
