@@ -94,6 +94,7 @@ class BackSession {
         bool understood = false;           // of LOCK TABLES
         bool locks_asked = false;          // the session's own, about this statement
         bool row_key = false;              // its text was given one
+        bool own_engine = false;           // likewise InnoDB
         std::shared_ptr<CreditStream> stream;
         std::shared_ptr<FileSource> file;
         std::int64_t credit = 0;  // for kept results
@@ -221,7 +222,7 @@ class BackSession {
     void note_left_state(const JobReport& report);
     void note_hidden_autocommit(const JobReport& report);
     void kill_running();
-    [[nodiscard]] bool runs_again_with_key(const JobReport& report);
+    [[nodiscard]] bool runs_again_otherwise(const JobReport& report);
     [[nodiscard]] bool inside_error_ends_here(const JobReport& report);
 
     EngineParts& parts_;

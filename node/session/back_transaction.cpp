@@ -5,6 +5,7 @@
 #include "node/session/back_session.hpp"
 #include "node/session/hidden_writes.hpp"
 #include "node/session/keyless_tables.hpp"
+#include "node/session/temporary_engine.hpp"
 
 namespace ddb::session {
 namespace {
@@ -188,7 +189,7 @@ void BackSession::alone_done(JobReport report) {
         dispatch_kind();
         return;
     }
-    if (!closed_ && runs_again_with_key(report)) return;
+    if (!closed_ && runs_again_otherwise(report)) return;
     if (!report.end.error) note_success();
     if (!closed_) active_->kept = std::move(report.kept);
     finish_report(report);
@@ -339,7 +340,7 @@ void BackSession::inside_done(JobReport report) {
         finish_report(report);
         return;
     }
-    if (runs_again_with_key(report)) return;
+    if (runs_again_otherwise(report)) return;
     tell_of_read_lock(report);
     const Error& error = *report.end.error;
     const bool gone = ends_transaction(error.mysql_code);
@@ -362,12 +363,16 @@ void BackSession::inside_done(JobReport report) {
     finish_report(report);
 }
 
-// A temporary table without a key, which a server of ddb's refuses before any effect: once more, with one.
-bool BackSession::runs_again_with_key(const JobReport& report) {
-    const bool refused = report.end.error && wants_key(report.end.error->mysql_code) && !report.end.answered;
+// A temporary table without a key, or of another engine, which a server of ddb's refuses before any effect: once more,
+// with one, or as InnoDB's.
+bool BackSession::runs_again_otherwise(const JobReport& report) {
+    const bool refused = report.end.error && !report.end.answered;
     if (!refused || active_->statement.kind != StatementKind::temporary_table) return false;
-    std::string sql = with_row_key(active_->execute.sql);
-    if (sql.empty() || std::exchange(active_->row_key, true)) return false;
+    const bool keyless = wants_key(report.end.error->mysql_code);
+    if (!keyless && !wants_other_engine(report.end.error->message)) return false;
+    std::string sql = keyless ? with_row_key(active_->execute.sql) : with_innodb(active_->execute.sql);
+    bool& done = keyless ? active_->row_key : active_->own_engine;
+    if (sql.empty() || std::exchange(done, true)) return false;
     active_->execute.sql = std::move(sql);
     dispatch_kind();
     return true;
@@ -512,7 +517,7 @@ void BackSession::outside_done(JobReport report) {
         (void)inside_error_ends_here(report);
         return;
     }
-    if (runs_again_with_key(report)) return;
+    if (runs_again_otherwise(report)) return;
     if (!report.end.error) note_success();
     finish_report(report);
 }

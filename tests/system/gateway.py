@@ -471,6 +471,9 @@ def temporary_tables_without_key():
             rows("ALTER TABLE y.three ADD PRIMARY KEY (a)", "ALTER TABLE y.two ADD id INT AUTO_INCREMENT PRIMARY KEY FIRST")
             equal(rows("SELECT * FROM y.two"), ((1, 2), (2, 1), (3, 2)), "given a key later")
             equal(told(lambda: rows("INSERT INTO y.three VALUES (1)")), 1062, "which counts")
+            equal(rows("CREATE TEMPORARY TABLE y.four (a INT, KEY USING HASH (a)) ENGINE=MEMORY SELECT a FROM y.two", "SELECT COUNT(*) FROM y.four"), ((3,),),
+                  "of another engine, and without a key")
+            equal(told(lambda: rows("CREATE TABLE y.five (id INT PRIMARY KEY) ENGINE=MEMORY")), 1290, "one that would be replicated")
         equal(len(cluster.same("SELECT * FROM y.t")), 2 * len(cluster.nodes), "rows that were taken from them")
 
 
