@@ -51,7 +51,7 @@ void BackSession::on_gate_entered() {
     StatementJob job = make_job();
     job.sequence = storage::statement_sequence(txn_.txn);
     job.grant = active_->statement.grant;
-    job.temporary_tables = temporary_tables_;
+    job.temporary_tables = temporary_tables_.any();
     job.refused_without_key = active_->statement.refused_without_key;
     parts_.pipeline.expect_statement(job.sequence);
     start_job(run_definition, std::move(job), &BackSession::definition_done);

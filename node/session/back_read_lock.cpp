@@ -33,7 +33,7 @@ ReadLock::Use BackSession::use_of_read_lock() const {
     switch (statement.kind) {
         case StatementKind::dml:
             // Temporary tables are nobody's business: tried as what reads only.
-            if (temporary_tables_ && !txn_.open && autocommit_ && !active_->writes) return ReadLock::Use::none;
+            if (temporary_tables_.any() && !txn_.open && autocommit_ && !active_->writes) return ReadLock::Use::none;
             return ReadLock::Use::writes;
         case StatementKind::call:
         case StatementKind::execute:

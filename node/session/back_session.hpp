@@ -17,6 +17,7 @@
 #include "node/session/engine_parts.hpp"
 #include "node/session/open_handlers.hpp"
 #include "node/session/statement_jobs.hpp"
+#include "node/session/temporary_tables.hpp"
 
 namespace ddb::session {
 
@@ -246,7 +247,7 @@ class BackSession {
     bool next_is_set_ = false;            // the server has some SET TRANSACTION for the next that begins
     bool reads_anew_ = false;
     bool no_backslash_escapes_ = false;  // of the server's last answer
-    bool temporary_tables_ = false;
+    TemporaryTables temporary_tables_;
     bool user_locks_ = false;
     bool unsure_ = false;  // the server may be in a state in which XA START fails (hidden LOCK TABLES, SET autocommit)
     bool switch_autocommit_on_ = false;  // in the server, once no XA is under way

@@ -136,7 +136,7 @@ void BackSession::run_alone(bool try_read_only, bool read_only) {
     new_xid();
     const bool own_lock = parts_.read_lock.holds(serial_);
     const bool others_lock = parts_.read_lock.others_hold(serial_);
-    try_read_only = try_read_only || own_lock || (others_lock && temporary_tables_ && !active_->writes);
+    try_read_only = try_read_only || own_lock || (others_lock && temporary_tables_.any() && !active_->writes);
     StatementJob job = make_job();
     job.read_only = read_only || own_lock || (others_lock && try_read_only && !active_->writes);
     active_->only_read = job.read_only && !read_only;
@@ -210,7 +210,7 @@ void BackSession::propose_prepared(JobReport& report, bool clients_request, void
     }
     write.statement_count = std::max<std::uint32_t>(txn_.statements, 1);
     write.outcome = outcome_of(active_->statement_end);
-    write.keep_when_empty = temporary_tables_ || makes_temporary_tables(active_->statement);
+    write.keep_when_empty = temporary_tables_.any() || makes_temporary_tables(active_->statement);
     write.behind_definition = txn_.behind_definition;
     write.connection = std::move(report.connection);
     write.done = [parts = &parts_, serial = serial_, decided](WriteResult result) {
@@ -286,14 +286,17 @@ void BackSession::note_left_state(const JobReport& report) {
     // Settings for one statement are told, too.
     const bool query = (kind == StatementKind::read || kind == StatementKind::dml) && !active_->statement.set_statement;
     const bool hidden = query || kind == StatementKind::call || kind == StatementKind::execute;
-    if (hidden) active_->left_state = temporary_tables_ = computed_variables_ = true;
+    if (hidden) {
+        active_->left_state = computed_variables_ = true;
+        temporary_tables_.made_by_routine();
+    }
 }
 
 void BackSession::note_success() {
     const Classified& statement = active_->statement;
     if (statement.takes_user_lock) user_locks_ = true;
     if (statement.releases_user_locks) user_locks_ = false;
-    if (makes_temporary_tables(statement)) temporary_tables_ = true;
+    temporary_tables_.ran(statement, active_->execute.sql, database_);
     if (statement.kind == StatementKind::ddl && parts_.table_locks.holds(serial_))
         parts_.table_locks.dropped(serial_, dropped_tables(active_->execute.sql, database_));
     note_handlers();
@@ -352,7 +355,7 @@ void BackSession::inside_done(JobReport report) {
         roll_back_then([this] { finish_ok(); });
         return;
     } else if (implicit_commit && !report.end.answered) {
-        if (auto refused = refused_when_hidden(report.hidden, temporary_tables_)) {
+        if (auto refused = refused_when_hidden(report.hidden, temporary_tables_.any())) {
             report.end.error = std::move(refused);
             finish_report(report);
             return;

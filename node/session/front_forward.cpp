@@ -87,7 +87,8 @@ Execute FrontSession::to_send() const {
 // Settings that can be given to the next coordinator's session stay, autocommit above all: a client that goes on must
 // not find its statements committed one by one.
 void FrontSession::tell_state_lost() {
-    const std::string lost = std::exchange(not_replayable_, {});
+    const std::string lost = not_replayable_.empty() ? "temporary tables" : std::exchange(not_replayable_, {});
+    temporary_tables_.forget();
     drop_readers();
     on_server_lost();  // what the session has here may know of what was lost
     had_back_ = false;
@@ -102,7 +103,7 @@ bool FrontSession::open_back() {
     const bool locks = active_->statement.kind == StatementKind::lock_tables;  // sent again, perhaps
     if (had_back_ && holds_locks() && !locks && not_replayable_.empty()) not_replayable_ = "locked tables";
     table_locks_ = read_lock_ = false;
-    const bool state_lost = had_back_ && !not_replayable_.empty();
+    const bool state_lost = had_back_ && !replayable();
     active_->only_asks = state_lost && active_->repeated && !active_->execute.describe;
     if (state_lost && !active_->only_asks) {
         tell_state_lost();
@@ -351,12 +352,21 @@ void FrontSession::learn_state(const ResultEnd& end) {
     }
     const Classified& statement = active_->statement;
     next_on_back_ = statement.kind == StatementKind::set_transaction;
-    if (makes_temporary_tables(statement)) not_replayable_ = "temporary tables";
+    note_temporary_tables();
     if (statement.takes_user_lock) not_replayable_ = "user locks";
     if (statement.handler == HandlerVerb::open) not_replayable_ = "open HANDLERs";
     if (computes_variables(statement, active_->execute.sql)) not_replayable_ = "user variables";
     if (statement.counts_anew) reads_anywhere_ = false;
     if (statement.kind == StatementKind::set) remember_set();
+}
+
+void FrontSession::note_temporary_tables() {
+    const bool known_before = settings_known();
+    temporary_tables_.ran(active_->statement, active_->execute.sql, database_);
+    if (known_before || !settings_known()) return;
+    // The last one is gone, and reads go anywhere again: on connections that are told everything anew.
+    drop_readers();
+    on_server_lost();
 }
 
 // Settings are given to the next coordinator's session again; values computed from what this one had seen cannot be.

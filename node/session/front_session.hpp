@@ -18,6 +18,7 @@
 #include "node/session/last_statement.hpp"
 #include "node/session/results.hpp"
 #include "node/session/statement_jobs.hpp"
+#include "node/session/temporary_tables.hpp"
 #include "schemas/row_count.hpp"
 
 namespace ddb::session {
@@ -141,7 +142,8 @@ class FrontSession {
     [[nodiscard]] bool only_reads() const;
 
     // front_local.cpp
-    [[nodiscard]] bool settings_known() const { return not_replayable_.empty() && reads_anywhere_; }
+    [[nodiscard]] bool replayable() const { return not_replayable_.empty() && !temporary_tables_.any(); }
+    [[nodiscard]] bool settings_known() const { return replayable() && reads_anywhere_; }
     [[nodiscard]] bool holds_locks() const { return table_locks_ || read_lock_; }
     [[nodiscard]] bool may_read_here() const;
     void read_locally();
@@ -236,6 +238,7 @@ class FrontSession {
     void fate_told(ResultEnd end);
     void relay(SessionMessage message);
     void learn_state(const ResultEnd& end);
+    void note_temporary_tables();
     void remember_set();
 
     EngineParts& parts_;
@@ -309,7 +312,8 @@ class FrontSession {
     bool read_lock_ = false;             // by FLUSH TABLES WITH READ LOCK
     std::vector<std::string> replay_;
     std::size_t replay_bytes_ = 0;
-    std::string not_replayable_;  // in words: state that a new coordinator cannot be given
+    std::string not_replayable_;  // in words: state that a new coordinator cannot be given, beside temporary tables
+    TemporaryTables temporary_tables_;
 };
 
 }  // namespace ddb::session

@@ -148,4 +148,24 @@ TEST_CASE("a write that was under way when the session's state was lost is told 
         CHECK(each->good("SELECT COUNT(*) FROM lst4").cell() == "2");
 }
 
+TEST_CASE("a session without temporary tables any more is as one that never had some") {
+    on_each_node("lst9", [](Client& c, const std::string& name) {
+        c.good("CREATE TEMPORARY TABLE lst9_u (id INT PRIMARY KEY)");
+        c.good("CREATE TEMPORARY TABLE lst9_v (id INT PRIMARY KEY)");
+        c.good("DROP TABLE lst9_u");
+        bench().close_office();
+        bench().open_office();
+        CHECK(c.run("SELECT COUNT(*) FROM lst9_v").code() == 1927);
+        c.good("SELECT COUNT(*) FROM " + name);  // on a connection that goes on
+        c.good("CREATE TEMPORARY TABLE lst9_v (id INT PRIMARY KEY)");
+        c.good("SET lc_time_names = 'de_DE'");  // while nothing is read here
+        c.good("DROP TEMPORARY TABLE lst9_v");
+        for (int i = 0; i < 3; ++i) CHECK(c.good("SELECT DATE_FORMAT('2001-05-01', '%M')").cell() == "Mai");
+        bench().close_office();
+        bench().open_office();
+        c.good("REPLACE INTO " + name + " VALUES (1, 1)");
+        CHECK(c.good("SELECT DATE_FORMAT('2001-05-01', '%M')").cell() == "Mai");
+    });
+}
+
 }  // namespace ddb::session::test
