@@ -152,7 +152,7 @@ class EngineParts final : public PipelineHost {
     void propose(const core::Propose& proposal) override { host.propose(proposal); }
     void register_prepared(LogIndex index, TxnId txn, std::string xid,
                            std::unique_ptr<storage::Connection> connection) override;
-    void register_done(LogIndex index) override { database.register_done(index); }
+    void register_done(LogIndex index, bool part) override { database.register_done(index, part); }
     void read_group(Epoch epoch, storage::GroupPlace place) override { database.read_group(epoch, std::move(place)); }
     void want_part() override { database.want_part(); }
     void roll_back(std::unique_ptr<storage::Connection> connection, std::string xid,

@@ -61,7 +61,7 @@ class PipelineHost {
     virtual void propose(const core::Propose& proposal) = 0;
     virtual void register_prepared(LogIndex index, TxnId txn, std::string xid,
                                    std::unique_ptr<storage::Connection> connection) = 0;
-    virtual void register_done(LogIndex index) = 0;
+    virtual void register_done(LogIndex index, bool part) = 0;  // `part`: of a large group
     virtual void read_group(Epoch epoch, storage::GroupPlace place) = 0;
     virtual void want_part() = 0;
     // XA ROLLBACK, then done() with the connection.

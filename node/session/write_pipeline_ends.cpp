@@ -54,7 +54,7 @@ void WritePipeline::on_accepted(const core::ProposalAccepted& accepted) {
     if (ended_parts) --(it->second.kind == Proposal::Kind::xa ? xa_ends_ : statement_ends_);
     by_index_[accepted.id.index] = accepted.token;
     if (it->second.kind != Proposal::Kind::xa) {
-        host_.register_done(accepted.id.index);
+        host_.register_done(accepted.id.index, part);
         if (part) feeder_.on_accepted(accepted.id.index);
         if (ended_parts) drain();
         return;

@@ -62,8 +62,25 @@ void Committer::register_prepared(LogIndex index, TxnId txn, std::string xid, st
     add(index, Registration{txn, std::move(xid), std::move(connection), false});
 }
 
-void Committer::register_done(LogIndex index) {
+void Committer::register_done(LogIndex index, bool part) {
+    if (!part) {
+        std::lock_guard lock(mutex_);
+        last_done_ = std::max(last_done_, index);
+    }
     add(index, Registration{});
+}
+
+void Committer::hold_statements(bool hold) {
+    {
+        std::lock_guard lock(mutex_);
+        fold_soon_ = hold;
+    }
+    fold_due_.notify_all();
+}
+
+bool Committer::statements_told() const {
+    std::lock_guard lock(mutex_);
+    return fold_known_ >= last_done_;
 }
 
 void Committer::register_audit(LogIndex index) {
@@ -142,14 +159,15 @@ void Committer::run_commits(const std::stop_token& stop) {
             return;
         }
         LogIndex index;
-        bool more = false;
+        bool more = false, soon = false;
         {
             std::lock_guard lock(mutex_);
+            soon = fold_soon_;
             committed_ = next(committed_);
             index = committed_;
             more = committed_ < decided_ && registered_.contains(next(committed_));
         }
-        if (index.value % fold_entries_max == 0) fold_due_.notify_all();
+        if (index.value % fold_entries_max == 0 || soon) fold_due_.notify_all();
         if (registration->audit) hooks_.audit(index);
         if (registration->connection != nullptr && registration->connection->broken()) registration->connection.reset();
         untold.push_back(Committed{index, std::move(registration->connection)});
@@ -235,8 +253,10 @@ void Committer::run_folds(const std::stop_token& stop) {
         LogIndex up_to;
         {
             std::unique_lock lock(mutex_);
-            fold_due_.wait_for(lock, stop, fold_interval,
-                               [&] { return stopping_ || committed_.value - folded_.value >= fold_entries_max; });
+            fold_due_.wait_for(lock, stop, fold_interval, [&] {
+                const bool soon = fold_soon_ && fold_known_ < last_done_ && folded_ < committed_;
+                return stopping_ || soon || committed_.value - folded_.value >= fold_entries_max;
+            });
             if (stopping_) return;
             up_to = committed_;
         }
@@ -259,6 +279,10 @@ Status Committer::fold(std::unique_ptr<Connection>& connection, LogIndex up_to) 
     if (entries->empty()) return fail(ErrorCode::not_found, "entry to fold is not in the journal");
     if (auto status = fold_entries(*connection, *entries, options_.log_rows); !status.ok()) return status;
     folded_ = entries->back().id.index;
+    {
+        std::lock_guard lock(mutex_);
+        fold_known_ = folded_;
+    }
     clear_intents(journal_, *entries);
     return ok();
 }

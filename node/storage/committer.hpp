@@ -40,8 +40,12 @@ class Committer {
     // Loop thread; none of these waits.
     void decided(LogIndex up_to);
     void register_prepared(LogIndex index, TxnId txn, std::string xid, std::unique_ptr<Connection> connection);
-    void register_done(LogIndex index);
+    void register_done(LogIndex index, bool part);  // `part`: of a large group, which changes nothing by itself
     void register_audit(LogIndex index);
+    // While held, positions are written as soon as they can be. A statement leaves no marker: of what ran here the
+    // position alone tells a dump.
+    void hold_statements(bool hold);
+    [[nodiscard]] bool statements_told() const;  // by the position: all that were registered so far
 
     // Lets the XA COMMIT under way finish, at most `limit`; starts no other one. False at the limit.
     bool stop(std::chrono::milliseconds limit);
@@ -78,6 +82,9 @@ class Committer {
     LogIndex committed_;
     bool stopping_ = false;
     bool committing_ = false;
+    bool fold_soon_ = false;
+    LogIndex last_done_;   // registered, but for parts
+    LogIndex fold_known_;  // as folded_
 
     std::condition_variable_any fold_due_;  // apart from `changed_`: commits must not wake the fold thread each time
 

@@ -75,8 +75,8 @@ void LocalDatabase::fence(std::string reason) {
 void LocalDatabase::set_other_copies(OtherCopies copies) {
     impl_->set_other_copies(copies);
 }
-void LocalDatabase::register_done(LogIndex index) {
-    impl_->register_done(index);
+void LocalDatabase::register_done(LogIndex index, bool part) {
+    impl_->register_done(index, part);
 }
 void LocalDatabase::read_group(Epoch epoch, GroupPlace place) {
     impl_->read_group(epoch, std::move(place));

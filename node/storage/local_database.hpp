@@ -215,7 +215,7 @@ class LocalDatabase {
     // it.
     void register_prepared(LogIndex index, TxnId txn, std::string xid, std::unique_ptr<Connection> connection);
     // An entry of the open office that has already taken effect (a statement) or has none here.
-    void register_done(LogIndex index);
+    void register_done(LogIndex index, bool part);
     // Of the open office: begins to read the rows of a large group. Each piece comes when it is asked for; where that
     // fails, the office ends. One group at a time: the one before has ended.
     void read_group(Epoch epoch, GroupPlace place);

@@ -361,9 +361,9 @@ void LocalDatabase::Impl::register_prepared(LogIndex index, TxnId txn, std::stri
     if (committer_ != nullptr) committer_->register_prepared(index, txn, std::move(xid), std::move(connection));
 }
 
-void LocalDatabase::Impl::register_done(LogIndex index) {
+void LocalDatabase::Impl::register_done(LogIndex index, bool part) {
     std::lock_guard lock(office_mutex_);
-    if (committer_ != nullptr) committer_->register_done(index);
+    if (committer_ != nullptr) committer_->register_done(index, part);
 }
 
 // Its thread.

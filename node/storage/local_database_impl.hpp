@@ -38,7 +38,7 @@ class LocalDatabase::Impl {
     void open_office(Epoch epoch, LogIndex noop_index);
     void close_office(Epoch epoch);
     void register_prepared(LogIndex index, TxnId txn, std::string xid, std::unique_ptr<Connection> connection);
-    void register_done(LogIndex index);
+    void register_done(LogIndex index, bool part);
     void on_capture_end(const Error& error, bool fatal);
     void read_group(Epoch epoch, GroupPlace place);
     void want_part();
@@ -47,8 +47,13 @@ class LocalDatabase::Impl {
     void set_other_copies(OtherCopies copies) { applier_->set_other_copies(copies); }
     void end_audit();
     Status record_cluster(const std::string& uuid);
-    void hold_statements(bool hold) { applier_->hold_statements(hold); }
-    [[nodiscard]] bool statements_held() const { return applier_->statements_held(); }
+    void hold_statements(bool hold) {
+        applier_->hold_statements(hold);
+        if (committer_ != nullptr) committer_->hold_statements(hold);
+    }
+    [[nodiscard]] bool statements_held() const {
+        return applier_->statements_held() && (committer_ == nullptr || committer_->statements_told());
+    }
     void begin_rebuild(std::uint64_t attempt);
     void read_loaded_position();
     void install_snapshot(EntryId last, std::vector<Entry> entries);

@@ -14,7 +14,7 @@ struct Host final : PipelineHost {
     void register_prepared(LogIndex index, TxnId, std::string xid, std::unique_ptr<storage::Connection>) override {
         prepared.emplace_back(index, std::move(xid));
     }
-    void register_done(LogIndex index) override { done.push_back(index); }
+    void register_done(LogIndex index, bool /*part*/) override { done.push_back(index); }
     void read_group(Epoch, storage::GroupPlace place) override { read.push_back(place.file); }
     void want_part() override { ++parts_wanted; }
     void roll_back(std::unique_ptr<storage::Connection>, std::string xid,

@@ -258,7 +258,7 @@ LogIndex Cluster::propose(const std::vector<std::string>& statements, const std:
         entry.statement_count = static_cast<std::uint32_t>(statements.size());
         if (group.kind == Captured::Kind::other) {  // a sequence
             entry.payload = Payload(std::move(group.events));
-            node.database().register_done(append(std::move(entry)));
+            node.database().register_done(append(std::move(entry)), false);
             continue;
         }
         REQUIRE(group.kind == Captured::Kind::xa);
@@ -290,7 +290,7 @@ PartsRange Cluster::append_parts(TxnId txn, const Captured& group) {
         entry.txn = txn;
         entry.payload = Payload(std::move(part.events));
         const LogIndex index = append(std::move(entry));
-        node.database().register_done(index);
+        node.database().register_done(index, true);
         if (parts.count++ == 0) parts.first = index;
     }
     return parts;
@@ -347,7 +347,7 @@ LogIndex Cluster::statement(const std::string& sql, const std::string& database,
     entry.txn = txn;
     entry.payload = Payload(encode_statement(payload));
     const LogIndex index = append(std::move(entry), false);
-    node.database().register_done(index);
+    node.database().register_done(index, false);
     decide(index);
     (void)node.wait_committed(index);
     return index;
