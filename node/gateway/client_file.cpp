@@ -13,8 +13,8 @@ constexpr std::uint64_t slow_piece_ms = 5000;  // a client that needs longer for
 }  // namespace
 
 void Conversation::on_file_wanted(const FileWanted& wanted) {
-    if (wanted.offset != 0 && (!running_->file_open || wanted.offset != running_->file.offset)) return;
     if (wanted.offset != 0) {
+        if (!running_->file_open || wanted.offset != running_->file.offset) return;
         state_ = State::sending_file;
         heard_ms_ = running_->file_wanted_ms = now_ms_;
         return;

@@ -312,22 +312,11 @@ constexpr std::string_view per_node =
 
 [[nodiscard]] Classified classify_tokens(std::string_view sql, Tokens tokens);
 
-// Where the statement behind SET STATEMENT … FOR begins; the number of tokens when it does not.
-[[nodiscard]] std::size_t behind_for(Tokens tokens) {
-    int depth = 0;
-    for (std::size_t i = 2; i < tokens.size(); ++i) {
-        if (tokens[i].symbol('(')) ++depth;
-        if (tokens[i].symbol(')')) --depth;
-        if (depth == 0 && tokens[i].is("FOR")) return i + 1;
-    }
-    return tokens.size();
-}
-
 // SET STATEMENT a=1, b=2 FOR <statement>: is what the inner statement is. That may be another SET STATEMENT, as often
 // as the text has room for: a loop, since a stack has less.
 [[nodiscard]] Classified classify_set_statement(std::string_view sql, Tokens tokens) {
     while (tokens[0].is("SET") && token_at(tokens, 1).is("STATEMENT")) {
-        const std::size_t inner = behind_for(tokens);
+        const std::size_t inner = rules::behind_for(tokens);
         if (inner == tokens.size()) return of(StatementKind::dml);  // the server says what is wrong with it
         const Classified variables = rules::classify_set(tokens.subspan(2, inner - 3));
         if (variables.kind == StatementKind::refused) return variables;

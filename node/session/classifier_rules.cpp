@@ -318,6 +318,16 @@ bool names_no_table(Tokens tokens) {
     return out;
 }
 
+std::size_t behind_for(Tokens tokens) {
+    int depth = 0;
+    for (std::size_t i = 2; i < tokens.size(); ++i) {
+        if (tokens[i].symbol('(')) ++depth;
+        if (tokens[i].symbol(')')) --depth;
+        if (depth == 0 && tokens[i].is("FOR")) return i + 1;
+    }
+    return tokens.size();
+}
+
 Classified classify_set(Tokens tokens) {
     while (!tokens.empty() && tokens.back().symbol(';')) tokens = tokens.first(tokens.size() - 1);
     Classified out;

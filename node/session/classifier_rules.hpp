@@ -26,6 +26,9 @@ using Tokens = std::span<const Token>;
 // `tokens`: as many as a head has; what is longer is not known.
 [[nodiscard]] bool names_no_table(Tokens tokens);
 
+// Where the statement behind SET STATEMENT … FOR begins; the number of tokens when it does not.
+[[nodiscard]] std::size_t behind_for(Tokens tokens);
+
 // `tokens` start behind SET.
 [[nodiscard]] Classified classify_set(Tokens tokens);
 // Reason to refuse an ALTER TABLE that would come out differently on each node (FACTS 18); empty when fine.

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "node/session/classifier_rules.hpp"
 #include "node/session/definition_reach.hpp"
 #include "node/session/sql_scan.hpp"
 
@@ -101,18 +102,11 @@ struct Ties {
 
 // Without SET STATEMENT … FOR in front.
 [[nodiscard]] std::string_view behind_settings(std::string_view sql) {
-    SqlScanner scanner(sql);
-    Token token = scanner.next();
-    while (token.is("SET")) {
-        if (token = scanner.next(); !token.is("STATEMENT")) return sql;
-        int depth = 0;
-        do {
-            token = scanner.next();
-            depth += token.symbol('(') ? 1 : token.symbol(')') ? -1 : 0;
-        } while (token.kind != Token::Kind::end && !(depth == 0 && token.is("FOR")));
-        token = scanner.next();
-    }
-    return token.kind == Token::Kind::end ? sql : sql.substr(token.offset);
+    const std::vector<Token> all = scan(sql, sql.size());
+    rules::Tokens tokens(all);
+    while (rules::token_at(tokens, 0).is("SET") && rules::token_at(tokens, 1).is("STATEMENT"))
+        tokens = tokens.subspan(rules::behind_for(tokens));
+    return tokens.empty() ? sql : sql.substr(tokens.front().offset);
 }
 
 // A cascade is in no log: each server does it by itself, and gives the versions that it makes a time of its own.
@@ -127,12 +121,10 @@ struct Ties {
     const NamedTables named = named_tables(sql, "");
     if (alters && !named.tables.empty()) {
         // What the server does not show it will not alter either.
-        const auto shown = connection.rows("SHOW CREATE TABLE " + named.tables.front().text);
-        if (!shown && shown.error().code != ErrorCode::sql) return shown.error();
-        if (shown && !shown->empty() && shown->front().size() > 1) {
-            const Ties there = ties_in(shown->front()[1].value_or(""));
-            ties = {ties.versioned || there.versioned, ties.cascades || there.cascades};
-        }
+        const auto shown = shown_table(connection, named.tables.front().text);
+        if (!shown) return shown.error();
+        const Ties there = ties_in(*shown);
+        ties = {ties.versioned || there.versioned, ties.cascades || there.cascades};
     }
     if (!ties.versioned || !ties.cascades) return ok();
     return Error{ErrorCode::invalid_argument,
@@ -154,6 +146,13 @@ struct Ties {
 }
 
 }  // namespace
+
+Result<std::string> shown_table(storage::Connection& connection, const std::string& name) {
+    const auto shown = connection.rows("SHOW CREATE TABLE " + name);
+    if (!shown && shown.error().code != ErrorCode::sql) return shown.error();
+    const bool some = shown && !shown->empty() && shown->front().size() > 1;
+    return some ? shown->front()[1].value_or("") : std::string();
+}
 
 Status may_define(storage::Connection& connection, const StatementJob& job) {
     Status may = refuse_without_key(connection, job);

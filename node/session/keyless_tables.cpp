@@ -4,8 +4,8 @@
 #include <array>
 #include <cstddef>
 
-#include "node/session/classifier_rules.hpp"
 #include "node/session/sql_scan.hpp"
+#include "node/session/table_names.hpp"
 
 namespace ddb::session {
 namespace {
@@ -22,36 +22,13 @@ constexpr std::string_view row_key = "`ddb_row_key` BIGINT UNSIGNED INVISIBLE DE
     return token.offset + as_written(token).size();
 }
 
-// The index behind a name of one or two parts; 0 where there is none.
-[[nodiscard]] std::size_t behind_name(Tokens tokens, std::size_t i) {
-    if (!token_at(tokens, i).may_name()) return 0;
-    if (!token_at(tokens, i + 1).symbol('.')) return i + 1;
-    return token_at(tokens, i + 2).may_name() ? i + 3 : 0;
-}
-
 [[nodiscard]] bool begins_query(Tokens tokens, std::size_t i) {
     constexpr std::array<std::string_view, 4> words{"SELECT", "WITH", "VALUES", "TABLE"};
     while (token_at(tokens, i).symbol('(')) ++i;
     return one_of(token_at(tokens, i), words);
 }
 
-// Of CREATE TABLE and CREATE [OR REPLACE] TEMPORARY TABLE [IF NOT EXISTS]: the index of the name; 0 when it is
-// something else. Where it says OR REPLACE, the table that was there is gone when the server finds no key.
-[[nodiscard]] std::size_t behind_create(Tokens tokens) {
-    if (!token_at(tokens, 0).is("CREATE")) return 0;
-    const bool replaces = token_at(tokens, 1).is("OR");
-    std::size_t i = replaces ? 3 : 1;
-    if (token_at(tokens, i).is("TEMPORARY")) {
-        ++i;
-    } else if (replaces) {
-        return 0;
-    }
-    if (!token_at(tokens, i).is("TABLE")) return 0;
-    ++i;
-    return token_at(tokens, i).is("IF") ? i + 3 : i;
-}
-
-// Of ALTER [ONLINE] [IGNORE] TABLE [IF EXISTS]: likewise.
+// Of ALTER [ONLINE] [IGNORE] TABLE [IF EXISTS]: the index of the name; 0 when it is something else.
 [[nodiscard]] std::size_t behind_alter(Tokens tokens) {
     if (!token_at(tokens, 0).is("ALTER")) return 0;
     std::size_t i = 1;
@@ -63,17 +40,19 @@ constexpr std::string_view row_key = "`ddb_row_key` BIGINT UNSIGNED INVISIBLE DE
 
 // The index behind the table's name; 0 for what is no ALTER TABLE.
 [[nodiscard]] std::size_t behind_altered(Tokens tokens) {
-    const std::size_t name = behind_alter(tokens);
-    return name == 0 ? 0 : behind_name(tokens, name);
+    std::size_t i = behind_alter(tokens);
+    return i != 0 && skip_name(tokens, i) ? i : 0;
 }
 
 }  // namespace
 
 std::string with_row_key(std::string_view create_table) {
     const std::vector<Token> tokens = scan(create_table, head_max);
-    const std::size_t name = behind_create(tokens);
-    const std::size_t i = name == 0 ? 0 : behind_name(tokens, name);
-    if (i == 0) return {};
+    const CreateHead head = create_head(tokens);
+    // OR REPLACE: the table that was there is gone when the server finds no key.
+    if (head.name == 0 || (head.replaces && !head.temporary)) return {};
+    std::size_t i = head.name;
+    if (!skip_name(tokens, i)) return {};
     const bool list = token_at(tokens, i).symbol('(');
     if (token_at(tokens, list ? i + 1 : i).is("LIKE")) return {};
     const bool columns = list && !begins_query(tokens, i);
@@ -92,9 +71,7 @@ std::string table_given_key(std::string_view sql) {
     const std::size_t end = behind_altered(tokens);
     if (end == 0) return {};
     if (std::none_of(tokens.begin(), tokens.end(), [](const Token& token) { return token.is("PRIMARY"); })) return {};
-    std::string name;
-    for (std::size_t i = behind_alter(tokens); i < end; ++i) name += as_written(tokens[i]);
-    return name;
+    return as_written(tokens, behind_alter(tokens), end);
 }
 
 bool has_row_key(std::string_view shown) {

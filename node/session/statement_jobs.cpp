@@ -114,9 +114,8 @@ void learn_generated_id(JobReport& report, const StatementJob& job) {
     const std::vector<std::string> names = renamed_tables(sql);
     if (names.empty() || !connection.logs_temporary_renames()) return sql;
     const bool temporary = std::any_of(names.begin(), names.end(), [&](const std::string& name) {
-        const auto shown = connection.rows("SHOW CREATE TABLE " + name);
-        if (!shown || shown->empty() || shown->front().size() < 2) return false;
-        return shown->front()[1].value_or("").starts_with("CREATE TEMPORARY TABLE");
+        const auto shown = shown_table(connection, name);
+        return shown && shown->starts_with("CREATE TEMPORARY TABLE");
     });
     if (!temporary) return sql;
     if (names.size() == 1) return as_alter_table(sql);
@@ -130,10 +129,8 @@ void learn_generated_id(JobReport& report, const StatementJob& job) {
 [[nodiscard]] std::string with_one_key(storage::Connection& connection, const std::string& sql) {
     const std::string name = table_given_key(sql);
     if (name.empty()) return sql;
-    const auto shown = connection.rows("SHOW CREATE TABLE " + name);
-    const bool ours =
-        shown && !shown->empty() && shown->front().size() > 1 && has_row_key(shown->front()[1].value_or(""));
-    return ours ? without_row_key(sql) : sql;
+    const auto shown = shown_table(connection, name);
+    return shown && has_row_key(*shown) ? without_row_key(sql) : sql;
 }
 
 // The text to run in place of one that means its user, or the role that is active. Names of other characters than ASCII

@@ -2,8 +2,8 @@
 
 #include <cstddef>
 
-#include "node/session/classifier_rules.hpp"
 #include "node/session/sql_scan.hpp"
+#include "node/session/table_names.hpp"
 
 namespace ddb::session {
 namespace {
@@ -12,15 +12,6 @@ using rules::token_at;
 using rules::Tokens;
 
 constexpr std::size_t tokens_max = 10'000;
-
-// One name, or two with a point between them; i goes behind it.
-[[nodiscard]] bool skip_name(Tokens tokens, std::size_t& i) {
-    if (!token_at(tokens, i).may_name()) return false;
-    ++i;
-    if (!token_at(tokens, i).symbol('.')) return true;
-    i += 2;
-    return token_at(tokens, i - 1).may_name();
-}
 
 // Of RENAME TABLE [IF EXISTS]: the index of what stands behind; 0 when it is something else.
 [[nodiscard]] std::size_t behind_head(Tokens tokens) {
@@ -39,9 +30,7 @@ std::vector<std::string> renamed_tables(std::string_view sql) {
     for (;; ++i) {
         const std::size_t begin = i;
         if (!skip_name(tokens, i)) return {};
-        std::string name;
-        for (std::size_t at = begin; at < i; ++at) name += as_written(tokens[at]);
-        names.push_back(std::move(name));
+        names.push_back(as_written(tokens, begin, i));
         while (i < tokens.size() && !tokens[i].is("TO")) ++i;  // WAIT n, NOWAIT
         if (!skip_name(tokens, ++i)) return {};
         if (!token_at(tokens, i).symbol(',')) return names;

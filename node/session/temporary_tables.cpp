@@ -5,8 +5,8 @@
 #include <optional>
 #include <vector>
 
-#include "node/session/classifier_rules.hpp"
 #include "node/session/sql_scan.hpp"
+#include "node/session/table_names.hpp"
 
 namespace ddb::session {
 namespace {
@@ -20,24 +20,15 @@ constexpr std::size_t names_max = 1000;
 
 // The name at `i`, which is put behind it.
 [[nodiscard]] std::optional<Name> take_name(Tokens tokens, std::size_t& i, std::string_view database) {
-    if (!token_at(tokens, i).may_name()) return std::nullopt;
-    Name name{database, token_at(tokens, i).text};
-    ++i;
-    if (!token_at(tokens, i).symbol('.')) return name;
-    if (!token_at(tokens, i + 1).may_name()) return std::nullopt;
-    name = {std::move(name.second), std::string(token_at(tokens, i + 1).text)};
-    i += 2;
-    return name;
+    const std::size_t begin = i;
+    if (!skip_name(tokens, i)) return std::nullopt;
+    const std::string last(tokens[i - 1].text);
+    return i == begin + 1 ? Name(database, last) : Name(tokens[begin].text, last);
 }
 
-// Of CREATE [OR REPLACE] TEMPORARY TABLE [IF NOT EXISTS].
 [[nodiscard]] std::optional<Name> created(Tokens tokens, std::string_view database) {
-    if (!token_at(tokens, 0).is("CREATE")) return std::nullopt;
-    std::size_t i = token_at(tokens, 1).is("OR") ? 3 : 1;
-    if (!token_at(tokens, i).is("TEMPORARY") || !token_at(tokens, i + 1).is("TABLE")) return std::nullopt;
-    i += 2;
-    if (token_at(tokens, i).is("IF")) i += 3;
-    return take_name(tokens, i, database);
+    CreateHead head = create_head(tokens);
+    return head.name != 0 && head.temporary ? take_name(tokens, head.name, database) : std::nullopt;
 }
 
 // Of DROP [TEMPORARY] TABLE [IF EXISTS]; none of any other statement.
