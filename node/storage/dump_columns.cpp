@@ -9,7 +9,8 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
-#include <optional>
+
+#include "node/storage/sql_words.hpp"
 
 namespace ddb::storage {
 namespace {
@@ -18,23 +19,6 @@ constexpr std::size_t block_bytes = 64u << 10;
 constexpr std::size_t header_bytes = 4;  // three of the length, one of the number within its command
 constexpr char choose_database = 2;
 constexpr char query = 3;
-
-// The quoted name that begins at `at`, which is put behind it.
-std::optional<std::string> take_name(std::string_view text, std::size_t& at) {
-    if (at >= text.size() || text[at] != '`') return std::nullopt;
-    std::string out;
-    for (++at; at < text.size(); ++at) {
-        if (text[at] == '`') {
-            if (at + 1 >= text.size() || text[at + 1] != '`') {
-                ++at;
-                return out;
-            }
-            ++at;
-        }
-        out += text[at];
-    }
-    return std::nullopt;
-}
 
 bool address_of(const std::string& path, sockaddr_un& out) {
     out = {};
@@ -86,7 +70,7 @@ std::string with_exact_columns(std::string_view sql, const std::string& database
         while (at < sql.size() && (sql[at] == ' ' || sql[at] == ',') && !sql.substr(at).starts_with(from)) ++at;
         if (sql.substr(at).starts_with(from)) break;
         const std::size_t begin = at;
-        auto name = take_name(sql, at);
+        auto name = take_quoted_name(sql, at);
         if (!name) {
             at = sql.find_first_of(", `", begin);  // row_start, row_end
             if (at == begin || at == std::string_view::npos) return std::string(sql);
@@ -96,7 +80,7 @@ std::string with_exact_columns(std::string_view sql, const std::string& database
     }
     const std::size_t behind_columns = at;
     at += from.size();
-    const auto table = take_name(sql, at);
+    const auto table = take_quoted_name(sql, at);
     const auto found = table ? exact.find({database, *table}) : exact.end();
     if (found == exact.end()) return std::string(sql);
     const TableOfDump& known = found->second;

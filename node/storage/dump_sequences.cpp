@@ -1,29 +1,13 @@
 #include "node/storage/dump_sequences.hpp"
 
-#include <optional>
 #include <set>
+
+#include "node/storage/sql_words.hpp"
 
 namespace ddb::storage {
 namespace {
 
 using TableName = std::pair<std::string, std::string>;
-
-// Takes `…` from the front of the text, as the server writes identifiers.
-[[nodiscard]] std::optional<std::string> take_quoted(std::string_view& text) {
-    if (!text.starts_with('`')) return std::nullopt;
-    std::string out;
-    for (std::size_t i = 1; i < text.size(); ++i) {
-        if (text[i] == '`') {
-            if (i + 1 == text.size() || text[i + 1] != '`') {
-                text.remove_prefix(i + 1);
-                return out;
-            }
-            ++i;
-        }
-        out += text[i];
-    }
-    return std::nullopt;
-}
 
 [[nodiscard]] std::string name_of(const TableName& table) {
     return quoted_name(table.first) + "." + quoted_name(table.second);
@@ -35,11 +19,10 @@ std::set<TableName> sequences_in(std::string_view expression) {
     constexpr std::string_view call = "val(";
     std::set<TableName> out;
     for (std::size_t at = expression.find(call); at != std::string_view::npos; at = expression.find(call, at + 1)) {
-        std::string_view rest = expression.substr(at + call.size());
-        auto database = take_quoted(rest);
-        if (!database || !rest.starts_with('.')) continue;
-        rest.remove_prefix(1);
-        if (auto name = take_quoted(rest)) out.emplace(std::move(*database), std::move(*name));
+        std::size_t name_at = at + call.size();
+        auto database = take_quoted_name(expression, name_at);
+        if (!database || !expression.substr(name_at).starts_with('.')) continue;
+        if (auto name = take_quoted_name(expression, ++name_at)) out.emplace(std::move(*database), std::move(*name));
     }
     return out;
 }

@@ -16,20 +16,10 @@ constexpr std::size_t head_bytes_max = 2048;  // of a trigger, with its name
 // The name that begins at `at`, quoted or not, which is put behind it.
 std::optional<std::string> take_name(std::string_view text, std::size_t& at) {
     if (at >= text.size()) return std::nullopt;
-    if (text[at] != '`') {
-        const std::string_view word = word_at(text, at);
-        at += word.size();
-        return word.empty() ? std::nullopt : std::optional(std::string(word));
-    }
-    std::string out;
-    for (++at; at < text.size(); ++at) {
-        if (text[at] == '`') {
-            ++at;
-            if (at >= text.size() || text[at] != '`') return out;
-        }
-        out += text[at];
-    }
-    return std::nullopt;
+    if (text[at] == '`') return take_quoted_name(text, at);
+    const std::string_view word = word_at(text, at);
+    at += word.size();
+    return word.empty() ? std::nullopt : std::optional(std::string(word));
 }
 
 std::string end_of(std::string_view text) {

@@ -26,6 +26,19 @@ std::size_t end_of_quoted(std::string_view text, std::size_t at) {
     return text.size();
 }
 
+std::optional<std::string> take_quoted_name(std::string_view text, std::size_t& at) {
+    if (at >= text.size() || text[at] != '`') return std::nullopt;
+    std::string out;
+    for (++at; at < text.size(); ++at) {
+        if (text[at] == '`') {
+            ++at;
+            if (at >= text.size() || text[at] != '`') return out;
+        }
+        out += text[at];
+    }
+    return std::nullopt;
+}
+
 std::size_t end_of_comment(std::string_view text, std::size_t at) {
     const std::string_view rest = text.substr(at);
     const std::size_t mark = rest.starts_with("/*!") ? 3 : rest.starts_with("/*M!") ? 4 : 0;
