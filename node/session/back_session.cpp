@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "node/session/routine_tables.hpp"
+
 namespace ddb::session {
 namespace {
 
@@ -131,6 +133,7 @@ void BackSession::begin_request(Execute execute) {
     active_ = Active{};  // clang 14 has no emplace() for a class with initialisers inside this one
     active_->statement = classify(execute.sql);
     active_->execute = std::move(execute);
+    mend_routine();
     active_->credit = active_->execute.credit_bytes;
     active_->deadline_ms = parts_.now_ms + active_->execute.timeout_ms;
     auto deliver = [parts = &parts_, serial = serial_](std::vector<SessionMessage> messages) {
@@ -141,6 +144,15 @@ void BackSession::begin_request(Execute execute) {
     active_->stream = std::make_shared<CreditStream>(active_->execute.credit_bytes, std::move(deliver));
     open_file();
     look_up();
+}
+
+// MySQL's errors for such tables are others, as everywhere.
+void BackSession::mend_routine() {
+    const Classified& statement = active_->statement;
+    if (statement.kind != StatementKind::ddl && !statement.block) return;
+    std::string mended = with_routine_tables(active_->execute.sql);
+    if (mended.empty() || parts_.database.initial().version.find("MariaDB") == std::string::npos) return;
+    active_->execute.sql = std::move(mended);
 }
 
 void BackSession::open_file() {

@@ -111,6 +111,7 @@ class BackSession {
     void advance();
     void begin_request(Execute execute);
     void look_up();
+    void mend_routine();
     void open_file();
     void leave_file();
     [[nodiscard]] bool answered_before(const Execute& execute);

@@ -232,7 +232,9 @@ Error lost_connection(const Error& cause, bool in_transaction) {
 Error cannot_commit(const Classified& statement, Error error) {
     error.message =
         std::string(statement.block ? "a block of statements sent to ddb" : "a procedure called through ddb") +
-        " cannot commit, roll back or run definitions by itself: " + error.message;
+        " cannot commit, roll back or run definitions by itself (of temporary tables, CREATE and DROP TEMPORARY TABLE "
+        "only): " +
+        error.message;
     return error;
 }
 

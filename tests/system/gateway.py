@@ -441,6 +441,7 @@ def tables_without_key():
         equal(rows("SELECT a FROM n.log ORDER BY a"), ((1,), (2,)), "one of two equal rows")
         equal(told(lambda: rows("CREATE OR REPLACE TABLE n.log (a INT)")), 1173, "not behind what drops another one")
         equal(told(lambda: rows("ALTER TABLE n.t MODIFY id INT, DROP PRIMARY KEY")), 1173, "nor may a key be taken away")
+        cluster.settle()
         equal(cluster.same("SELECT id, a FROM n.t ORDER BY id"), [["1", "x"], ["5", "y"], ["6", "z"]], "rows on every server")
         cluster.same_tables("n")
 
@@ -474,7 +475,38 @@ def temporary_tables_without_key():
             equal(rows("CREATE TEMPORARY TABLE y.four (a INT, KEY USING HASH (a)) ENGINE=MEMORY SELECT a FROM y.two", "SELECT COUNT(*) FROM y.four"), ((3,),),
                   "of another engine, and without a key")
             equal(told(lambda: rows("CREATE TABLE y.five (id INT PRIMARY KEY) ENGINE=MEMORY")), 1290, "one that would be replicated")
+        cluster.settle()
         equal(len(cluster.same("SELECT * FROM y.t")), 2 * len(cluster.nodes), "rows that were taken from them")
+
+
+def temporary_tables_of_routines():
+    """Made in a procedure, without a key and of other engines, as reports do."""
+    if MYSQL:
+        return note("MySQL refuses tables without a key")
+    with Cluster(settings=STEADY) as cluster:
+        for statement in account():
+            cluster.sql(1, statement)
+        cluster.sql(1, "CREATE DATABASE r", "CREATE TABLE r.t (id INT AUTO_INCREMENT PRIMARY KEY, a INT)")
+        with connect(cluster, 1, autocommit=True).cursor() as cursor:
+            cursor.execute("""CREATE PROCEDURE r.report(n INT) BEGIN
+                                DROP TEMPORARY TABLE IF EXISTS r.one, r.two, r.three;
+                                CREATE TEMPORARY TABLE r.one (a INT, b VARCHAR(9), KEY (a)) ENGINE=MEMORY;
+                                INSERT INTO r.one VALUES (n, 'x'), (n + 1, 'y'), (n, 'x');
+                                CREATE TEMPORARY TABLE r.two AS SELECT a, COUNT(*) c FROM r.one GROUP BY a;
+                                INSERT INTO r.t (a) SELECT a FROM r.two;
+                                SELECT * FROM r.one;
+                              END""")
+        for node in cluster.nodes:
+            client = connect(cluster, node, autocommit=True)
+            with client.cursor() as cursor:
+                for _ in range(2):
+                    cursor.execute("CALL r.report(5)")
+                    equal(cursor.fetchall(), ((5, "x"), (6, "y"), (5, "x")), "what the procedure tells")
+                cursor.execute("BEGIN NOT ATOMIC CREATE TEMPORARY TABLE r.three ENGINE=MyISAM SELECT * FROM r.two; END")
+                cursor.execute("SELECT a, c FROM r.three")
+                equal(cursor.fetchall(), ((5, 2), (6, 1)), "made by a block")
+        cluster.settle()
+        equal(cluster.same("SELECT a, COUNT(*) FROM r.t GROUP BY a"), [["5", "6"], ["6", "6"]], "rows on every server")
 
 
 def coordinator_killed():
@@ -511,9 +543,10 @@ def coordinator_killed():
             busy.commit()
         cluster.start(first)
         wait_until(lambda: cluster.verb(first, "health").last.get("healthy"), 30, "healthy")
+        cluster.settle()
         equal(cluster.same("SELECT GROUP_CONCAT(id ORDER BY id) FROM k.t"), [["2,4"]], "rows on every server")
 
 
 if __name__ == "__main__":
     main(same_as_a_plain_server, logins, local_clients, dump_and_return, nonsense, ddb_statements, kills, killed_behind_first_replies, client_files,
-         read_only_transactions, databases, tables_without_key, temporary_tables_without_key, coordinator_killed)
+         read_only_transactions, databases, tables_without_key, temporary_tables_without_key, temporary_tables_of_routines, coordinator_killed)
