@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstddef>
+#include <set>
 #include <vector>
 
 #include "node/session/keyless_tables.hpp"
@@ -33,8 +34,31 @@ constexpr std::size_t tokens_max = 200'000;  // longer bodies stay as they are
     return false;
 }
 
-// `text`, which are `tokens`. Empty where it stays.
-[[nodiscard]] std::string mended(Tokens tokens, std::string_view text) {
+[[nodiscard]] std::size_t end_of(Tokens tokens, std::size_t i) {
+    while (i < tokens.size() && !tokens[i].symbol(';')) ++i;
+    return i;
+}
+
+// As it is written, but for its quotes.
+[[nodiscard]] std::string plain_name(Tokens name) {
+    std::string out;
+    for (const Token& token : name) out += lower_case(token.text);
+    return out;
+}
+
+[[nodiscard]] std::set<std::string> made_in(Tokens tokens) {
+    std::set<std::string> out;
+    for (std::size_t i = 0; i < tokens.size(); ++i) {
+        const CreateHead head = create_head(tokens.subspan(i));
+        std::size_t end = i + head.name;
+        if (!head.temporary || head.name == 0 || !skip_name(tokens, end)) continue;
+        out.insert(plain_name(tokens.subspan(i + head.name, end - i - head.name)));
+    }
+    return out;
+}
+
+// Of a CREATE TEMPORARY TABLE. `text`, which are `tokens`. Empty where it stays.
+[[nodiscard]] std::string created(Tokens tokens, std::string_view text) {
     const std::size_t name = create_head(tokens).name;
     std::size_t end = name;
     if (name == 0 || !skip_name(tokens, end)) return {};
@@ -45,21 +69,38 @@ constexpr std::size_t tokens_max = 200'000;  // longer bodies stay as they are
     return key.empty() ? engine : key;
 }
 
+// Of a DROP TABLE of nothing but what the body has made, the same.
+[[nodiscard]] std::string dropped(Tokens tokens, std::string_view text, const std::set<std::string>& made) {
+    const bool tables = token_at(tokens, 1).is("TABLE") || token_at(tokens, 1).is("TABLES");
+    if (!tokens[0].is("DROP") || !tables) return {};
+    std::size_t i = token_at(tokens, 2).is("IF") ? 4 : 2;
+    do {
+        const std::size_t begin = i;
+        if (!skip_name(tokens, i) || !made.contains(plain_name(tokens.subspan(begin, i - begin)))) return {};
+    } while (token_at(tokens, i++).symbol(','));
+    const std::size_t at = tokens[1].offset - tokens[0].offset;
+    return std::string(text.substr(0, at)).append("TEMPORARY ").append(text.substr(at));
+}
+
 }  // namespace
 
 std::string with_routine_tables(std::string_view body) {
     if (!contains_ignoring_case(body, "TEMPORARY")) return {};
-    const std::vector<Token> tokens = scan(body, tokens_max);
-    if (tokens.size() == tokens_max) return {};
+    const std::vector<Token> all = scan(body, tokens_max);
+    if (all.size() == tokens_max) return {};
+    const Tokens tokens = all;
+    const std::set<std::string> made = made_in(tokens);
     std::string out;
     std::size_t copied = 0;  // of the body
-    for (std::size_t i = 0; i < tokens.size(); ++i) {
-        if (!create_head(Tokens(tokens).subspan(i)).temporary) continue;
-        std::size_t end = i;
-        while (end < tokens.size() && !tokens[end].symbol(';')) ++end;
+    for (std::size_t i = 0; i < tokens.size() && !made.empty(); ++i) {
+        const bool creates = create_head(tokens.subspan(i)).temporary;
+        if (!creates && !tokens[i].is("DROP")) continue;
+        const std::size_t end = end_of(tokens, i);
         const std::size_t at = tokens[i].offset;
         const std::size_t behind = end < tokens.size() ? tokens[end].offset : body.size();
-        const std::string other = mended(Tokens(tokens).subspan(i, end - i), body.substr(at, behind - at));
+        const Tokens statement = tokens.subspan(i, end - i);
+        const std::string_view text = body.substr(at, behind - at);
+        const std::string other = creates ? created(statement, text) : dropped(statement, text, made);
         i = end;
         if (other.empty()) continue;
         out.append(body.substr(copied, at - copied)).append(other);

@@ -489,7 +489,8 @@ def temporary_tables_of_routines():
         cluster.sql(1, "CREATE DATABASE r", "CREATE TABLE r.t (id INT AUTO_INCREMENT PRIMARY KEY, a INT)")
         with connect(cluster, 1, autocommit=True).cursor() as cursor:
             cursor.execute("""CREATE PROCEDURE r.report(n INT) BEGIN
-                                DROP TEMPORARY TABLE IF EXISTS r.one, r.two, r.three;
+                                DROP TABLE IF EXISTS r.one, r.two;
+                                DROP TEMPORARY TABLE IF EXISTS r.three;
                                 CREATE TEMPORARY TABLE r.one (a INT, b VARCHAR(9), KEY (a)) ENGINE=MEMORY;
                                 INSERT INTO r.one VALUES (n, 'x'), (n + 1, 'y'), (n, 'x');
                                 CREATE TEMPORARY TABLE r.two AS SELECT a, COUNT(*) c FROM r.one GROUP BY a;

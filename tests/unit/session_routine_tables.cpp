@@ -54,3 +54,15 @@ TEST_CASE("a routine's temporary tables of other engines are InnoDB's") {
     CHECK(with_routine_tables("/*!50003 CREATE PROCEDURE p() CREATE TEMPORARY TABLE t (a INT) ENGINE=MyISAM */") ==
           "/*!50003 CREATE PROCEDURE p() CREATE TEMPORARY TABLE t (" + key + ", a INT) ENGINE=InnoDB */");
 }
+
+TEST_CASE("a routine drops its temporary tables as such") {
+    CHECK(
+        with_routine_tables("CREATE PROCEDURE p() BEGIN DROP TABLE IF EXISTS `T`, d.u; DROP TABLE x; DROP TABLE t, x;\n"
+                            "CREATE TEMPORARY TABLE t (a INT KEY); CREATE TEMPORARY TABLE d.u LIKE t; END") ==
+        "CREATE PROCEDURE p() BEGIN DROP TEMPORARY TABLE IF EXISTS `T`, d.u; DROP TABLE x; DROP TABLE t, x;\n"
+        "CREATE TEMPORARY TABLE t (a INT KEY); CREATE TEMPORARY TABLE d.u LIKE t; END");
+    CHECK(with_routine_tables("CREATE PROCEDURE p() BEGIN CREATE TEMPORARY TABLE t LIKE x; DROP").empty());
+    CHECK(with_routine_tables("CREATE PROCEDURE p() BEGIN CREATE TEMPORARY TABLE t LIKE x; DROP TABLE IF").empty());
+    CHECK(with_routine_tables("CREATE PROCEDURE p() BEGIN CREATE TEMPORARY TABLE t LIKE x; DROP TEMPORARY TABLE t")
+              .empty());
+}
