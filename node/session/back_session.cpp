@@ -4,12 +4,13 @@
 #include <utility>
 
 #include "node/session/routine_tables.hpp"
+#include "node/session/said_again.hpp"
 
 namespace ddb::session {
 namespace {
 
 // Session variables of the front are replayed as requests without a number, beyond the client's own limit.
-constexpr std::size_t replayed_max = 64;
+constexpr std::size_t replayed_max = SaidAgain::statements_max + 2;
 constexpr std::uint16_t unknown_database = 1049;
 constexpr std::uint16_t option_prevents_statement = 1290;
 

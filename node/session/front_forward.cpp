@@ -9,7 +9,6 @@
 namespace ddb::session {
 namespace {
 
-constexpr std::size_t replay_bytes_max = 64u << 10;
 constexpr std::uint64_t resend_ms_first = 1000;
 constexpr std::uint64_t retry_gap_ms = 10;
 constexpr std::uint64_t opening_gap_ms = 100;
@@ -87,8 +86,10 @@ Execute FrontSession::to_send() const {
 // Settings that can be given to the next coordinator's session stay, autocommit above all: a client that goes on must
 // not find its statements committed one by one.
 void FrontSession::tell_state_lost() {
-    const std::string lost = not_replayable_.empty() ? "temporary tables" : std::exchange(not_replayable_, {});
+    const std::string others = temporary_tables_.any() ? "temporary tables" : "prepared statements";
+    const std::string lost = not_replayable_.empty() ? others : std::exchange(not_replayable_, {});
     temporary_tables_.forget();
+    said_.forget_prepared();
     drop_readers();
     on_server_lost();  // what the session has here may know of what was lost
     had_back_ = false;
@@ -103,7 +104,7 @@ bool FrontSession::open_back() {
     const bool locks = active_->statement.kind == StatementKind::lock_tables;  // sent again, perhaps
     if (had_back_ && holds_locks() && !locks && not_replayable_.empty()) not_replayable_ = "locked tables";
     table_locks_ = read_lock_ = false;
-    const bool state_lost = had_back_ && !replayable();
+    const bool state_lost = had_back_ && (!replayable() || said_.prepared_elsewhere(database_));
     active_->only_asks = state_lost && active_->repeated && !active_->execute.describe;
     if (state_lost && !active_->only_asks) {
         tell_state_lost();
@@ -115,7 +116,7 @@ bool FrontSession::open_back() {
     OpenSession open = open_;
     open.database = database_;
     parts_.send_to_back(back_node_, std::move(open));
-    for (const auto& sql : replay_) say_again(sql);
+    for (auto& sql : said_.everything()) say_again(std::move(sql));
     if (!back_autocommit_) say_again("SET autocommit=0");  // not every way to switch it off is among them
     say_last_insert_id();
     return true;
@@ -341,6 +342,8 @@ void FrontSession::learn_state(const ResultEnd& end) {
     if (kind == StatementKind::lock_tables) table_locks_ = !end.error || end.error->code == ErrorCode::unknown_outcome;
     if (kind == StatementKind::read_lock)
         read_lock_ = read_lock_ || !end.error || end.error->code == ErrorCode::unknown_outcome;
+    if (kind == StatementKind::plain && !said_.prepared(active_->execute.sql, database_, !end.error))
+        not_replayable_ = "prepared statements";
     if (end.error) return;
     if (kind == StatementKind::unlock_tables) read_lock_ = false;
     if (kind == StatementKind::unlock_tables || kind == StatementKind::begin) table_locks_ = false;
@@ -378,25 +381,19 @@ void FrontSession::remember_set() {
     if (!statement.repeatable) reads_anywhere_ = false;
     if (!statement.autocommit) {
         tell_readers(sql);
-        std::erase(local_unsaid_, sql);
-        if (settings_known() && (local_ || local_busy_)) local_unsaid_.push_back(sql);
+        if (settings_known() && (local_ || local_busy_) && !local_unsaid_.set(sql)) {
+            local_unsaid_ = {};
+            local_poisoned_ = local_busy_;
+            on_server_lost();
+        }
     }
     if (statement.reads_tables) {
         if (not_replayable_.empty()) not_replayable_ = "session variables";
         return;
     }
-    const auto same = std::find(replay_.begin(), replay_.end(), sql);
-    if (same != replay_.end()) {
-        std::rotate(same, same + 1, replay_.end());
-        return;
-    }
-    if (replay_.size() >= replay_statements_max || replay_bytes_ + sql.size() > replay_bytes_max) {
-        not_replayable_ = "session variables";
-        local_unsaid_.clear();  // nothing is read here any more
-        return;
-    }
-    replay_bytes_ += sql.size();
-    replay_.push_back(sql);
+    if (said_.set(sql)) return;
+    not_replayable_ = "session variables";
+    local_unsaid_ = {};  // nothing is read here any more
 }
 
 }  // namespace ddb::session

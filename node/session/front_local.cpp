@@ -151,8 +151,8 @@ FrontSession::LocalReport FrontSession::read_on_executor(LocalJob& job, const st
 // refuse behind what was read outside of one (FACTS 9).
 std::vector<std::string> FrontSession::settings_of_connection() const {
     std::vector<std::string> settings;
-    for (const auto& sql : replay_) {
-        if (!classify(sql).autocommit) settings.push_back(sql);
+    for (auto& sql : said_.settings()) {
+        if (!classify(sql).autocommit) settings.push_back(std::move(sql));
     }
     return settings;
 }
@@ -283,7 +283,7 @@ void FrontSession::run_locally() {
     job.transaction = active_->here;
     job.plain = !job.transaction && (job.describe || active_->statement.kind != StatementKind::read);
     job.stream = active_->stream;
-    job.settings = std::exchange(local_unsaid_, {});
+    job.settings = std::exchange(local_unsaid_, {}).settings();
     if (!guest() && !job.connection) job.settings = settings_of_connection();
     const bool calls_once = job.settings.empty() && (!job.transaction || here_open_);
     const bool same_database = database_.empty() || database_ == local_database_;
@@ -400,7 +400,7 @@ void FrontSession::local_back(ConnectionPtr connection, LocalXa xa) {
     }
     if (!local_) {
         local_xa_ = {};
-        local_unsaid_.clear();
+        local_unsaid_ = {};
         last_was_local_ = false;
     }
     if (txn_here_ && here_open_ && local_xa_.xid.empty()) lose_here();
@@ -459,7 +459,7 @@ void FrontSession::cancel_local() {
 void FrontSession::on_server_lost() {
     if (local_) parts_.pool.run(Task([connection = std::move(local_)]() mutable { connection.reset(); }));
     local_xa_ = {};
-    local_unsaid_.clear();
+    local_unsaid_ = {};
     if (!txn_here_ || !here_open_ || local_busy_) return;
     lose_here();
     if (active_ && active_->here) finish_error(transaction_lost_error(std::exchange(transaction_lost_, {})));

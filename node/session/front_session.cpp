@@ -146,7 +146,7 @@ void FrontSession::on_execute(Execute execute) {
         send(*last_end_);
         return;
     }
-    const std::size_t queued_max = parts_.limits.requests_queued_max + (guest() ? replay_statements_max : 0);
+    const std::size_t queued_max = parts_.limits.requests_queued_max + (guest() ? SaidAgain::statements_max : 0);
     if (queue_.size() >= queued_max) {
         ResultEnd end = make_end();
         end.request = execute.request;

@@ -17,6 +17,7 @@
 #include "node/session/engine_parts.hpp"
 #include "node/session/last_statement.hpp"
 #include "node/session/results.hpp"
+#include "node/session/said_again.hpp"
 #include "node/session/statement_jobs.hpp"
 #include "node/session/temporary_tables.hpp"
 #include "schemas/row_count.hpp"
@@ -55,7 +56,6 @@ class FrontSession {
   private:
     // Of a request without a limit of its own, to find somebody to run it.
     static constexpr std::uint64_t begin_ms_max = 10'000;
-    static constexpr std::size_t replay_statements_max = 64;
     enum class Step : std::uint8_t { file, barrier, local, afar, waiting, forwarded };
     struct Active {
         Execute execute;
@@ -267,7 +267,7 @@ class FrontSession {
     LocalXa local_xa_;
     std::uint64_t local_used_ms_ = 0;
     std::string local_database_;
-    std::vector<std::string> local_unsaid_;  // settings that the local connection has not been told yet
+    SaidAgain local_unsaid_;  // settings that the local connection has not been told yet
     bool last_was_local_ = false;
     std::uint64_t opening_wait_id_ = 0;
     std::uint64_t opening_until_ms_ = 0;
@@ -278,7 +278,7 @@ class FrontSession {
     std::optional<ReadBalance> read_balance_;  // by SET
     std::vector<Reader> readers_;              // one for each node that was asked
     NodeId last_reader_;                       // of the last statement, when last_was_local_; 0 = this session itself
-    bool reads_anywhere_ = true;               // all of replay_ means the same on any server
+    bool reads_anywhere_ = true;               // all of said_ means the same on any server
 
     // as a guest
     bool guest_lost_ = false;  // its connection, or a setting: nothing more is read here
@@ -310,8 +310,7 @@ class FrontSession {
     KeptWarnings warnings_;              // of the last local read, where its server has forgotten them
     bool table_locks_ = false;           // by LOCK TABLES
     bool read_lock_ = false;             // by FLUSH TABLES WITH READ LOCK
-    std::vector<std::string> replay_;
-    std::size_t replay_bytes_ = 0;
+    SaidAgain said_;
     std::string not_replayable_;  // in words: state that a new coordinator cannot be given, beside temporary tables
     TemporaryTables temporary_tables_;
 };

@@ -524,6 +524,8 @@ def coordinator_killed():
             cursor.execute("CREATE DATABASE k")
             cursor.execute("CREATE TABLE k.t (id INT PRIMARY KEY)")
             cursor.execute("SET @mine = 5, sql_mode = 'ANSI_QUOTES'")
+            for statement in ("SET @n = 0", "SET @n = @n + 1", "SET @n = @n + 1", "PREPARE p FROM 'SELECT \"id\" + ? FROM k.t'", "SET @n = @n + 1"):
+                cursor.execute(statement)
             idle.commit()
         with busy.cursor() as cursor:
             cursor.execute("INSERT INTO k.t VALUES (1)")  # the driver has switched autocommit off
@@ -533,6 +535,10 @@ def coordinator_killed():
             idle.commit()
             cursor.execute('SELECT @mine, "id" FROM k.t')
             equal(cursor.fetchall(), ((5, 2),), "an idle session goes on as it was")
+            cursor.execute("SELECT @n")
+            equal(cursor.fetchall(), ((3,),), "and its variables, step by step")
+            cursor.execute("EXECUTE p USING @mine")
+            equal(cursor.fetchall(), ((7,),), "and what it had prepared")
         with busy.cursor() as cursor:
             try:
                 cursor.execute("INSERT INTO k.t VALUES (3)")
