@@ -455,6 +455,14 @@ void run_with_key(JobReport& report, const StatementJob& job, const std::string&
     if (!again.error || again.error->mysql_code != partitions_need_columns) report.end = std::move(again);
 }
 
+// A session whose password has expired may say nothing but SET PASSWORD, so it cannot say what goes ahead of that.
+[[nodiscard]] Error by_another_account(Error error) {
+    constexpr std::uint16_t must_change_password = 1820;
+    if (error.mysql_code == must_change_password)
+        error.message += "; through ddb another account has to, by ALTER USER … IDENTIFIED BY";
+    return error;
+}
+
 }  // namespace
 
 JobReport run_definition(ConnectionPtr connection, const StatementJob& job) {
@@ -484,7 +492,7 @@ JobReport run_definition(ConnectionPtr connection, const StatementJob& job) {
     storage::pass(storage::Failpoint::intent_recorded);
     const std::uint64_t connection_id = report.connection->id();
     if (auto begun = report.connection->execute_all(job.database->statement_begin_sql(job.sequence)); !begun) {
-        report.end.error = begun.error();
+        report.end.error = by_another_account(begun.error());
         if (report.connection->broken()) report.connection.reset();
         (void)job.journal->clear_intent(intent);
         return report;
