@@ -35,7 +35,7 @@ BackSession::~BackSession() = default;
 
 bool BackSession::quiet() const {
     if (closed_) return over();
-    const bool holds = temporary_tables_.any() || user_locks_ || computed_variables_ || !handlers_.empty() ||
+    const bool holds = temporary_tables_.any() || user_locks_.any() || computed_variables_ || !handlers_.empty() ||
                        parts_.table_locks.holds(serial_) || parts_.read_lock.holds(serial_);
     return !busy_ && !deciding_ && !active_ && !txn_.open && !holds;
 }

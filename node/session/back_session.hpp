@@ -18,6 +18,7 @@
 #include "node/session/open_handlers.hpp"
 #include "node/session/statement_jobs.hpp"
 #include "node/session/temporary_tables.hpp"
+#include "node/session/user_locks.hpp"
 
 namespace ddb::session {
 
@@ -249,7 +250,7 @@ class BackSession {
     bool reads_anew_ = false;
     bool no_backslash_escapes_ = false;  // of the server's last answer
     TemporaryTables temporary_tables_;
-    bool user_locks_ = false;
+    UserLocks user_locks_;
     bool unsure_ = false;  // the server may be in a state in which XA START fails (hidden LOCK TABLES, SET autocommit)
     bool switch_autocommit_on_ = false;  // in the server, once no XA is under way
     bool computed_variables_ = false;    // user variables that the next coordinator cannot be given

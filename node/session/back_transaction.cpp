@@ -294,8 +294,7 @@ void BackSession::note_left_state(const JobReport& report) {
 
 void BackSession::note_success() {
     const Classified& statement = active_->statement;
-    if (statement.takes_user_lock) user_locks_ = true;
-    if (statement.releases_user_locks) user_locks_ = false;
+    if (statement.takes_user_lock || statement.releases_user_lock) user_locks_.ran(active_->execute.sql);
     temporary_tables_.ran(statement, active_->execute.sql, database_);
     if (statement.kind == StatementKind::ddl && parts_.table_locks.holds(serial_))
         parts_.table_locks.dropped(serial_, dropped_tables(active_->execute.sql, database_));

@@ -224,7 +224,7 @@ constexpr std::string_view per_node =
     out.tableless = rules::names_no_table(tokens);
     if (!out.local) {
         out.takes_user_lock = contains_ignoring_case(sql, "GET_LOCK");
-        out.releases_user_locks = contains_ignoring_case(sql, "RELEASE_ALL_LOCKS");
+        out.releases_user_lock = contains_ignoring_case(sql, "RELEASE_");
     }
     return out;
 }

@@ -59,7 +59,7 @@ struct Classified {
     bool grant = false;            // GRANT or REVOKE (FACTS 17)
     bool set_statement = false;    // SET STATEMENT … FOR it
     bool takes_user_lock = false;  // GET_LOCK
-    bool releases_user_locks = false;
+    bool releases_user_lock = false;
     bool session_state = false;  // success changes what later statements of the session mean
     bool consistent_snapshot = false;
     bool read_only = false;                         // of begin

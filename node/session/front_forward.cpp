@@ -86,9 +86,12 @@ Execute FrontSession::to_send() const {
 // Settings that can be given to the next coordinator's session stay, autocommit above all: a client that goes on must
 // not find its statements committed one by one.
 void FrontSession::tell_state_lost() {
-    const std::string others = temporary_tables_.any() ? "temporary tables" : "prepared statements";
+    const std::string others = user_locks_.any()         ? "user locks"
+                               : temporary_tables_.any() ? "temporary tables"
+                                                         : "prepared statements";
     const std::string lost = not_replayable_.empty() ? others : std::exchange(not_replayable_, {});
     temporary_tables_.forget();
+    user_locks_.forget();
     said_.forget_prepared();
     drop_readers();
     on_server_lost();  // what the session has here may know of what was lost
@@ -355,16 +358,18 @@ void FrontSession::learn_state(const ResultEnd& end) {
     }
     const Classified& statement = active_->statement;
     next_on_back_ = statement.kind == StatementKind::set_transaction;
-    note_temporary_tables();
-    if (statement.takes_user_lock) not_replayable_ = "user locks";
+    note_ties();
     if (statement.handler == HandlerVerb::open) not_replayable_ = "open HANDLERs";
     if (computes_variables(statement, active_->execute.sql)) not_replayable_ = "user variables";
     if (statement.counts_anew) reads_anywhere_ = false;
     if (statement.kind == StatementKind::set) remember_set();
 }
 
-void FrontSession::note_temporary_tables() {
+// What it has on this coordinator only.
+void FrontSession::note_ties() {
     const bool known_before = settings_known();
+    const Classified& statement = active_->statement;
+    if (statement.takes_user_lock || statement.releases_user_lock) user_locks_.ran(active_->execute.sql);
     temporary_tables_.ran(active_->statement, active_->execute.sql, database_);
     if (known_before || !settings_known()) return;
     // The last one is gone, and reads go anywhere again: on connections that are told everything anew.

@@ -20,6 +20,7 @@
 #include "node/session/said_again.hpp"
 #include "node/session/statement_jobs.hpp"
 #include "node/session/temporary_tables.hpp"
+#include "node/session/user_locks.hpp"
 #include "schemas/row_count.hpp"
 
 namespace ddb::session {
@@ -142,7 +143,9 @@ class FrontSession {
     [[nodiscard]] bool only_reads() const;
 
     // front_local.cpp
-    [[nodiscard]] bool replayable() const { return not_replayable_.empty() && !temporary_tables_.any(); }
+    [[nodiscard]] bool replayable() const {
+        return not_replayable_.empty() && !temporary_tables_.any() && !user_locks_.any();
+    }
     [[nodiscard]] bool settings_known() const { return replayable() && reads_anywhere_; }
     [[nodiscard]] bool holds_locks() const { return table_locks_ || read_lock_; }
     [[nodiscard]] bool may_read_here() const;
@@ -238,7 +241,7 @@ class FrontSession {
     void fate_told(ResultEnd end);
     void relay(SessionMessage message);
     void learn_state(const ResultEnd& end);
-    void note_temporary_tables();
+    void note_ties();
     void remember_set();
 
     EngineParts& parts_;
@@ -313,6 +316,7 @@ class FrontSession {
     SaidAgain said_;
     std::string not_replayable_;  // in words: state that a new coordinator cannot be given, beside temporary tables
     TemporaryTables temporary_tables_;
+    UserLocks user_locks_;
 };
 
 }  // namespace ddb::session

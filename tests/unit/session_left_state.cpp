@@ -94,7 +94,7 @@ TEST_CASE("settings outlast the state that is lost with a coordinator, and autoc
     Client c = fresh("lst5");
     Client f(bench(), *bench().follower, "root", "d");
     Client many(bench(), *bench().follower, "root", "d");
-    for (int i = 0; i < 70; ++i) many.good("SET @lst5 = " + std::to_string(i));  // more than are kept
+    for (int i = 0; i < 300; ++i) many.good("SET @lst5_" + std::to_string(i) + " = 1");  // more than are kept
     for (Client* const each : {&f, &many}) {
         each->good("SET autocommit=0, sql_mode='ANSI_QUOTES'");
         each->good("SELECT GET_LOCK(CONCAT('lst5', CONNECTION_ID()), 1)");
@@ -109,6 +109,18 @@ TEST_CASE("settings outlast the state that is lost with a coordinator, and autoc
         CHECK(each->good("SELECT COUNT(*) FROM lst5").cell() == "0");
     }
     CHECK(f.good("SELECT @@sql_mode").cell() == "ANSI_QUOTES");
+}
+
+TEST_CASE("a session that has released its user locks goes on at the next coordinator") {
+    Client c = fresh("lst6");
+    Client f(bench(), *bench().follower, "root", "d");
+    f.good("SELECT GET_LOCK('lst6', 1)");
+    CHECK_FALSE(bench().node->engine->idle());
+    f.good("SELECT RELEASE_LOCK('lst6')");
+    CHECK(bench().node->engine->idle());
+    bench().close_office();
+    bench().open_office();
+    f.good("INSERT INTO lst6 VALUES (1, 1)");
 }
 
 TEST_CASE("a write that was under way when the session's state was lost is told as what became of it") {
