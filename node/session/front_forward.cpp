@@ -383,8 +383,10 @@ void FrontSession::remember_set() {
     const Classified& statement = active_->statement;
     if (statement.read_only_default) read_only_default_ = statement.read_only_default;
     if (statement.serializable) serializable_ = *statement.serializable;
-    if (!statement.repeatable) reads_anywhere_ = false;
-    if (!statement.autocommit) {
+    if (!statement.repeatable) {
+        reads_anywhere_ = false;
+        drop_readers();
+    } else if (!statement.autocommit) {
         tell_readers(sql);
         if (settings_known() && (local_ || local_busy_) && !local_unsaid_.set(sql)) {
             local_unsaid_ = {};
@@ -392,6 +394,7 @@ void FrontSession::remember_set() {
             on_server_lost();
         }
     }
+    if (!statement.session_state) return;  // GLOBAL: others may have set it since
     if (statement.reads_tables) {
         if (not_replayable_.empty()) not_replayable_ = "session variables";
         return;

@@ -111,6 +111,17 @@ TEST_CASE("settings outlast the state that is lost with a coordinator, and autoc
     CHECK(f.good("SELECT @@sql_mode").cell() == "ANSI_QUOTES");
 }
 
+TEST_CASE("a global setting is not said again for a session that made it") {
+    Client c = fresh("lst7");
+    Client f(bench(), *bench().follower, "root", "d");
+    f.good("SET GLOBAL long_query_time = 7");
+    c.good("SET GLOBAL long_query_time = 8");
+    bench().close_office();
+    bench().open_office();
+    CHECK(f.good("SELECT @@GLOBAL.long_query_time").cell().substr(0, 1) == "8");
+    f.good("SET GLOBAL long_query_time = DEFAULT");
+}
+
 TEST_CASE("a session that has released its user locks goes on at the next coordinator") {
     Client c = fresh("lst6");
     Client f(bench(), *bench().follower, "root", "d");
