@@ -347,10 +347,14 @@ void FrontSession::learn_state(const ResultEnd& end) {
         read_lock_ = read_lock_ || !end.error || end.error->code == ErrorCode::unknown_outcome;
     if (kind == StatementKind::plain && !said_.prepared(active_->execute.sql, database_, !end.error))
         not_replayable_ = "prepared statements";
+    const bool writes = kind == StatementKind::dml || kind == StatementKind::call || kind == StatementKind::execute;
+    const std::uint64_t id = generated_id_of(end);
+    const bool took_id = end.error || kind == StatementKind::call || (id != 0 && id != last_insert_id_);
+    if (writes && took_id) said_.forget_insert_id();
     if (end.error) return;
     if (kind == StatementKind::unlock_tables) read_lock_ = false;
     if (kind == StatementKind::unlock_tables || kind == StatementKind::begin) table_locks_ = false;
-    if (const auto id = generated_id_of(end); id != 0) {
+    if (id != 0) {
         last_insert_id_ = id;
         // The coordinator that answers may have found the statement in its log: there it was not the session's last
         // one.
@@ -399,7 +403,10 @@ void FrontSession::remember_set() {
         if (not_replayable_.empty()) not_replayable_ = "session variables";
         return;
     }
-    if (said_.set(sql)) return;
+    if (said_.set(sql)) {
+        if (said_.last_sets("last_insert_id") || said_.last_sets("identity")) last_insert_id_ = 0;
+        return;
+    }
     not_replayable_ = "session variables";
     local_unsaid_ = {};  // nothing is read here any more
 }

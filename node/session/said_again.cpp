@@ -100,6 +100,15 @@ void SaidAgain::forget_prepared() {
     forget([](const Said& said) { return !said.prepares.empty(); }, said_.begin());
 }
 
+void SaidAgain::forget_insert_id() {
+    forget([](const Said& said) { return said.targets == std::vector<std::string>{"insert_id"}; }, said_.begin());
+}
+
+bool SaidAgain::last_sets(std::string_view target) const {
+    return !said_.empty() &&
+           std::find(said_.back().targets.begin(), said_.back().targets.end(), target) != said_.back().targets.end();
+}
+
 bool SaidAgain::prepared(const std::string& sql, std::string_view database, bool succeeded) {
     const std::vector<Token> head = scan(sql, behind_from);
     const bool prepares = token_at(head, 0).is("PREPARE");

@@ -24,6 +24,10 @@ class SaidAgain {
     [[nodiscard]] std::vector<std::string> settings() const;
     [[nodiscard]] std::vector<std::string> everything() const;
     void forget_prepared();
+    // A statement has used up what INSERT_ID said, or may have.
+    void forget_insert_id();
+    // Whether the last text sets it: a name in lower case.
+    [[nodiscard]] bool last_sets(std::string_view target) const;
     // Some statement was prepared while another database than this one was the session's: its names mean that one's.
     [[nodiscard]] bool prepared_elsewhere(std::string_view database) const;
 

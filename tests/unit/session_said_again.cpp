@@ -72,6 +72,17 @@ TEST_CASE("statements prepared by name are prepared again, in their place") {
     CHECK(said.everything() == said.settings());
 }
 
+TEST_CASE("what is for one INSERT is not said behind it") {
+    SaidAgain said;
+    CHECK(said.set("SET INSERT_ID = 5"));
+    CHECK(said.last_sets("insert_id"));
+    CHECK(said.set("SET @@session.last_insert_id = 7, @a = 1"));
+    CHECK(said.last_sets("last_insert_id"));
+    CHECK_FALSE(said.last_sets("insert_id"));
+    said.forget_insert_id();
+    CHECK(said.settings() == Texts{"SET @@session.last_insert_id = 7, @a = 1"});
+}
+
 TEST_CASE("there is a limit, by number and by size") {
     SaidAgain said;
     for (std::size_t i = 0; i < SaidAgain::statements_max; ++i) CHECK(said.set("SET @a" + std::to_string(i) + " = 1"));
