@@ -149,7 +149,7 @@ def one_round(cluster, plain, rnd, first):
 def as_on_a_plain_server():
     rnd = random.Random(SEED)
     note(f"repeat with --seed {SEED} --rounds {OPTIONS.rounds} --sessions {OPTIONS.sessions}")
-    with tempfile.TemporaryDirectory(prefix="ddb-system.") as directory, PlainServer(directory) as plain, Cluster(settings=STEADY) as cluster:
+    with tempfile.TemporaryDirectory(prefix="ddb-system.") as directory, PlainServer(directory) as plain, Cluster(settings=[*STEADY, "election.take_over=false"]) as cluster:
         for statement in account():
             cluster.sql(1, statement)
         for statement in SCHEMA:
