@@ -124,9 +124,19 @@ void BackSession::on_execute(Execute execute) {
 void BackSession::advance() {
     if (closed_ || !connected_ || active_ || busy_ || deciding_ || killing_ || queue_.empty()) return;
     if (parts_.quiescing && !txn_.open) return;  // a hand-over is under way: new work waits
+    if (closed_while_idle()) {
+        end_life(fail(ErrorCode::not_coordinator, "the session's connection was idle for too long"));
+        return;
+    }
     Execute execute = std::move(queue_.front());
     queue_.pop_front();
     begin_request(std::move(execute));
+}
+
+// By its server, when wait_timeout was over. Nothing of what was asked now has run there: the front asks again.
+bool BackSession::closed_while_idle() const {
+    constexpr std::uint64_t looks_behind_ms = 1000;
+    return !txn_.open && parts_.now_ms > last_used_ms_ + looks_behind_ms && connection_ && connection_->ended();
 }
 
 void BackSession::begin_request(Execute execute) {

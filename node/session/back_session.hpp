@@ -112,6 +112,7 @@ class BackSession {
     void advance();
     void begin_request(Execute execute);
     void look_up();
+    [[nodiscard]] bool closed_while_idle() const;
     void mend_routine();
     void open_file();
     void leave_file();

@@ -111,6 +111,21 @@ TEST_CASE("settings outlast the state that is lost with a coordinator, and autoc
     CHECK(f.good("SELECT @@sql_mode").cell() == "ANSI_QUOTES");
 }
 
+TEST_CASE("a session whose connection was idle for too long goes on, or is told what went with it") {
+    Client c = fresh("lst8");
+    Client f(bench(), *bench().follower, "root", "d");
+    Client tied(bench(), *bench().follower, "root", "d");
+    f.good("SET wait_timeout = 1, @a = 5");
+    tied.good("SET wait_timeout = 1");
+    tied.good("CREATE TEMPORARY TABLE lst8_t (id INT PRIMARY KEY)");
+    bench().run_for(2500);
+    f.good("INSERT INTO lst8 VALUES (1, 1)");
+    CHECK(f.good("SELECT @a").cell() == "5");
+    CHECK(tied.run("INSERT INTO lst8 VALUES (2, 2)").code() == 1927);
+    tied.good("INSERT INTO lst8 VALUES (2, 2)");
+    CHECK(c.good("SELECT COUNT(*) FROM lst8").cell() == "2");
+}
+
 TEST_CASE("a global setting is not said again for a session that made it") {
     Client c = fresh("lst7");
     Client f(bench(), *bench().follower, "root", "d");
