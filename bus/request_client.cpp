@@ -162,7 +162,9 @@ std::string RequestClient::Impl::try_address(const std::string& address, Clock::
             }
         }
         const int wait_ms = left_ms(deadline);
-        if (wait_ms == 0) return reached ? "connected, but no answer in time (it hangs, or that is no port of the bus)" : "no answer in time";
+        if (wait_ms == 0)
+            return reached ? "connected, but no answer in time (it hangs, or that is no port of the bus)"
+                           : "no answer in time";
         zmq_pollitem_t item{monitor_.get(), 0, ZMQ_POLLIN, 0};
         zmq_poll(&item, 1, wait_ms);
     }
