@@ -125,9 +125,9 @@ def few_files():
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (256, before[1]))
     try:
-        cluster = Cluster(nodes=1)
-        with cluster:
+        with Cluster(nodes=1, settings=["mysql.user=keeper"]) as cluster:
             resource.setrlimit(resource.RLIMIT_NOFILE, before)
+            equal(cluster.cli(1, "DROP USER keeper@localhost").error.get("code"), 1235, "the node's own account is not dropped")
             address = cluster.nodes[1]["address"], cluster.port + 2
             clients = [Client(*address, "root", "") for _ in range(500)]
             for client in clients:
