@@ -103,7 +103,9 @@ Status RequestClient::Impl::connect(int timeout_ms) {
     bool refused = false;
     for (std::size_t i = 0; i < options_.nodes.size() && (i == 0 || left_ms(deadline) > 0); ++i) {
         const std::string address = options_.nodes[next_node_ % options_.nodes.size()];
-        const auto limit = std::min(deadline, Clock::now() + std::chrono::milliseconds(options_.connect_timeout_ms));
+        // Where there is no other one to go on to, a node may take all the time: a lost packet alone costs a second.
+        const auto own_limit = Clock::now() + std::chrono::milliseconds(options_.connect_timeout_ms);
+        const auto limit = options_.nodes.size() == 1 ? deadline : std::min(deadline, own_limit);
         const std::string reason = try_address(address, limit);
         if (reason.empty()) {
             address_ = address;
@@ -122,6 +124,7 @@ std::string RequestClient::Impl::try_address(const std::string& address, Clock::
     dealer_ = Socket(context_, ZMQ_DEALER);
     if (!dealer_) return zmq_error();
     set_common_options(dealer_);
+    dealer_.set(ZMQ_HANDSHAKE_IVL, 0);  // the deadline here is the limit, and ends with the true reason
     dealer_.set(ZMQ_IMMEDIATE, 1);
     dealer_.set(ZMQ_SNDTIMEO, send_ms_max);
     if (keys_) set_curve_client(dealer_, keys_->server_public, keys_->client);
@@ -159,7 +162,9 @@ std::string RequestClient::Impl::try_address(const std::string& address, Clock::
             }
         }
         const int wait_ms = left_ms(deadline);
-        if (wait_ms == 0) return reached ? "connected, but no answer in time" : "no answer in time";
+        if (wait_ms == 0)
+            return reached ? "connected, but no answer in time (it hangs, or that is no port of the bus)"
+                           : "no answer in time";
         zmq_pollitem_t item{monitor_.get(), 0, ZMQ_POLLIN, 0};
         zmq_poll(&item, 1, wait_ms);
     }

@@ -18,7 +18,7 @@ struct RequestClientOptions {
     std::string cluster;               // empty: taken from the first answer (clients of one key file know one cluster)
     std::vector<std::string> nodes;    // "host:port", tried in order, starting behind the last one that failed
     const ClientKeys* keys = nullptr;  // null: insecure
-    int connect_timeout_ms = 1000;
+    int connect_timeout_ms = 1000;     // to one node, where there are others
     // ZeroMQ context shared by the clients of a program that has many; outlives them. Null: one of its own.
     void* context = nullptr;
 };

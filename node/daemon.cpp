@@ -1,8 +1,6 @@
 #include "node/daemon.hpp"
 
 #include <arpa/inet.h>
-#include <ifaddrs.h>
-#include <net/if.h>
 #include <poll.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
@@ -23,6 +21,7 @@
 #include "bus/beacon.hpp"
 #include "node/driver.hpp"
 #include "node/log_file.hpp"
+#include "node/own_address.hpp"
 #include "node/session/versioned_comments.hpp"
 
 namespace ddb::node {
@@ -43,25 +42,6 @@ struct ZmqContextDeleter {
     void operator()(void* context) const { zmq_ctx_term(context); }
 };
 using ZmqContext = std::unique_ptr<void, ZmqContextDeleter>;
-
-// First address of a real interface; loopback where the host has no other.
-std::string detect_address() {
-    ifaddrs* list = nullptr;
-    if (::getifaddrs(&list) != 0) return "127.0.0.1";
-    std::string found = "127.0.0.1";
-    for (const ifaddrs* it = list; it != nullptr; it = it->ifa_next) {
-        if (it->ifa_addr == nullptr || it->ifa_addr->sa_family != AF_INET) continue;
-        if ((it->ifa_flags & IFF_LOOPBACK) != 0 || (it->ifa_flags & IFF_UP) == 0) continue;
-        char text[INET_ADDRSTRLEN] = {};
-        const auto* in = reinterpret_cast<const sockaddr_in*>(it->ifa_addr);
-        if (::inet_ntop(AF_INET, &in->sin_addr, text, sizeof text) != nullptr) {
-            found = text;
-            break;
-        }
-    }
-    ::freeifaddrs(list);
-    return found;
-}
 
 Status start_logging(const config::Settings& settings) {
     try {
@@ -255,7 +235,7 @@ class Daemon {
         DDB_ASSERT(context_ != nullptr);
         zmq_ctx_set(context_.get(), ZMQ_BLOCKY, 0);
         const bool automatic = settings_.node.address == "auto";
-        host_ = automatic ? detect_address() : settings_.node.address;
+        host_ = automatic ? own_address(settings_.discovery.peers) : settings_.node.address;
         const auto& identity = journal_->identity();
         bus::LinkOptions options;
         options.cluster = settings_.cluster.name;

@@ -27,6 +27,7 @@ session::SessionLimits session_limits(const config::Settings& settings) {
     limits.transaction_ms = settings.timing.transaction_ms;
     limits.lock_wait_ms = settings.timing.lock_wait_ms;
     limits.read_balance = settings.reads.balance;
+    limits.service_user = settings.mysql.user;
     return limits;
 }
 

@@ -1,6 +1,7 @@
 // ddb-node: command line of the daemon.
 #include <malloc.h>
 #include <sched.h>
+#include <sys/resource.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
@@ -39,11 +40,21 @@ void set_up_scheduling() {
     if (::sched_getscheduler(0) == SCHED_OTHER) (void)::sched_setscheduler(0, SCHED_BATCH, &none);
 }
 
+// A client takes up to four descriptors here, which is more than the usual limit of 1024 has for 500. That one is meant
+// for programs that use select(); what the administrator permits is the hard limit.
+void set_up_descriptors() {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
+    limit.rlim_cur = limit.rlim_max;
+    (void)::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
     set_up_memory();
     set_up_scheduling();
+    set_up_descriptors();
     CLI::App app{"ddb-node: keeps this host's database server consistent with the cluster", "ddb-node"};
     app.set_version_flag("--version", std::string(ddb::node::version));
     std::string config_file;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "node/session/classifier_rules.hpp"
+#include "node/session/node_account.hpp"
 #include "node/session/session_tracking.hpp"
 #include "node/session/sql_scan.hpp"
 #include "node/session/status_rows.hpp"
@@ -177,6 +179,9 @@ void FrontSession::begin(Execute execute) {
             active_->statement = classify(execute.sql);
         }
     }
+    const std::string& own = parts_.limits.service_user;
+    if (active_->statement.kind == StatementKind::account && touches_account(execute.sql, own))
+        active_->statement = rules::refuse("the account '" + own + "' belongs to the node itself");
     active_->deadline_ms =
         parts_.now_ms +
         (execute.timeout_ms == 0 ? timeout_ms_max : std::min<std::uint64_t>(execute.timeout_ms, timeout_ms_max));

@@ -25,10 +25,12 @@ std::string DumpCharsets::pass(std::string_view bytes) {
             continue;
         }
         line_ += piece;
-        const std::size_t compared = std::min(line_.size(), begin_of_line.size());
-        const bool may_be = line_.size() <= line_bytes_max && begin_of_line.starts_with(line_.substr(0, compared));
-        if (may_be && !ends) continue;
-        if (may_be) out += command_for(line_);
+        const auto may_be = [&](std::string_view begin) {
+            return line_.size() <= line_bytes_max && begin.starts_with(std::string_view(line_).substr(0, begin.size()));
+        };
+        if (!ends && (may_be(begin_of_line) || may_be(DumpBodies::begin_of_line))) continue;
+        if (may_be(begin_of_line) && !bodies_.inside()) out += command_for(line_);
+        bodies_.pass(line_);
         out += line_;
         line_.clear();
         inside_ = !ends;

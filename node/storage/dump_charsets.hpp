@@ -6,6 +6,8 @@
 #include <string>
 #include <string_view>
 
+#include "node/storage/dump_bodies.hpp"
+
 namespace ddb::storage {
 
 class DumpCharsets {
@@ -20,6 +22,7 @@ class DumpCharsets {
     std::string line_;     // its beginning, as long as it may be one that is looked for
     bool inside_ = false;  // a line that is none
     bool told_ = false;
+    DumpBodies bodies_;
 };
 
 }  // namespace ddb::storage

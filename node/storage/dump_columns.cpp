@@ -43,8 +43,9 @@ bool send_all(int fd, std::string_view bytes) {
 Result<ExactColumns> exact_columns(Connection& connection) {
     // utf8mb3 and latin1 lose nothing on the way.
     const auto rows = connection.rows(
-        "SELECT table_schema, table_name, column_name, CASE WHEN data_type='float' THEN 'DOUBLE' WHEN data_type='enum' "
-        "AND column_type REGEXP '[(,]''''[,)]' THEN 'UNSIGNED' WHEN data_type IN ('char','varchar','tinytext','text',"
+        "SELECT table_schema, table_name, column_name, CASE WHEN data_type='float' THEN 'DOUBLE' WHEN data_type IN "
+        "('enum','set') AND column_type REGEXP '[(,]''''[,)]' THEN 'UNSIGNED' WHEN data_type IN "
+        "('char','varchar','tinytext','text',"
         "'mediumtext','longtext') AND character_set_name NOT IN ('utf8mb4','utf8mb3','latin1') THEN 'BINARY' ELSE '' "
         "END FROM information_schema.columns WHERE table_schema NOT IN "
         "('information_schema','mysql','performance_schema','sys') ORDER BY table_schema, table_name, "

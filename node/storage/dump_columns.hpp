@@ -1,7 +1,7 @@
 // What a dump as it is printed would lose. A server shows six digits of a FLOAT, whatever it holds; as DOUBLE it shows
 // all of them. A dump is in utf8mb4, from which some bytes of other character sets come back as others: they are asked
-// for as bytes. An ENUM that has '' shows its lack of a value as that: asked for as its number. The dump programs know
-// no way to ask for any of it, so this stands between program and server.
+// for as bytes. An ENUM or SET that has '' shows its lack of a value as that: asked for as its number. The dump
+// programs know no way to ask for any of it, so this stands between program and server.
 #pragma once
 
 #include <map>

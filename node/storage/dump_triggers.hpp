@@ -1,5 +1,5 @@
 // Triggers that name a column which their table has no more. Servers keep them, their statements fail; but none can be
-// made, so that a dump which has one could not be loaded anywhere. The column is given back for that moment.
+// made, so that a dump which has one could not be loaded anywhere. The column is given back until all are made.
 #pragma once
 
 #include <map>
@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "node/storage/connection.hpp"
+#include "node/storage/dump_bodies.hpp"
 #include "schemas/result.hpp"
 
 namespace ddb::storage {
@@ -21,8 +22,8 @@ using BrokenTriggers = std::map<std::pair<std::string, std::string>, BrokenTrigg
 
 [[nodiscard]] Result<BrokenTriggers> broken_triggers(Connection& connection);
 
-// What a trigger's text names behind NEW and OLD.
-[[nodiscard]] std::set<std::string> columns_named(std::string_view trigger);
+// What a trigger's text names behind NEW and OLD, as its mode has it read.
+[[nodiscard]] std::set<std::string> columns_named(std::string_view trigger, std::string_view sql_mode);
 
 class DumpTriggers {
   public:
@@ -39,8 +40,9 @@ class DumpTriggers {
     std::string database_;
     std::string line_;     // its beginning, until it is known what it is
     bool inside_ = false;  // a line of which that is known
-    std::string last_;     // the line's last three bytes so far
-    std::string behind_;   // the trigger under way
+    DumpBodies bodies_;
+    std::set<std::string> given_back_;  // the statements that did it
+    std::string behind_;                // the dump
 };
 
 }  // namespace ddb::storage

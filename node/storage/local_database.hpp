@@ -283,7 +283,7 @@ class LocalDatabase {
     [[nodiscard]] const std::string& server_program() const;
     [[nodiscard]] std::string socket() const;
     [[nodiscard]] std::uint64_t server_pid() const;
-    [[nodiscard]] bool stalled() const;  // in office: the server does not get a commit to its disk
+    [[nodiscard]] bool stalled() const;  // the server does not answer or, in office, get a commit to its disk
 
   private:
     class Impl;

@@ -17,6 +17,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr milliseconds housekeeping_interval{1000};
 constexpr double commit_stalled_after_s = 4;
+constexpr milliseconds unanswered_limit{4000};  // a server that hangs keeps its connections, and says nothing
 constexpr milliseconds retry_interval{100};
 constexpr milliseconds back_off_first{200};
 constexpr milliseconds back_off_max{5000};
@@ -199,9 +200,11 @@ void LocalDatabase::Impl::supervise(const std::stop_token& stop) {
         if (!up_) {
             try_again();
         } else if (Clock::now() >= next_housekeeping) {
+            asked_ = Clock::now();
             sample_durability();
             watch_commits();
             watch_binlog();
+            asked_ = Clock::time_point{};
             try_open();
             next_housekeeping = Clock::now() + housekeeping_interval;
         }
@@ -233,6 +236,11 @@ void LocalDatabase::Impl::handle(const Command& command) {
     } else {
         try_open();
     }
+}
+
+bool LocalDatabase::Impl::stalled() const {
+    const Clock::time_point asked = asked_;
+    return stalled_ || (asked != Clock::time_point{} && Clock::now() - asked >= unanswered_limit);
 }
 
 void LocalDatabase::Impl::lose_server(const std::string& reason) {

@@ -73,7 +73,7 @@ class LocalDatabase::Impl {
     [[nodiscard]] DefinitionClock& definitions() { return definitions_; }
     [[nodiscard]] const std::string& server_program() const { return options_.server_program; }
     [[nodiscard]] std::uint64_t pid() const { return pid_; }
-    [[nodiscard]] bool stalled() const { return stalled_; }
+    [[nodiscard]] bool stalled() const;
     [[nodiscard]] std::string cluster() const;
 
   private:
@@ -152,6 +152,8 @@ class LocalDatabase::Impl {
     std::atomic<bool> ending_{false};
     std::string foreign_gtids_;  // of the binary log, without ours, when it was last looked at out of office
     std::atomic<bool> stalled_{false};
+    std::atomic<std::chrono::steady_clock::time_point>
+        asked_{};  // the supervisor, its server; nothing: it was answered
     std::atomic<bool> rebuilding_{false};
 
     // Of the supervisor (start() runs before its thread).

@@ -27,12 +27,13 @@ std::size_t end_of_quoted(std::string_view text, std::size_t at) {
 }
 
 std::optional<std::string> take_quoted_name(std::string_view text, std::size_t& at) {
-    if (at >= text.size() || text[at] != '`') return std::nullopt;
+    if (at >= text.size() || (text[at] != '`' && text[at] != '"')) return std::nullopt;
+    const char quote = text[at];
     std::string out;
     for (++at; at < text.size(); ++at) {
-        if (text[at] == '`') {
+        if (text[at] == quote) {
             ++at;
-            if (at >= text.size() || text[at] != '`') return out;
+            if (at >= text.size() || text[at] != quote) return out;
         }
         out += text[at];
     }

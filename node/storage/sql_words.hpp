@@ -16,7 +16,7 @@ namespace ddb::storage {
 // The end of the quoted string that begins at `at`; doubled quotes are two strings side by side, which serves as well.
 [[nodiscard]] std::size_t end_of_quoted(std::string_view text, std::size_t at);
 
-// The name in `…` that begins at `at`, which is put behind it.
+// The name in `…` (or "…", as ANSI_QUOTES has it) that begins at `at`, which is put behind it.
 [[nodiscard]] std::optional<std::string> take_quoted_name(std::string_view text, std::size_t& at);
 
 // The end of the comment that begins at `at`, or `at`. Of one whose text the server runs, the end of its mark.

@@ -1,13 +1,17 @@
 #!/usr/bin/python3
-"""Starts that cannot work: each ends at once, with an error that names what is wrong and what was expected."""
+"""Starts that cannot work: each ends at once, with an error that names what is wrong and what was expected.
+
+And one that can: where few files may be open, a node takes what it may have, and as many clients as always."""
 
 import json
 import os
+import resource
 import shutil
 import subprocess
 import tempfile
 
 from ddb_cluster import BIN, SLOW, Cluster, check, equal, main, note
+from wire_client import Client
 
 NODE = os.path.join(BIN, "ddb-node")
 
@@ -117,5 +121,28 @@ def full_disk():
             subprocess.run(["umount", "-l", data], check=True)
 
 
+def few_files():
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, before[1]))
+    try:
+        with Cluster(nodes=1, settings=["mysql.user=keeper"]) as cluster:
+            resource.setrlimit(resource.RLIMIT_NOFILE, before)
+            equal(cluster.cli(1, "DROP USER keeper@localhost").error.get("code"), 1235, "the node's own account is not dropped")
+            address = cluster.nodes[1]["address"], cluster.port + 2
+            clients = [Client(*address, "root", "") for _ in range(500)]
+            for client in clients:
+                equal(client.query("DO 0")[-1][0], "ok", "each of 500 clients is served")
+            try:
+                Client(*address, "root", "")
+                check(False, "one more is accepted")
+            except (ConnectionError, IndexError) as error:
+                note(f"one more: {error}")
+            clients.pop().close()
+            for client in clients:
+                client.close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
 if __name__ == "__main__":
-    main(configurations, keys, places, full_disk)
+    main(configurations, keys, places, full_disk, few_files)

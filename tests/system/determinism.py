@@ -327,6 +327,7 @@ def lists_and_rows(cluster):
     versioned = "CREATE TABLE d.versioned (id INT PRIMARY KEY, FOREIGN KEY (id) REFERENCES d.parent (id) {}) {}"
     equal(cluster.cli(2, versioned.format("ON DELETE CASCADE", "WITH SYSTEM VERSIONING")).error.get("code"), 1235, "cascades")
     cluster.sql(2, versioned.format("ON UPDATE CASCADE", ""))
+    equal(cluster.cli(2, "DROP USER ddb@localhost").error.get("code"), 1235, "the node's own account")
     equal(cluster.cli(3, "ALTER TABLE d.versioned ADD SYSTEM VERSIONING").error.get("code"), 1235, "cascades already")
     cluster.sql(2, "DROP TABLE d.versioned", versioned.format("", "WITH SYSTEM VERSIONING"))
     answer = cluster.cli(1, "SET STATEMENT max_statement_time = 9 FOR ALTER TABLE d.versioned ADD FOREIGN KEY (id) REFERENCES d.parent (id) ON DELETE CASCADE")

@@ -122,5 +122,22 @@ def failover():
             raise Failure(f"too slow: median {median:.2f} s (limit 1.0), worst {worst:.2f} s (limit {WORST_S})")
 
 
+def hung_server():
+    """The coordinator's database server says nothing any more, but keeps its connections: somebody else takes over."""
+    with Cluster() as cluster:
+        coordinator = wait_until(cluster.coordinator, 30, "a coordinator")
+        cluster.sql(coordinator, "CREATE DATABASE d", "CREATE TABLE d.t (id INT PRIMARY KEY)")
+        server = cluster.verb(coordinator, "status").last["mysql_pid"]
+        os.kill(server, signal.SIGSTOP)
+        begun = time.monotonic()
+        try:
+            cluster.sql(cluster.others(coordinator)[0], "INSERT INTO d.t VALUES (1)", timeout=25)
+            note(f"written after {time.monotonic() - begun:.1f} s")
+        finally:
+            os.kill(server, signal.SIGCONT)
+        check(time.monotonic() - begun < 15 * SLOW, "the write did not wait for the server")
+        cluster.same_tables("d")
+
+
 if __name__ == "__main__":
-    main(failover)
+    main(failover, hung_server)

@@ -41,11 +41,19 @@ CREATE VIEW x.a AS SELECT id FROM x.v;
 CREATE TABLE x.stale (id INT PRIMARY KEY, a INT, b INT);
 CREATE TRIGGER x.stale1 BEFORE INSERT ON x.stale FOR EACH ROW SET NEW.b = NEW.a;
 CREATE TRIGGER x.stale2 BEFORE UPDATE ON x.stale FOR EACH ROW SET NEW.b = OLD.a;
+CREATE TRIGGER x.stale3 BEFORE DELETE ON x.stale FOR EACH ROW -- ;;
+SET @gone = `OLD`.`a`;
+SET sql_mode = 'ANSI_QUOTES';
+CREATE TRIGGER x.stale4 AFTER INSERT ON x.stale FOR EACH ROW SET @gone = NEW."a";
+SET sql_mode = DEFAULT;
 INSERT INTO x.stale (id, a) VALUES (1, 5);
 ALTER TABLE x.stale DROP COLUMN a;
 CREATE FUNCTION x.f(n INT) RETURNS INT DETERMINISTIC RETURN n + 1;
 CREATE FUNCTION x.told(n INT) RETURNS INT DETERMINISTIC RETURN n /* not
 -- more; than one's own */ + 1;
+CREATE FUNCTION x.looks() RETURNS VARCHAR(99) DETERMINISTIC RETURN '
+/*!50003 SET character_set_client  = sjis */ ;
+';
 INSERT INTO x.parent (v) VALUES ('one'), ('two'), ('zwölf');
 INSERT INTO x.child VALUES (1, 1), (2, 2);
 INSERT INTO x.blobs VALUES (1, UNHEX(REPEAT('00FF0A0D27', 1000)), '{"a": [1, 2]}');
@@ -58,6 +66,8 @@ INSERT INTO x.dates (id, t) VALUES (1, '2021-02-30 10:00:00');
 SET sql_mode = '';
 CREATE TABLE x.enums (e ENUM('a','') PRIMARY KEY);
 INSERT INTO x.enums VALUES (''), ('b'), ('a');
+CREATE TABLE x.sets (id INT PRIMARY KEY, s SET('a','') UNIQUE);
+INSERT INTO x.sets VALUES (0, 0), (1, 1), (2, 2), (3, 3);
 SET sql_mode = DEFAULT;
 CREATE TABLE x.texts (id INT PRIMARY KEY, t VARCHAR(9) CHARACTER SET cp932, u TEXT CHARACTER SET ucs2);
 INSERT INTO x.texts VALUES (1, X'8790EEEFFA54', 'ż'), (2, '', NULL);

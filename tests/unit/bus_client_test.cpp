@@ -198,5 +198,21 @@ TEST_CASE("a port that accepts and says nothing costs one timeout") {
     REQUIRE_FALSE(done.ok());
     CHECK(done.error().code == ErrorCode::timeout);
     CHECK(Clock::now() - start < std::chrono::milliseconds(4000));
+
+    // A node of one's own choice is waited for as long as the caller waits, one of several no longer than its share.
+    RequestClientOptions options;
+    options.nodes = {"127.0.0.1:" + std::to_string(port)};
+    options.keys = &keys;
+    options.connect_timeout_ms = 100;
+    const auto seconds = [&] {
+        const auto begin = Clock::now();
+        auto other = RequestClient::open(options);
+        REQUIRE(other.ok());
+        CHECK_FALSE((*other)->connect(1500).ok());
+        return std::chrono::duration<double>(Clock::now() - begin).count();
+    };
+    CHECK(seconds() > 1.4);
+    options.nodes.push_back(options.nodes.front());
+    CHECK(seconds() < 1.4);
     ::close(fd);
 }

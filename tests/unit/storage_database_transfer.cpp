@@ -189,8 +189,10 @@ TEST_CASE("who loads a dump is told of characters with a backslash in them", "[t
     const std::string plain = "/*!50003 SET character_set_client  = utf8mb4 */ ;\n";
     const std::string rows =
         "INSERT INTO `t` VALUES (1,'" + std::string(300, 'x') + sets.substr(0, sets.size() - 1) + "');\n";
-    const std::string dump = plain + back + rows + sets + "body\n" + back + view + back + "/*!50003 SET x */;\n/*!5000";
-    const std::string loaded = plain + back + rows + "\\C sjis\n" + sets + "body\n\\C utf8mb4\n" + back +
+    const std::string body = "DELIMITER ;;\nBEGIN SELECT '\n" + sets + "'; END\n;;\nDELIMITER ;\n";
+    const std::string dump =
+        plain + back + rows + body + sets + "body\n" + back + view + back + "/*!50003 SET x */;\n/*!5000";
+    const std::string loaded = plain + back + rows + body + "\\C sjis\n" + sets + "body\n\\C utf8mb4\n" + back +
                                "\\C cp932\n" + view + "\\C utf8mb4\n" + back + "/*!50003 SET x */;\n/*!5000";
     for (const std::size_t piece : {std::size_t{1}, std::size_t{7}, std::size_t{64}, dump.size()}) {
         DumpCharsets charsets;
@@ -201,27 +203,39 @@ TEST_CASE("who loads a dump is told of characters with a backslash in them", "[t
 }
 
 TEST_CASE("a trigger that names a column that is gone has it while it is made", "[transfer]") {
-    CHECK(columns_named("SET NEW.a = OLD . `b``c`, @new.x = 'NEW.y' /* OLD.z */ + new.d") ==
-          std::set<std::string>{"a", "b`c", "d"});
-    CHECK(columns_named("SET NEW") == std::set<std::string>{});
-    const BrokenTriggers broken{{{"d", "t r"}, {"t", {"a", "b"}}}, {{"e", "u"}, {"v", {"c"}}}};
-    const std::string good =
-        "/*!50003 CREATE*/ /*!50017 DEFINER=`a`@`b`*/ /*!50003 TRIGGER u BEFORE INSERT ON v FOR EACH ROW SET @x = "
-        "1\n*/;;\n";
+    using Names = std::set<std::string>;
+    CHECK(columns_named("SET NEW.a = OLD . `b``c`, @new.x = 'NEW.y' /* OLD.z */ + new.d", "") ==
+          Names{"a", "b`c", "d"});
+    CHECK(columns_named("SET NEW", "").empty());
+    CHECK(columns_named("SET `NEW`.`a` = `old` /* . */ . -- b\n c, @`new`.x = \"NEW.y\", `x` = 1", "") ==
+          Names{"a", "c"});
+    CHECK(columns_named("SET NEW.\"a b\" = \"OLD\".\"c\", NEW.d = 'it\\'s NEW.x'", "ANSI_QUOTES") ==
+          Names{"a b", "c", "d"});
+    CHECK(columns_named("SET NEW.a = '\\', NEW.b = '\\'", "NO_BACKSLASH_ESCAPES") == Names{"a", "b"});
+    const BrokenTriggers broken{
+        {{"d", "t r"}, {"t", {"a", "b"}}}, {{"e", "u"}, {"v", {"c"}}}, {{"e", "w"}, {"v", {"c"}}}};
+    const std::string begin = "DELIMITER ;;\n";
+    const std::string end = "DELIMITER ;\n";
+    const auto other = [](const std::string& name) {
+        return "/*!50003 CREATE*/ /*!50017 DEFINER=`a`@`b`*/ /*!50003 TRIGGER " + name +
+               " BEFORE INSERT ON v FOR EACH ROW SET @x = 1\n*/;;\n";
+    };
+    // Its text reads like a dump in some places.
     const std::string first =
         "/*!50003 CREATE*/ /*!50017 DEFINER=`trigger`@`b`*/ /*!50003 trigger if not exists `d` . `t r` BEFORE INSERT "
-        "ON t FOR EACH ROW\nBEGIN\n x; END */;;\n";
-    const std::string dump =
-        "USE `d`;\n" + good + first + "DELIMITER ;\nUSE `e`;\nINSERT INTO x VALUES (';;');\n" + good + "SET x ;;\nUSE";
-    std::string mended =
-        "/*!50003 CREATE*/ /*!50017 DEFINER=`a`@`b`*/ /*!50003 TRIGGER u BEFORE INSERT ON v FOR EACH ROW SET @x = "
-        "1\n";
-    mended = "ALTER TABLE `v` ADD COLUMN `c` INT;;\n" + mended + "*/;;\nALTER TABLE `v` DROP COLUMN `c`;;\n";
-    const std::string loaded =
-        "USE `d`;\n" + good + "ALTER TABLE `t` ADD COLUMN `a` INT;;\nALTER TABLE `t` ADD COLUMN `b` INT;;\n" + first +
-        "ALTER TABLE `t` DROP COLUMN `a`;;\nALTER TABLE `t` DROP COLUMN `b`;;\nDELIMITER ;\nUSE `e`;\n"
-        "INSERT INTO x VALUES (';;');\n" +
-        mended + "SET x ;;\nUSE";
+        "ON t FOR EACH ROW\nBEGIN -- ;;\n /*\nUSE `e`;\n" +
+        other("u") + "*/ x; END */;;\n";
+    const std::string dump = "USE `d`;\n" + begin + other("u") + end + begin + first + end + begin + first + end +
+                             "USE `e`;\nINSERT INTO x VALUES (';;');\n" + begin + other("u") + end + begin +
+                             other("w") + end + "SET x ;;\n";
+    const std::string loaded = "USE `d`;\n" + begin + other("u") + end + begin +
+                               "ALTER TABLE `d`.`t` ADD COLUMN `a` INT;;\nALTER TABLE `d`.`t` ADD COLUMN `b` INT;;\n" +
+                               first + end + begin + first + end + "USE `e`;\nINSERT INTO x VALUES (';;');\n" + begin +
+                               "ALTER TABLE `e`.`v` ADD COLUMN `c` INT;;\n" + other("u") + end + begin + other("w") +
+                               end +
+                               "SET x ;;\nALTER TABLE `d`.`t` DROP COLUMN `a`;\nALTER TABLE `d`.`t` DROP COLUMN "
+                               "`b`;\nALTER TABLE `e`.`v` DROP "
+                               "COLUMN `c`;\n";
     for (const std::size_t piece : {std::size_t{1}, std::size_t{5}, std::size_t{100}, dump.size()}) {
         DumpTriggers triggers(broken);
         std::string out;
