@@ -147,6 +147,8 @@ bool put_floating(std::string& out, const Parameter& parameter) {
     return true;
 }
 
+constexpr int exponent_max = 100;  // no DECIMAL has as many digits
+
 // Sign, digits, fraction and exponent of a number as people write it.
 struct DecimalText {
     bool negative = false;
@@ -155,7 +157,9 @@ struct DecimalText {
     int exponent = 0;
 };
 
-std::optional<DecimalText> parse_decimal(std::string_view text) {
+// The number that a text begins with, as a server takes it: 0 when it begins with none. A client that does not say how
+// long its text is sends all of the buffer that it stands in.
+DecimalText parse_decimal(std::string_view text) {
     const auto take_digits = [&text] {
         const auto end = std::find_if(text.begin(), text.end(), [](char c) { return c < '0' || c > '9'; });
         const std::string_view digits = text.substr(0, static_cast<std::size_t>(end - text.begin()));
@@ -163,8 +167,7 @@ std::optional<DecimalText> parse_decimal(std::string_view text) {
         return digits;
     };
     DecimalText number;
-    while (text.starts_with(' ')) text.remove_prefix(1);
-    while (text.ends_with(' ')) text.remove_suffix(1);
+    text.remove_prefix(std::min(text.find_first_not_of(" \t\n\v\f\r"), text.size()));
     number.negative = text.starts_with('-');
     if (number.negative || text.starts_with('+')) text.remove_prefix(1);
     number.whole = take_digits();
@@ -172,38 +175,33 @@ std::optional<DecimalText> parse_decimal(std::string_view text) {
         text.remove_prefix(1);
         number.fraction = take_digits();
     }
-    if (number.whole.empty() && number.fraction.empty()) return std::nullopt;
-    if (text.starts_with('e') || text.starts_with('E')) {
-        text.remove_prefix(1);
-        if (text.starts_with('+')) text.remove_prefix(1);
-        const char* const end = text.data() + text.size();
-        const auto [stop, error] = std::from_chars(text.data(), end, number.exponent);
-        if (error != std::errc{}) return std::nullopt;
-        text.remove_prefix(static_cast<std::size_t>(stop - text.data()));
-    }
-    if (!text.empty()) return std::nullopt;
+    if (!text.starts_with('e') && !text.starts_with('E')) return number;
+    text.remove_prefix(1);
+    if (text.starts_with('+')) text.remove_prefix(1);
+    const bool shrinks = text.starts_with('-');
+    const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), number.exponent);
+    // Beyond these there is but zero, and the largest number, which the server makes of it.
+    if (error == std::errc::result_out_of_range) number.exponent = shrinks ? -exponent_max : exponent_max;
+    number.exponent = std::clamp(number.exponent, -exponent_max, exponent_max);
     return number;
 }
 
 // Written out, with a point: an exponent would make it a DOUBLE, digits alone an integer.
-bool put_decimal(std::string& out, const Parameter& parameter) {
-    constexpr int exponent_max = 100;  // no DECIMAL has as many digits
-    const auto number = parse_decimal(parameter.value);
-    if (!number || number->exponent > exponent_max || number->exponent < -exponent_max) return false;
-    std::string digits(number->whole);
-    digits += number->fraction;
-    auto point = static_cast<std::ptrdiff_t>(number->whole.size()) + number->exponent;
+void put_decimal(std::string& out, const Parameter& parameter) {
+    const DecimalText number = parse_decimal(parameter.value);
+    std::string digits(number.whole);
+    digits += number.fraction;
+    auto point = static_cast<std::ptrdiff_t>(number.whole.size()) + number.exponent;
     if (point <= 0) {
         digits.insert(0, static_cast<std::size_t>(1 - point), '0');
         point = 1;
     }
     const auto whole = static_cast<std::size_t>(point);
     if (digits.size() < whole) digits.append(whole - digits.size(), '0');
-    if (number->negative) out += '-';
+    if (number.negative) out += '-';
     out.append(digits, 0, whole);
     out += '.';
     out.append(digits, whole);
-    return true;
 }
 
 void put_clock(std::string& out, std::uint64_t hour, std::uint64_t minute, std::uint64_t second, std::uint64_t micros) {
@@ -226,21 +224,18 @@ bool in_calendar(std::uint64_t year, std::uint64_t month, std::uint64_t day) {
     return year != 0 && date.ok();
 }
 
+// One that is out of range becomes zero, as with a server, but without its warning.
 bool put_date(std::string& out, const Parameter& parameter) {
     if (!time_length_fits(parameter.type, parameter.value.size())) return false;
     FieldReader fields(parameter.value);
     const auto part = [&fields](int bytes) { return fields.integer(bytes).value_or(0); };
-    const std::uint64_t year = part(2);
-    const std::uint64_t month = part(1);
-    const std::uint64_t day = part(1);
-    const std::uint64_t hour = part(1);
-    const std::uint64_t minute = part(1);
-    const std::uint64_t second = part(1);
-    const std::uint64_t micros = part(4);
-    if (year > 9999 || month > 12 || day > 31 || hour > 23 || minute > 59 || second > 59 || micros > 999'999) {
-        return false;
-    }
+    std::array<std::uint64_t, 7> parts{part(2), part(1), part(1), part(1), part(1), part(1), part(4)};
+    const auto& [year, month, day, hour, minute, second, micros] = parts;
     const bool date_only = parameter.type == field_type::date;
+    if (date_only) std::fill(parts.begin() + 3, parts.end(), 0);
+    if (year > 9999 || month > 12 || day > 31 || hour > 23 || minute > 59 || second > 59 || micros > 999'999) {
+        parts.fill(0);
+    }
     if (in_calendar(year, month, day)) out += date_only ? "DATE" : "TIMESTAMP";
     out += '\'';
     put_digits(out, year, 4);
@@ -256,20 +251,19 @@ bool put_date(std::string& out, const Parameter& parameter) {
     return true;
 }
 
+// One that is too long becomes the longest, one that no clock shows becomes zero, as with a server.
 bool put_time(std::string& out, const Parameter& parameter) {
     constexpr std::uint64_t hour_max = 838;
     if (!time_length_fits(parameter.type, parameter.value.size())) return false;
     FieldReader fields(parameter.value);
     const auto part = [&fields](int bytes) { return fields.integer(bytes).value_or(0); };
     const bool negative = part(1) != 0;
-    const std::uint64_t days = part(4);
-    const std::uint64_t hours = days * 24 + part(1);
-    const std::uint64_t minute = part(1);
-    const std::uint64_t second = part(1);
-    const std::uint64_t micros = part(4);
-    if (hours > hour_max || minute > 59 || second > 59 || micros > 999'999) return false;
+    std::array<std::uint64_t, 5> parts{part(4), part(1), part(1), part(1), part(4)};
+    const auto& [days, hours, minute, second, micros] = parts;
+    if (days * 24 + hours > hour_max) parts = {0, hour_max, 59, 59, micros};
+    if (minute > 59 || second > 59 || micros > 999'999) parts.fill(0);
     out += negative ? "TIME'-" : "TIME'";
-    put_clock(out, hours, minute, second, micros);
+    put_clock(out, days * 24 + hours, minute, second, micros);
     out += '\'';
     return true;
 }
@@ -378,7 +372,10 @@ bool put_literal(std::string& out, const Parameter& parameter, const Place& plac
     if (!parameter.long_data) {
         if (is_floating(parameter.type)) return put_floating(out, parameter);
         if (number_bytes(parameter.type) != 0) return put_integer(out, parameter);
-        if (is_decimal(parameter.type)) return put_decimal(out, parameter);
+        if (is_decimal(parameter.type)) {
+            put_decimal(out, parameter);
+            return true;
+        }
         if (has_date(parameter.type)) return put_date(out, parameter);
         if (parameter.type == field_type::time_) return put_time(out, parameter);
     }

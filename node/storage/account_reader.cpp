@@ -13,14 +13,6 @@ namespace {
 
 constexpr std::size_t questions_max = 1000;
 constexpr int query_timeout_ms = 5000;
-constexpr std::size_t text_hash_bytes = 41;  // "*" and 40 digits
-
-// The hashes stand in a JSON document, at the top or in the list of alternatives.
-void add_hashes(std::string_view document, std::vector<std::string>& out) {
-    for (std::size_t at = document.find('*'); at != std::string_view::npos; at = document.find('*', at + 1)) {
-        if (auto hash = kept_hash_of(document.substr(at, text_hash_bytes))) out.push_back(std::move(*hash));
-    }
-}
 
 }  // namespace
 
@@ -76,7 +68,8 @@ AccountReader::Hashes AccountReader::look_up(const Question& question) {
     }
     std::vector<std::string> out;
     for (const auto& row : *rows) {
-        if (!row.empty() && row.front()) add_hashes(*row.front(), out);
+        if (row.empty() || !row.front()) continue;
+        for (auto& hash : kept_hashes_in(*row.front())) out.push_back(std::move(hash));
     }
     return out;
 }

@@ -8,6 +8,7 @@
 #include <functional>
 #include <map>
 #include <set>
+#include <span>
 
 #include "node/storage/metadata.hpp"
 #include "node/storage/server_dialect.hpp"
@@ -67,6 +68,12 @@ std::uint64_t first_bytes(const Digest& digest) {
     std::uint64_t out = 0;
     for (int i = 7; i >= 0; --i) out = out << 8 | digest.bytes[static_cast<std::size_t>(i)];
     return out;
+}
+
+// Parts of an index: column, length where it is not all of it, type, name of the index, whether it may be NULL.
+bool orders_all_rows(std::span<const Connection::Row> parts) {
+    if (parts.front().at(3) == "PRIMARY") return true;
+    return std::all_of(parts.begin(), parts.end(), [](const auto& part) { return !part.at(1) && part.at(4) != "YES"; });
 }
 
 // Of one table: it was dropped or altered since the snapshot.
@@ -180,7 +187,7 @@ Status Digester::digest(const Name& name, AuditedTable& table, const std::stop_t
     if (!columns.ok()) return columns.error();
     auto key = key_of(name);
     if (!key.ok()) return key.error();
-    return digest_chunks(table.name + " FORCE INDEX (PRIMARY)", *columns, *key, table, stop);
+    return digest_chunks(table.name + " FORCE INDEX (" + key->index + ")", *columns, *key, table, stop);
 }
 
 Status Digester::digest_chunks(const std::string& source, const std::string& columns, const Key& key,
@@ -243,22 +250,35 @@ Result<std::string> Digester::columns_of(const Name& name) {
     return out;
 }
 
+// The primary key, or a UNIQUE one of whole columns without NULL: servers ask for no more of a table. All nodes choose
+// alike, as their definitions are compared too.
 Result<Digester::Key> Digester::key_of(const Name& name) {
     auto rows = connection_->rows(
-        "SELECT s.column_name, s.sub_part, c.data_type FROM information_schema.statistics s JOIN "
-        "information_schema.columns c USING (table_schema, table_name, column_name) WHERE " +
-        is_table(name) + " AND s.index_name='PRIMARY' ORDER BY s.seq_in_index");
+        "SELECT s.column_name, s.sub_part, c.data_type, s.index_name, s.nullable FROM information_schema.statistics s "
+        "JOIN information_schema.columns c USING (table_schema, table_name, column_name) WHERE " +
+        is_table(name) + " AND s.non_unique=0 ORDER BY s.index_name<>'PRIMARY', BINARY s.index_name, s.seq_in_index");
     if (!rows.ok()) return rows.error();
-    if (rows->empty()) return fail(ErrorCode::sql, "it has no primary key");
+    std::span<const Connection::Row> rest(*rows);
+    while (!rest.empty()) {
+        const auto end =
+            std::find_if(rest.begin(), rest.end(), [&](const auto& part) { return part.at(3) != rest.front().at(3); });
+        const auto parts = rest.first(static_cast<std::size_t>(end - rest.begin()));
+        if (orders_all_rows(parts)) return key_of_parts(parts);
+        rest = rest.subspan(parts.size());
+    }
+    return fail(ErrorCode::sql, "it has no primary key");
+}
+
+Digester::Key Digester::key_of_parts(std::span<const Connection::Row> parts) {
     Key key;
+    key.index = quoted_name(parts.front().at(3).value_or(""));
     bool continued = true;
-    for (const auto& row : *rows) {
-        const std::string type = row.at(2).value_or("");
-        key.columns.push_back(quoted_name(row.at(0).value_or("")));
-        const auto literal = literal_of(type);
+    for (const auto& part : parts) {
+        key.columns.push_back(quoted_name(part.at(0).value_or("")));
+        const auto literal = literal_of(part.at(2).value_or(""));
         key.literals.push_back(literal.value_or(Literal::text));
         key.order += (key.order.empty() ? "" : ",") + key.columns.back();
-        continued = continued && !row.at(1) && literal;
+        continued = continued && !part.at(1) && literal;
     }
     if (!continued) key.columns.clear();
     return key;

@@ -11,6 +11,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
@@ -40,6 +41,7 @@ class Digester {
     };
     enum class Literal : std::uint8_t { number, text, bytes };
     struct Key {
+        std::string index;                 // quoted
         std::string order;                 // quoted columns, comma between them
         std::vector<std::string> columns;  // quoted; empty: the table is read as one chunk
         std::vector<Literal> literals;
@@ -58,6 +60,7 @@ class Digester {
     [[nodiscard]] std::string is_table(const Name& name) const;
     [[nodiscard]] Result<std::string> columns_of(const Name& name);
     [[nodiscard]] Result<Key> key_of(const Name& name);
+    [[nodiscard]] static Key key_of_parts(std::span<const Connection::Row> parts);
     [[nodiscard]] std::string behind(const Key& key, const Connection::Row& last) const;
 
     std::unique_ptr<Connection> connection_;

@@ -7,6 +7,7 @@
 
 #include "node/storage/server_check.hpp"
 #include "node/storage/server_dialect.hpp"
+#include "node/storage/system_login.hpp"
 #include "node/storage/xa_recovery.hpp"
 
 namespace ddb::storage {
@@ -448,10 +449,17 @@ Result<std::unique_ptr<Connection>> LocalDatabase::Impl::connect(const std::stri
     if (user == options_.service_user) {
         return Error{ErrorCode::refused, "Access denied: this account belongs to the ddb node", 1045, "28000"};
     }
+    // The client library would put the name of the node's own system user in its place.
+    if (user.empty()) return Error{ErrorCode::refused, "Access denied for user ''@'localhost'", 1045, "28000"};
     if (rebuilding_) {
         // Not "refused": a client that knows other nodes goes there.
         return fail(ErrorCode::shutting_down,
                     "this node's database is being loaded from another node's: use another node");
+    }
+    if (!service_.endpoint.socket.empty() && user == system_user()) {
+        auto service = open_service(service_);
+        if (!service.ok()) return service.error();
+        if (const Status allowed = refuse_system_login(**service, user, password); !allowed) return allowed.error();
     }
     ConnectOptions options;
     options.endpoint = service_.endpoint;

@@ -81,6 +81,20 @@ std::optional<std::string> kept_hash_of(std::string_view text) {
     return hash_of_hex(text.substr(1));
 }
 
+std::vector<std::string> kept_hashes_in(std::string_view document) {
+    constexpr std::size_t text_bytes = 1 + 2 * sha1_bytes;
+    std::vector<std::string> out;
+    for (std::size_t at = document.find('*'); at != std::string_view::npos; at = document.find('*', at + 1)) {
+        if (auto hash = kept_hash_of(document.substr(at, text_bytes))) out.push_back(std::move(*hash));
+    }
+    return out;
+}
+
+std::string kept_hash_of_password(std::string_view password) {
+    const auto once = sha1_in_password(password);
+    return sha1(once ? *once : sha1(password));
+}
+
 std::optional<std::string> recover_sha1(std::string_view token, std::string_view challenge,
                                         std::string_view kept_hash) {
     if (token.size() != sha1_bytes || kept_hash.size() != sha1_bytes) return std::nullopt;

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace ddb::storage {
 
@@ -15,6 +16,9 @@ inline constexpr std::size_t sha1_bytes = 20;
 
 // The kept hash, 20 bytes, from its text form "*" + 40 hexadecimal digits.
 [[nodiscard]] std::optional<std::string> kept_hash_of(std::string_view text);
+
+// Those in an account's JSON document, at the top or in the list of alternatives.
+[[nodiscard]] std::vector<std::string> kept_hashes_in(std::string_view document);
 
 // SHA1(password), when `token` is the right answer to `challenge` for this kept hash.
 [[nodiscard]] std::optional<std::string> recover_sha1(std::string_view token, std::string_view challenge,
@@ -25,6 +29,9 @@ inline constexpr std::size_t sha1_bytes = 20;
 // What ConnectOptions::password may be instead of a password: SHA1(password) in a form that no one types.
 [[nodiscard]] std::string password_from_sha1(std::string_view sha1_of_password);
 [[nodiscard]] std::optional<std::string> sha1_in_password(std::string_view password);
+
+// What a server would keep of this ConnectOptions::password.
+[[nodiscard]] std::string kept_hash_of_password(std::string_view password);
 
 // Teaches the client library to log in with password_from_sha1(). Call before the first connection; any thread, any
 // number of times.

@@ -101,6 +101,9 @@ class ServerDialect {
     // The active roles of a user's session, where these take them away: as a list for role_rights_sql(), else empty.
     [[nodiscard]] virtual Result<std::string> inactive_rights(Connection& user) const = 0;
     [[nodiscard]] virtual std::vector<std::string> role_rights_sql(const std::string& roles) const = 0;
+    // What the accounts of that name (or of none) keep that log in by the name of the system's user who connects: a row
+    // each, whose text has the hashes of passwords that would do as well.
+    [[nodiscard]] virtual std::string system_logins_sql(const std::string& escaped_user) const = 0;
     struct PrivilegeTable {
         const char* name;
         const char* user_column;

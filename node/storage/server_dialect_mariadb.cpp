@@ -230,6 +230,11 @@ std::vector<std::string> MariaDbDialect::role_rights_sql(const std::string& /*ro
     return {};
 }
 
+std::string MariaDbDialect::system_logins_sql(const std::string& escaped_user) const {
+    return "SELECT Priv FROM mysql.global_priv WHERE User IN ('', '" + escaped_user +
+           "') AND Priv LIKE '%\"unix_socket\"%'";
+}
+
 std::vector<ServerDialect::PrivilegeTable> MariaDbDialect::privilege_tables() const {
     return {{"global_priv", "User"},  {"db", "User"},         {"tables_priv", "User"},
             {"columns_priv", "User"}, {"procs_priv", "User"}, {"roles_mapping", "User"},

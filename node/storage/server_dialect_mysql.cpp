@@ -271,6 +271,10 @@ std::vector<std::string> MySqlDialect::role_rights_sql(const std::string& roles)
     return {"GRANT SELECT, EXECUTE ON ddb_meta.* TO " + roles};
 }
 
+std::string MySqlDialect::system_logins_sql(const std::string& escaped_user) const {
+    return "SELECT '' FROM mysql.user WHERE User IN ('', '" + escaped_user + "') AND plugin = 'auth_socket'";
+}
+
 std::vector<ServerDialect::PrivilegeTable> MySqlDialect::privilege_tables() const {
     return {{"user", "User"},          {"db", "User"},
             {"tables_priv", "User"},   {"columns_priv", "User"},

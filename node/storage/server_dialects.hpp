@@ -43,6 +43,7 @@ class MariaDbDialect final : public ServerDialect {
     [[nodiscard]] std::vector<std::string> public_rights_sql() const override;
     [[nodiscard]] Result<std::string> inactive_rights(Connection& user) const override;
     [[nodiscard]] std::vector<std::string> role_rights_sql(const std::string& roles) const override;
+    [[nodiscard]] std::string system_logins_sql(const std::string& escaped_user) const override;
     [[nodiscard]] std::vector<PrivilegeTable> privilege_tables() const override;
     [[nodiscard]] std::vector<std::string> system_accounts() const override;
     [[nodiscard]] std::vector<const char*> dump_programs() const override;
@@ -92,6 +93,7 @@ class MySqlDialect final : public ServerDialect {
     [[nodiscard]] std::vector<std::string> public_rights_sql() const override;
     [[nodiscard]] Result<std::string> inactive_rights(Connection& user) const override;
     [[nodiscard]] std::vector<std::string> role_rights_sql(const std::string& roles) const override;
+    [[nodiscard]] std::string system_logins_sql(const std::string& escaped_user) const override;
     [[nodiscard]] std::vector<PrivilegeTable> privilege_tables() const override;
     [[nodiscard]] std::vector<std::string> system_accounts() const override;
     [[nodiscard]] std::vector<const char*> dump_programs() const override;

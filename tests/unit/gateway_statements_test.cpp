@@ -249,32 +249,37 @@ TEST_CASE("numbers become literals of their type") {
     CHECK(literal(value(double_, le(0x7FF8000000000000, 8))) == "error 1210");
     CHECK(literal(value(float_, le(0xFF800000, 4))) == "error 1210");
 
-    const std::vector<std::pair<std::string, std::string>> decimals = {{"0", "0."},
-                                                                       {"12", "12."},
-                                                                       {"-12.50", "-12.50"},
-                                                                       {"+7", "7."},
-                                                                       {".5", "0.5"},
-                                                                       {"-.5", "-0.5"},
-                                                                       {"5.", "5."},
-                                                                       {" 1.5 ", "1.5"},
-                                                                       {"1E+3", "1000."},
-                                                                       {"1.25e-5", "0.0000125"},
-                                                                       {"123e-2", "1.23"},
-                                                                       {"1.25e1", "12.5"},
-                                                                       {"", "error 1210"},
-                                                                       {".", "error 1210"},
-                                                                       {"-", "error 1210"},
-                                                                       {"1a", "error 1210"},
-                                                                       {"0x1", "error 1210"},
-                                                                       {"1 2", "error 1210"},
-                                                                       {"--1", "error 1210"},
-                                                                       {"1e", "error 1210"},
-                                                                       {"1;2", "error 1210"},
-                                                                       {"1e101", "error 1210"},
-                                                                       {"1e-2147483648", "error 1210"},
-                                                                       {"1e99999999999", "error 1210"},
-                                                                       {"inf", "error 1210"},
-                                                                       {std::string("1\0", 2), "error 1210"}};
+    const std::vector<std::pair<std::string, std::string>> decimals = {
+        {"0", "0."},
+        {"12", "12."},
+        {"-12.50", "-12.50"},
+        {"+7", "7."},
+        {".5", "0.5"},
+        {"-.5", "-0.5"},
+        {"5.", "5."},
+        {" 1.5 ", "1.5"},
+        {"1E+3", "1000."},
+        {"1.25e-5", "0.0000125"},
+        {"123e-2", "1.23"},
+        {"1.25e1", "12.5"},
+        // What begins with no number is 0, what follows one is not looked at.
+        {"", "0."},
+        {".", "0."},
+        {"-", "-0."},
+        {"1a", "1."},
+        {"0x1", "0."},
+        {"1 2", "1."},
+        {"--1", "-0."},
+        {"1e", "1."},
+        {"1;2", "1."},
+        {"-.5e1z", "-5."},
+        {"\t7", "7."},
+        {"inf", "0."},
+        {std::string("5.61\0xyz", 8), "5.61"},
+        {"1e101", "1" + std::string(100, '0') + "."},
+        {"1e99999999999", "1" + std::string(100, '0') + "."},
+        {"1e-2147483648", "0." + std::string(99, '0') + "1"},
+        {"1e-99999999999", "0." + std::string(99, '0') + "1"}};
     for (const auto& [sent, expected] : decimals) {
         CHECK(literal(value(new_decimal, sent)) == expected);
         CHECK(literal(value(decimal, sent)) == expected);
@@ -301,17 +306,21 @@ TEST_CASE("dates and times become literals of their type where the calendar has 
     for (const std::string& bad :
          {moment(10'000, 1, 1), moment(2024, 13, 1), moment(2024, 1, 32), moment(2024, 1, 1) + clock(24, 0, 0),
           moment(2024, 1, 1) + clock(0, 60, 0), moment(2024, 1, 1) + clock(0, 0, 60),
-          moment(2024, 1, 1) + clock(0, 0, 0) + le(1'000'000, 4), std::string("abc")}) {
-        CHECK(literal(value(date_time, bad)) == "error 1210");
+          moment(2024, 1, 1) + clock(0, 0, 0) + le(1'000'000, 4)}) {
+        CHECK(literal(value(date_time, bad)) == "'0000-00-00 00:00:00'");
     }
+    CHECK(literal(value(date_time, "abc")) == "error 1210");
+    CHECK(literal(value(date, moment(2024, 13, 1))) == "'0000-00-00'");
+    CHECK(literal(value(date, leap + clock(24, 60, 60))) == "DATE'2024-02-29'");
     CHECK(literal(value(time_, "")) == "TIME'00:00:00'");
     CHECK(literal(value(time_, span(false, 0, clock(1, 2, 3)))) == "TIME'01:02:03'");
     CHECK(literal(value(time_, span(true, 34, clock(22, 59, 59)) + le(999'999, 4))) == "TIME'-838:59:59.999999'");
     CHECK(literal(value(time_, span(false, 0, clock(100, 0, 0)))) == "TIME'100:00:00'");
-    CHECK(literal(value(time_, span(false, 35, clock(0, 0, 0)))) == "error 1210");
-    CHECK(literal(value(time_, span(false, 0xFFFFFFFF, clock(0, 0, 0)))) == "error 1210");
-    CHECK(literal(value(time_, span(false, 0, clock(0, 60, 0)))) == "error 1210");
-    CHECK(literal(value(time_, span(false, 0, clock(0, 0, 0)) + le(1'000'000, 4))) == "error 1210");
+    CHECK(literal(value(time_, span(false, 35, clock(0, 0, 0)))) == "TIME'838:59:59'");
+    CHECK(literal(value(time_, span(true, 0xFFFFFFFF, clock(0, 60, 0)))) == "TIME'-838:59:59'");
+    CHECK(literal(value(time_, span(false, 0, clock(1, 60, 0)))) == "TIME'00:00:00'");
+    CHECK(literal(value(time_, span(false, 0, clock(1, 0, 0)) + le(1'000'000, 4))) == "TIME'00:00:00'");
+    CHECK(literal(value(time_, "abc")) == "error 1210");
 }
 
 TEST_CASE("strings are quoted") {

@@ -3,6 +3,8 @@
 #include <chrono>
 #include <iostream>
 
+#include "node/storage/native_password.hpp"
+#include "node/storage/system_login.hpp"
 #include "storage_database_support.hpp"
 
 using namespace ddb;
@@ -201,6 +203,33 @@ TEST_CASE("the marker leaves the user's session alone", "[replicate]") {
         CHECK(session->execute("CALL ddb_meta.statement_begin(5, NULL)").error().mysql_code == 1227);
         CHECK(a.database().connect("ddb", "service password", "").error().mysql_code == 1045);
     }
+}
+
+TEST_CASE("a client is not let in by the name of the node's own system user", "[replicate]") {
+    StorageNode a(1);
+    Cluster cluster({&a});
+    cluster.open(Epoch{1});
+    const std::string name = system_user();
+    const auto login = [&](const std::string& user, const std::string& password) -> unsigned {
+        auto connection = a.database().connect(user, password, "");
+        return connection.ok() ? 0 : connection.error().mysql_code;
+    };
+    CHECK(login("", "") == 1045);
+    if (name.empty() || name == "ddb") return;  // nobody's, or the node's own account
+    const auto identified = [&](const std::string& how) {
+        REQUIRE(a.service()->execute("CREATE OR REPLACE USER '" + name + "'@localhost IDENTIFIED " + how).ok());
+    };
+    identified("VIA unix_socket");
+    CHECK(login(name, "") == 1698);
+    CHECK(login(name, "pw") == 1698);
+    identified("VIA mysql_native_password USING PASSWORD('pw') OR unix_socket");
+    CHECK(login(name, "") == 1698);
+    CHECK(login(name, "other") == 1698);
+    CHECK(login(name, "pw") == 0);
+    CHECK(login(name, password_from_sha1(std::string(sha1_bytes, 'x'))) == 1698);
+    identified("VIA mysql_native_password USING PASSWORD('pw')");
+    CHECK(login(name, "") == 1045);
+    CHECK(login(name, "pw") == 0);
 }
 
 TEST_CASE("definitions are replicated whatever the session's settings are", "[replicate]") {
