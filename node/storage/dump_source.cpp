@@ -12,6 +12,7 @@
 #include "node/storage/dump_accounts.hpp"
 #include "node/storage/dump_charsets.hpp"
 #include "node/storage/dump_columns.hpp"
+#include "node/storage/dump_comments.hpp"
 #include "node/storage/dump_sequences.hpp"
 #include "node/storage/managed_server_parts.hpp"
 #include "node/storage/metadata.hpp"
@@ -208,13 +209,17 @@ Status DumpSource::copy_output(int fd, const std::stop_token& stop) {
     std::string head;
     bool in_head = true;
     DumpCharsets charsets;
+    DumpComments comments;
     DumpTriggers triggers(std::move(triggers_));
     for (;;) {
         const ssize_t got = ::read(fd, block.data(), block.size());
         if (got < 0 && errno == EINTR) continue;
         if (got < 0) return fail(ErrorCode::io, std::string("reading the dump: ") + std::strerror(errno));
-        if (got == 0) head = triggers.pass(charsets.pass(in_head ? head : std::string()) + charsets.rest());
-        if (got == 0 && !add_bytes(head + triggers.rest(), stop)) return fail(ErrorCode::shutting_down, "stopped");
+        if (got == 0) {
+            const std::string last = charsets.pass(in_head ? head : std::string()) + charsets.rest();
+            const std::string end = triggers.pass(comments.pass(last) + comments.rest()) + triggers.rest();
+            if (!add_bytes(end, stop)) return fail(ErrorCode::shutting_down, "stopped");
+        }
         if (got == 0) return stop.stop_requested() ? Status(fail(ErrorCode::shutting_down, "stopped")) : ok();
         {
             std::lock_guard lock(mutex_);
@@ -227,7 +232,7 @@ Status DumpSource::copy_output(int fd, const std::stop_token& stop) {
             in_head = false;
             bytes = head;
         }
-        if (!add_bytes(triggers.pass(charsets.pass(bytes)), stop)) {
+        if (!add_bytes(triggers.pass(comments.pass(charsets.pass(bytes))), stop)) {
             return fail(ErrorCode::shutting_down, "stopped");
         }
         wait_for_pace(static_cast<std::size_t>(got), stop);

@@ -46,6 +46,10 @@ ALTER TABLE x.stale DROP COLUMN a;
 CREATE FUNCTION x.f(n INT) RETURNS INT DETERMINISTIC RETURN n + 1;
 CREATE FUNCTION x.told(n INT) RETURNS INT DETERMINISTIC RETURN n /* not
 -- more; than one's own */ + 1;
+CREATE PROCEDURE x.noted() SELECT 1 -- ;; done
+;
+CREATE TRIGGER x.noted BEFORE DELETE ON x.stale FOR EACH ROW SET @noted = 1 # */ done
+;
 INSERT INTO x.parent (v) VALUES ('one'), ('two'), ('zwölf');
 INSERT INTO x.child VALUES (1, 1), (2, 2);
 INSERT INTO x.blobs VALUES (1, UNHEX(REPEAT('00FF0A0D27', 1000)), '{"a": [1, 2]}');
@@ -299,6 +303,7 @@ def begin_with_data():
         wait_until(lambda: status(cluster, holder).get("mysql_socket"), 30, "the server of an unformed node")
         cluster.nodes[holder].update(status(cluster, holder))
         cluster.mysql(holder, "SET sql_log_bin = 0;" + OBJECTS + f"CREATE TABLE x.w {TABLE};"
+                      "CREATE EVENT x.noted ON SCHEDULE EVERY 1 DAY STARTS '2030-01-01 10:00:00' DO SELECT 1 -- done\n;"
                       f"SET {'sql_require_primary_key' if MYSQL else 'GLOBAL innodb_force_primary_key'} = 0; CREATE TABLE x.nokey (a INT); INSERT INTO x.nokey VALUES (1)")
         cluster.tool("down")
         for line in cluster.tool("up", "--set", "cluster.expect=3", *cluster.server_arguments, "--wait", "60", deadline_s=90).splitlines():
