@@ -92,6 +92,10 @@ bool MariaDbDialect::has_sequences() const {
     return true;
 }
 
+std::vector<std::string> MariaDbDialect::arithmetic_modes_sql() const {
+    return {};
+}
+
 bool MariaDbDialect::forgets_warnings() const {
     return false;
 }

@@ -120,6 +120,11 @@ bool MySqlDialect::has_sequences() const {
     return false;
 }
 
+std::vector<std::string> MySqlDialect::arithmetic_modes_sql() const {
+    return {"SET SESSION sql_mode='STRICT_ALL_TABLES'",
+            "SET SESSION sql_mode='STRICT_ALL_TABLES,NO_UNSIGNED_SUBTRACTION'"};
+}
+
 bool MySqlDialect::forgets_warnings() const {
     return true;
 }

@@ -17,6 +17,7 @@ class MariaDbDialect final : public ServerDialect {
     [[nodiscard]] Result<std::uint64_t> traces_of_run(Connection& connection) const override;
     [[nodiscard]] bool locks_what_it_fills() const override;
     [[nodiscard]] bool has_sequences() const override;
+    [[nodiscard]] std::vector<std::string> arithmetic_modes_sql() const override;
     [[nodiscard]] bool forgets_warnings() const override;
     [[nodiscard]] std::vector<std::string> server_settings_sql() const override;
     [[nodiscard]] std::string require_primary_keys_sql(bool on) const override;
@@ -66,6 +67,7 @@ class MySqlDialect final : public ServerDialect {
     [[nodiscard]] Result<std::uint64_t> traces_of_run(Connection& connection) const override;
     [[nodiscard]] bool locks_what_it_fills() const override;
     [[nodiscard]] bool has_sequences() const override;
+    [[nodiscard]] std::vector<std::string> arithmetic_modes_sql() const override;
     [[nodiscard]] bool forgets_warnings() const override;
     [[nodiscard]] std::vector<std::string> server_settings_sql() const override;
     [[nodiscard]] std::string require_primary_keys_sql(bool on) const override;

@@ -263,6 +263,25 @@ def settings(cluster):
     nobody_fenced(cluster)
 
 
+def differences(cluster):
+    """Stored columns that subtract unsigned numbers, in sessions that let the result be negative and in others."""
+    signed = "SET sql_mode = 'NO_UNSIGNED_SUBTRACTION'"
+    cluster.sql(1, signed, "CREATE TABLE d.less (a INT UNSIGNED PRIMARY KEY, b INT UNSIGNED, c BIGINT AS (a - b) STORED)",
+                "INSERT INTO d.less (a, b) VALUES (1, 2)", "INSERT INTO d.less (a, b) VALUES (3, 2)")
+    cluster.sql(2, "CREATE TABLE d.more (a BIGINT UNSIGNED PRIMARY KEY, b INT UNSIGNED, c BIGINT UNSIGNED AS (a - b) STORED)",
+                "INSERT INTO d.more (a, b) VALUES (18446744073709551615, 2)", "INSERT INTO d.more (a, b) VALUES (50, 3)")
+    for node in cluster.nodes:  # and in tables that are opened by others
+        cluster.sql(node, "SELECT * FROM d.less", "SELECT * FROM d.more")
+    cluster.sql(3, "UPDATE d.more SET b = b + 1")
+    for n in range(10, 20):
+        cluster.sql(1, signed, f"INSERT INTO d.less (a, b) VALUES ({n}, {n + 1})")
+        cluster.sql(1, f"UPDATE d.more SET b = {n}")
+    nobody_fenced(cluster)
+    equal(cluster.same("SELECT SUM(c) FROM d.less"), [["-10"]], "differences")
+    cluster.same("SELECT * FROM d.more")
+    cluster.sql(1, "DROP TABLE d.less, d.more")
+
+
 def left_behind(cluster):
     """What was set for all sessions of a coordinator's server must not be in force where it applies what others do."""
     before = cluster.coordinator()
@@ -420,8 +439,8 @@ def compare(cluster):
 
 def determinism():
     with Cluster() as cluster:
-        for part in (values, last_insert_ids, statements, definitions, sessions, failed_half_way, sequences, proxies, blocks, settings, left_behind,
-                     rights_by_role, own_names, lists_and_rows, names_with_quotes, own_tables_of_servers, compare):
+        for part in (values, last_insert_ids, statements, definitions, sessions, failed_half_way, sequences, proxies, blocks, settings, differences,
+                     left_behind, rights_by_role, own_names, lists_and_rows, names_with_quotes, own_tables_of_servers, compare):
             part(cluster)
 
 
