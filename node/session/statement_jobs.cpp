@@ -10,6 +10,7 @@
 
 #include "node/session/crash_traces.hpp"
 #include "node/session/definition_refusals.hpp"
+#include "node/session/keyless_inserts.hpp"
 #include "node/session/keyless_tables.hpp"
 #include "node/session/own_names.hpp"
 #include "node/session/sql_scan.hpp"
@@ -311,6 +312,26 @@ JobReport keep_last_warnings(ConnectionPtr connection, const StatementJob& job) 
     return report;
 }
 
+JobReport name_columns(ConnectionPtr connection, const StatementJob& job) {
+    JobReport report;
+    report.connection = std::move(connection);
+    const auto shown = report.connection->rows("SHOW COLUMNS FROM " + table_filled_unnamed(job.sql));
+    if (report.connection->broken()) report.connection.reset();
+    if (!shown) return report;
+    std::string names;
+    for (const auto& row : *shown) {
+        constexpr std::size_t extra = 5;
+        if (row.size() <= extra || row[extra].value_or("").find("INVISIBLE") != std::string::npos) continue;
+        const std::string name = row[0].value_or("");
+        // Others come in the set of characters of results, and the text is in that of the client.
+        if (!std::all_of(name.begin(), name.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; }))
+            return report;
+        names += (names.empty() ? "" : ", ") + storage::quoted_name(name);
+    }
+    if (!names.empty()) report.ran = with_columns(job.sql, names);
+    return report;
+}
+
 JobReport run_read(ConnectionPtr connection, const StatementJob& job) {
     JobReport report;
     report.connection = std::move(connection);
@@ -447,7 +468,7 @@ namespace {
 void run_with_key(JobReport& report, const StatementJob& job, const std::string& sql, ResultSink& sink) {
     constexpr std::uint16_t partitions_need_columns = 1503;
     if (!report.end.error || !wants_key(report.end.error->mysql_code)) return;
-    const std::string with_key = with_row_key(sql);
+    const std::string with_key = with_row_key(sql, row_check(report.end.error->mysql_code, job.txn));
     if (with_key.empty()) return;
     StatementEnd again = run_statement(*report.connection, {with_key}, job.session, job.request, sink);
     if (!again.error || again.error->mysql_code != partitions_need_columns) report.end = std::move(again);

@@ -49,6 +49,8 @@ class ServerDialect {
     // CREATE TABLE … SELECT keeps its rows from others' foreign key checks until it commits. Where it does not, one may
     // have inserted a child of a row that is in the binary log behind it.
     [[nodiscard]] virtual bool locks_what_it_fills() const = 0;
+    // INSERT … VALUES without a list of columns calculates no defaults of invisible ones.
+    [[nodiscard]] virtual bool leaves_out_defaults() const = 0;
     [[nodiscard]] virtual bool has_sequences() const = 0;
     // Stored columns are calculated anew where rows are applied, and a difference of unsigned numbers is an error or
     // not, as the mode was of whatever session opened the table. The modes to try one after the other; empty: rows

@@ -88,6 +88,10 @@ bool MariaDbDialect::locks_what_it_fills() const {
     return false;  // it writes neither undo log nor transaction id for them
 }
 
+bool MariaDbDialect::leaves_out_defaults() const {
+    return false;
+}
+
 bool MariaDbDialect::has_sequences() const {
     return true;
 }

@@ -116,6 +116,10 @@ bool MySqlDialect::locks_what_it_fills() const {
     return true;
 }
 
+bool MySqlDialect::leaves_out_defaults() const {
+    return true;
+}
+
 bool MySqlDialect::has_sequences() const {
     return false;
 }

@@ -290,7 +290,7 @@ def state_transfer():
         coordinator = wait_until(cluster.coordinator, 30, "a coordinator")
         first, second = cluster.others(coordinator)
         cluster.sql(coordinator, text=OBJECTS.encode() + (b"" if MYSQL else SJIS), timeout=30)
-        cluster.sql(coordinator, f"CREATE TABLE x.w {TABLE}")
+        cluster.sql(coordinator, f"CREATE TABLE x.w {TABLE}", "CREATE TABLE x.keyless (a INT)", "INSERT INTO x.keyless VALUES (1), (1)")
         away_too_long(cluster, first, coordinator)
         fill(cluster, coordinator, MEGABYTES)
         wiped_and_killed(cluster, second, coordinator)
