@@ -70,7 +70,7 @@ def packets(said):
 def record(cluster, node):
     recorder = Recorder((cluster.nodes[node]["address"], cluster.port + 2))
     plain = [need("mariadb"), "--no-defaults", "-h", "127.0.0.1", "-P", str(recorder.port), "-u", USER, "-NB"]
-    script = ("CREATE DATABASE IF NOT EXISTS r; USE r; CREATE OR REPLACE TABLE t (id INT PRIMARY KEY, v VARCHAR(100)); "
+    script = ("CREATE DATABASE IF NOT EXISTS r; USE r; DROP TABLE IF EXISTS t; CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(100)); "
               "INSERT INTO t VALUES (1, 'a'), (2, REPEAT('b', 90)); BEGIN; UPDATE t SET v = 'c'; ROLLBACK; SELECT * FROM t; "
               "SHOW DDB STATUS; SELEC 1;")
     subprocess.run(plain + ["--force"], input=script, text=True, capture_output=True, timeout=60 * SLOW, check=False)
