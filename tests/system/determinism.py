@@ -265,6 +265,8 @@ def settings(cluster):
 
 def differences(cluster):
     """Stored columns that subtract unsigned numbers, in sessions that let the result be negative and in others."""
+    if not MYSQL:
+        return  # refuses what depends on its session so
     signed = "SET sql_mode = 'NO_UNSIGNED_SUBTRACTION'"
     cluster.sql(1, signed, "CREATE TABLE d.less (a INT UNSIGNED PRIMARY KEY, b INT UNSIGNED, c BIGINT AS (a - b) STORED)",
                 "INSERT INTO d.less (a, b) VALUES (1, 2)", "INSERT INTO d.less (a, b) VALUES (3, 2)")
