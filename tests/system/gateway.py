@@ -446,7 +446,7 @@ def tables_without_key():
              "INSERT IGNORE INTO n.all_ways VALUES (3, DEFAULT), (4, 'z')", "REPLACE n.all_ways VALUES (5, 'r')",
              "INSERT INTO n.all_ways VALUES (6, 'd') ON DUPLICATE KEY UPDATE a = 0", "INSERT INTO n.all_ways SELECT 7, 's'",
              "BEGIN", "INSERT INTO n.all_ways VALUES (8, 't')", "INSERT IGNORE INTO n.all_ways VALUES (9, 't')", "COMMIT", "USE n",
-             "CREATE TABLE n.alike LIKE n.all_ways", "INSERT INTO alike VALUES (10, NULL)", "CREATE VIEW n.view AS SELECT `b c`, a FROM all_ways",
+             "CREATE TABLE n.alike LIKE n.all_ways", "CREATE TABLE n.`grün` (`ü``` INT, b INT)", "INSERT INTO n.`grün` VALUES (1, 2)", "INSERT INTO alike VALUES (10, NULL)", "CREATE VIEW n.view AS SELECT `b c`, a FROM all_ways",
              "INSERT INTO view VALUES ('v', 11)")
         equal(rows("SELECT COUNT(*), SUM(a), LAST_INSERT_ID() FROM n.all_ways")[0][:2], (10, 56), "rows, however they were inserted")
         equal(told(lambda: rows("INSERT INTO n.all_ways VALUES (100, 'no')")), 3819 if MYSQL else 4025, "the table's own constraint")
