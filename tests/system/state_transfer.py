@@ -93,6 +93,13 @@ DROP DATABASE lost;
 if not MYSQL:
     OBJECTS += SEQUENCES
 
+if MYSQL:
+    OBJECTS += """
+SET restrict_fk_on_non_standard_key = 0;
+CREATE TABLE x.loose (id INT PRIMARY KEY, a INT, b INT, KEY (b), FOREIGN KEY (a) REFERENCES x.loose (b));
+SET restrict_fk_on_non_standard_key = DEFAULT;
+"""
+
 if MYSQL:  # it has neither versions nor sequences
     for theirs, ours in (("SET DEFAULT ROLE r FOR", "SET DEFAULT ROLE r TO"), (" WITH SYSTEM VERSIONING", ""),
                          ("CREATE SEQUENCE x.s START WITH 10;", ""), ("DEFAULT nextval(x.s)", "AUTO_INCREMENT")):
