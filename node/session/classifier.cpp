@@ -100,6 +100,11 @@ constexpr std::string_view per_node =
                "those "
                "for undo would be made on one server only; leave TABLESPACE out";
     }
+    const std::size_t kind = token_at(tokens, 1).is("OR") ? 3 : 1;
+    if (token_at(tokens, kind).is("SPATIAL") && token_at(tokens, kind + 1).is("REFERENCE")) {
+        return "spatial reference systems are refused: no dump has them, so that no node could be loaded with columns "
+               "of them; use one of the server's own";
+    }
     if (token_at(tokens, 1).is("RESOURCE") && token_at(tokens, 2).is("GROUP"))
         return "resource groups are refused: the binary log does not carry them";
     if (token_at(tokens, 1).is("INSTANCE"))
