@@ -29,6 +29,21 @@ constexpr std::size_t databases_max = 20'000;  // each is an argument of the dum
 
 constexpr const char* not_ours = "('information_schema','mysql','performance_schema','sys')";
 
+// MySQL's databases that are read only, which a dump does not say: last, behind their tables.
+Result<std::string> read_only_databases_sql(Connection& connection) {
+    const auto known = connection.scalar(
+        "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema='information_schema' AND "
+        "table_name='SCHEMATA_EXTENSIONS'");
+    if (!known.ok()) return known.error();
+    if (known->value_or("0") == "0") return std::string();
+    const auto names = connection.rows(
+        "SELECT schema_name FROM information_schema.schemata_extensions WHERE options LIKE '%READ ONLY=1%' ORDER BY 1");
+    if (!names.ok()) return names.error();
+    std::string out;
+    for (const auto& row : *names) out += "ALTER DATABASE " + quoted_name(row.at(0).value_or("")) + " READ ONLY=1;\n";
+    return out;
+}
+
 }  // namespace
 
 DumpSource::DumpSource(Options options, Changed changed)
@@ -117,7 +132,9 @@ Status DumpSource::dump(const std::stop_token& stop) {
     if (!again.ok()) return again.error();
     auto sequences = sequence_rows_sql(**again);
     if (!sequences.ok()) return sequences.error();
-    if (!add_bytes(*sequences + stand_ins->after, stop) || !cut(true, stop))
+    auto read_only = read_only_databases_sql(**again);
+    if (!read_only.ok()) return read_only.error();
+    if (!add_bytes(*sequences + stand_ins->after + *read_only, stop) || !cut(true, stop))
         return fail(ErrorCode::shutting_down, "stopped");
     return ok();
 }

@@ -98,6 +98,10 @@ if MYSQL:
 SET restrict_fk_on_non_standard_key = 0;
 CREATE TABLE x.loose (id INT PRIMARY KEY, a INT, b INT, KEY (b), FOREIGN KEY (a) REFERENCES x.loose (b));
 SET restrict_fk_on_non_standard_key = DEFAULT;
+CREATE DATABASE `read ``only`;
+CREATE TABLE `read ``only`.t (id INT PRIMARY KEY);
+INSERT INTO `read ``only`.t VALUES (1);
+ALTER DATABASE `read ``only` READ ONLY = 1;
 """
 
 if MYSQL:  # it has neither versions nor sequences
@@ -128,6 +132,7 @@ DEFINITIONS += [
     "SELECT * FROM mysql.global_grants ORDER BY 1, 2, 3",
     "SELECT * FROM mysql.role_edges ORDER BY 1, 2, 3, 4",
     "SELECT * FROM mysql.default_roles ORDER BY 1, 2, 3, 4",
+    "SELECT * FROM information_schema.SCHEMATA_EXTENSIONS ORDER BY 1, 2",
 ] if MYSQL else [
     "SELECT Host, User, JSON_REMOVE(Priv, '$.password_last_changed') FROM mysql.global_priv ORDER BY 1, 2",
     "SELECT * FROM mysql.roles_mapping ORDER BY 1, 2, 3",
