@@ -180,7 +180,8 @@ Result<std::string> MariaDbDialect::unlogged_settings_sql(Connection& user) cons
                                                                   "@@innodb_default_encryption_key_id",
                                                                   "@@old_passwords",
                                                                   "@@sql_quote_show_create",
-                                                                  "@@standard_compliant_cte"};
+                                                                  "@@standard_compliant_cte",
+                                                                  "@@innodb_ft_enable_stopword"};
     const auto row = user.rows(select_as_is_sql(settings));
     if (!row.ok()) return row.error();
     if (row->size() != 1) return fail(ErrorCode::corrupt, "the server shows no settings");

@@ -202,13 +202,13 @@ Result<std::string> MySqlDialect::found_statement_gtid(Connection& connection, s
 }
 
 Result<std::string> MySqlDialect::unlogged_settings_sql(Connection& user) const {
-    const auto row =
-        user.rows(select_as_is_sql({"@@div_precision_increment", "@@default_week_format", "@@block_encryption_mode"}));
+    const auto row = user.rows(select_as_is_sql({"@@div_precision_increment", "@@default_week_format",
+                                                 "@@innodb_ft_enable_stopword", "@@block_encryption_mode"}));
     if (!row.ok()) return row.error();
     if (row->size() != 1) return fail(ErrorCode::corrupt, "the server shows no settings");
-    return "SET SESSION div_precision_increment=" + row->front().at(0).value_or("4") +
-           ", default_week_format=" + row->front().at(1).value_or("0") + ", block_encryption_mode='" +
-           row->front().at(2).value_or("aes-128-ecb") + "'";
+    const auto value = [&](std::size_t i) { return row->front().at(i).value_or(""); };
+    return "SET SESSION div_precision_increment=" + value(0) + ", default_week_format=" + value(1) +
+           ", innodb_ft_enable_stopword=" + value(2) + ", block_encryption_mode='" + value(3) + "'";
 }
 
 // The set of executed GTIDs is kept by the storage engine with what was executed: no need to read the log.

@@ -237,6 +237,8 @@ def settings(cluster):
             ("wide", "SET innodb_strict_mode = OFF", "CREATE TABLE d.{} (id INT PRIMARY KEY, " + wide + ")"),
             ("binary", "SET character_set_client = binary, collation_connection = utf16_unicode_ci", "CREATE TABLE d.{} (id INT PRIMARY KEY)"),
             ("third", "SET div_precision_increment = 12", "ALTER TABLE d.{} ADD t DECIMAL(20,12) AS (id / 3) STORED"),
+            ("words", "SET innodb_ft_enable_stopword = OFF",
+             "CREATE TABLE d.{} (id INT PRIMARY KEY, t TEXT, FULLTEXT (t))"),
             ("week", "SET default_week_format = 3", "ALTER TABLE d.{} ADD t INT DEFAULT (WEEK('2021-01-01'))")]
     if MYSQL:
         made += [("loose", "SET restrict_fk_on_non_standard_key = 0",
@@ -258,6 +260,9 @@ def settings(cluster):
     cluster.same_tables("d")
     for name in ("third", "week", "secret") if MYSQL else ("third", "week", "regex"):
         cluster.same(f"SELECT * FROM d.{name}")
+    cluster.sql(2, "INSERT INTO d.words VALUES (1, 'about the fox')")
+    cluster.settle()
+    equal(cluster.same("SELECT id FROM d.words WHERE MATCH (t) AGAINST ('about')"), [["1"]], "a word that is no stop word here")
     # Of a GRANT that fails nothing is logged, though it may have had effects.
     failing = "GRANT SELECT ON d.* TO implied@'%', 'x'@'%' IDENTIFIED VIA nothing" if not MYSQL else "GRANT SELECT ON \"d\".* TO nobody@'%'"
     answer = cluster.cli(2, "SET sql_mode = 'ANSI_QUOTES'", failing)
