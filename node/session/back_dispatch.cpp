@@ -4,6 +4,7 @@
 
 #include "node/session/back_session.hpp"
 #include "node/session/hidden_writes.hpp"
+#include "node/session/keyless_inserts.hpp"
 #include "node/session/sql_scan.hpp"
 
 namespace ddb::session {
@@ -307,6 +308,9 @@ void BackSession::with_barrier(std::function<void()> go) {
 }
 
 void BackSession::dispatch_data() {
+    // It would leave out each row and say so in a warning.
+    const bool may_ignore = connection_ && connection_->leaves_out_defaults();
+    if (may_ignore && ignores_errors(active_->execute.sql) && asks_for_columns()) return;
     // Begins no transaction on a server either, and drivers ask whether they are in one.
     if (active_->statement.tableless && !txn_.open && !autocommit_ && !next_is_set_) return run_outside();
     const HandlerVerb handler = active_->statement.handler;

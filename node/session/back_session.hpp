@@ -97,6 +97,7 @@ class BackSession {
         bool locks_asked = false;          // the session's own, about this statement
         bool row_key = false;              // its text was given one
         bool own_engine = false;           // likewise InnoDB
+        bool columns = false;              // likewise the names of columns, or should have been
         std::shared_ptr<CreditStream> stream;
         std::shared_ptr<FileSource> file;
         std::int64_t credit = 0;  // for kept results
@@ -227,6 +228,8 @@ class BackSession {
     void note_hidden_autocommit(const JobReport& report);
     void kill_running();
     [[nodiscard]] bool runs_again_otherwise(const JobReport& report);
+    [[nodiscard]] bool asks_for_columns();
+    void columns_named(JobReport report);
     [[nodiscard]] bool inside_error_ends_here(const JobReport& report);
 
     EngineParts& parts_;

@@ -91,8 +91,30 @@ constexpr std::string_view per_node =
     return names ? std::string(token_at(tokens, i).text) : std::string();
 }
 
+// What MySQL keeps beside databases. Empty: it may be.
+[[nodiscard]] std::string refused_of_server(Tokens tokens) {
+    const bool undo = token_at(tokens, 1).is("UNDO");
+    const bool space = token_at(tokens, undo ? 2 : 1).is("TABLESPACE");
+    if (space && (undo || token_at(tokens, 0).is("CREATE"))) {
+        return "tablespaces are refused: no dump has them, so that no node could be loaded with their tables, and "
+               "those "
+               "for undo would be made on one server only; leave TABLESPACE out";
+    }
+    const std::size_t kind = token_at(tokens, 1).is("OR") ? 3 : 1;
+    if (token_at(tokens, kind).is("SPATIAL") && token_at(tokens, kind + 1).is("REFERENCE")) {
+        return "spatial reference systems are refused: no dump has them, so that no node could be loaded with columns "
+               "of them; use one of the server's own";
+    }
+    if (token_at(tokens, 1).is("RESOURCE") && token_at(tokens, 2).is("GROUP"))
+        return "resource groups are refused: the binary log does not carry them";
+    if (token_at(tokens, 1).is("INSTANCE"))
+        return "ALTER INSTANCE is refused: it would act on one server only, which must not stop writing its log";
+    return {};
+}
+
 // CREATE, ALTER, DROP, RENAME, TRUNCATE: `tokens` start at the verb.
 [[nodiscard]] Classified classify_definition(Tokens tokens) {
+    if (std::string reason = refused_of_server(tokens); !reason.empty()) return refuse(std::move(reason));
     std::size_t i = 1;
     if (token_at(tokens, i).is("OR") && token_at(tokens, i + 1).is("REPLACE")) i += 2;
     // DEFINER = user@host, AGGREGATE, ALGORITHM = …, SQL SECURITY … stand before the object's kind.

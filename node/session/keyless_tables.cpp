@@ -46,7 +46,13 @@ constexpr std::string_view row_key = "`ddb_row_key` BIGINT UNSIGNED INVISIBLE DE
 
 }  // namespace
 
-std::string with_row_key(std::string_view create_table) {
+std::string row_check(std::uint16_t code, TxnId txn) {
+    constexpr std::uint16_t mysql_wants_key = 3750;
+    if (code != mysql_wants_key) return {};
+    return "ddb_row_key_" + std::to_string(txn.epoch.value) + "_" + std::to_string(txn.counter);
+}
+
+std::string with_row_key(std::string_view create_table, const std::string& check) {
     const std::vector<Token> tokens = scan(create_table, head_max);
     const CreateHead head = create_head(tokens);
     // OR REPLACE: the table that was there is gone when the server finds no key.
@@ -57,11 +63,13 @@ std::string with_row_key(std::string_view create_table) {
     if (token_at(tokens, list ? i + 1 : i).is("LIKE")) return {};
     const bool columns = list && !begins_query(tokens, i);
     const std::size_t at = behind(tokens[columns ? i : i - 1]);
+    std::string key(row_key);
+    if (!check.empty()) key += " CONSTRAINT `" + check + "` CHECK (`ddb_row_key` <> 0)";
     std::string out(create_table.substr(0, at));
     if (columns) {
-        out.append(row_key).append(", ");
+        out.append(key).append(", ");
     } else {
-        out.append(" (").append(row_key).append(")");
+        out.append(" (").append(key).append(")");
     }
     return out.append(create_table.substr(at));
 }

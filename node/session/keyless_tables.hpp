@@ -6,17 +6,21 @@
 #include <string>
 #include <string_view>
 
+#include "schemas/ids.hpp"
+
 namespace ddb::session {
 
-// MariaDB's word for a table without a key. MySQL's is another one, and there such tables stay refused: it puts 0 into
-// the column for some rows.
+// The servers' word for a table without a key, MySQL's being the second.
 [[nodiscard]] constexpr bool wants_key(std::uint16_t code) {
-    return code == 1173;
+    return code == 1173 || code == 3750;
 }
+// MySQL puts 0 into the column for some rows (keyless_inserts.hpp). The name of a constraint against that, of which a
+// database has each once: made of the transaction's. Empty where none is wanted.
+[[nodiscard]] std::string row_check(std::uint16_t code, TxnId txn);
 
-// CREATE TABLE with a key in it. Empty for other statements, for LIKE, which takes the other table's, and for OR
-// REPLACE of a table that is not temporary.
-[[nodiscard]] std::string with_row_key(std::string_view create_table);
+// CREATE TABLE with a key in it, and this constraint. Empty for other statements, for LIKE, which takes the other
+// table's, and for OR REPLACE of a table that is not temporary.
+[[nodiscard]] std::string with_row_key(std::string_view create_table, const std::string& check = {});
 
 // Of an ALTER TABLE that may give its table a primary key: the table's name, as it is written. Empty for others.
 [[nodiscard]] std::string table_given_key(std::string_view sql);

@@ -57,7 +57,7 @@ struct JobReport {
     bool autocommit_off = false;      // in the server, behind what failed and hides statements
     std::string last_gtid;
     std::string settings_event;                   // of run_definition
-    std::string ran;                              // likewise: the text, where another one than the client's
+    std::string ran;                              // likewise, and of name_columns: the text instead of the client's
     KeptWarnings warnings;                        // that the server does not know any more
     std::uint64_t wait_ms = 0;                    // of ask_lock_wait
     HiddenCommand hidden = HiddenCommand::other;  // of run_in_transaction, where the server says that it commits
@@ -75,6 +75,8 @@ using ConnectionPtr = std::unique_ptr<storage::Connection>;
 [[nodiscard]] JobReport ask_lock_wait(ConnectionPtr connection, const StatementJob& job);
 // Runs nothing: so that the warnings of the statement before outlast what is said on its connection next.
 [[nodiscard]] JobReport keep_last_warnings(ConnectionPtr connection, const StatementJob& job);
+// Of an INSERT that names no columns: the text with those that are visible; empty where they cannot be told.
+[[nodiscard]] JobReport name_columns(ConnectionPtr connection, const StatementJob& job);
 // As a statement of its own: read-only first, again as a write when the server says 1792 and `read_only` does not.
 [[nodiscard]] JobReport run_read(ConnectionPtr connection, const StatementJob& job);
 // As a statement of its own, up to and including XA PREPARE.

@@ -8,7 +8,9 @@
 namespace ddb::session {
 
 bool wants_other_engine(std::string_view error_message) {
-    return error_message.find("NO_ENGINE_SUBSTITUTION") != std::string_view::npos;
+    constexpr std::string_view mysql = " is disabled (Table creation is disallowed)";
+    return error_message.find("NO_ENGINE_SUBSTITUTION") != std::string_view::npos ||
+           error_message.find(mysql) != std::string_view::npos;
 }
 
 std::string with_innodb(std::string_view create_temporary_table) {

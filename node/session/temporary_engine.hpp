@@ -7,7 +7,7 @@
 
 namespace ddb::session {
 
-// A server's word for an engine that it does not make tables of while NO_ENGINE_SUBSTITUTION is said.
+// A server's word for an engine that it does not make tables of, on MariaDB while NO_ENGINE_SUBSTITUTION is said.
 [[nodiscard]] bool wants_other_engine(std::string_view error_message);
 
 // CREATE TEMPORARY TABLE with InnoDB in the place of the engine that it names. Empty where it names none.

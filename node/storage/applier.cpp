@@ -30,6 +30,8 @@ constexpr std::uint64_t gather_entries = 64;
 constexpr std::chrono::seconds transient_limit{120};
 constexpr std::chrono::milliseconds retry_pause{20};
 constexpr int service_read_timeout_ms = 600'000;
+// In turns in one mode and the other: somebody else may open a table in between.
+constexpr int calculations_max = 20;
 
 bool stands_alone(const Entry& entry) {
     return entry.kind == EntryKind::statement || entry.kind == EntryKind::noop || entry.kind == EntryKind::audit ||
@@ -224,7 +226,7 @@ void Applier::run(const std::stop_token& stop) {
 Status Applier::apply(std::span<const Entry> entries, const std::stop_token& stop) {
     std::optional<std::chrono::steady_clock::time_point> give_up;  // from the first failure on
     auto in_the_way = Victims::in_transaction;
-    for (;;) {
+    for (int calculated = 1;;) {
         Status status = ensure_connection();
         // A commit whose answer was lost may have happened after all.
         if (status.ok() && position_.index >= entries.back().id.index) return ok();
@@ -244,6 +246,11 @@ Status Applier::apply(std::span<const Entry> entries, const std::stop_token& sto
             (void)connection_->execute("ROLLBACK");
         }
         if (interrupted(stop)) return error;
+        constexpr std::uint16_t out_of_range = 1690;
+        if (!lost && error.mysql_code == out_of_range && entries.size() > 1) return apply_singly(entries, stop);
+        if (!lost && error.mysql_code == out_of_range && calculated++ < calculations_max &&
+            calculate_otherwise(entries.front()))
+            continue;
         const std::string where =
             "entries " + to_string(entries.front().id.index) + " to " + to_string(entries.back().id.index) + ": ";
         if (!lost && !is_transient(error)) {
@@ -266,6 +273,29 @@ Status Applier::apply(std::span<const Entry> entries, const std::stop_token& sto
     }
 }
 
+Status Applier::apply_singly(std::span<const Entry> entries, const std::stop_token& stop) {
+    for (; !entries.empty(); entries = entries.subspan(1)) {
+        if (auto status = apply(entries.first(1), stop); !status.ok()) return status;
+    }
+    return ok();
+}
+
+// In the other mode, with the tables opened anew: what they calculate is settled when they are. False: there is none.
+bool Applier::calculate_otherwise(const Entry& entry) {
+    const auto modes = connection_->dialect().arithmetic_modes_sql();
+    if (modes.empty()) return false;
+    arithmetic_mode_ = (arithmetic_mode_ + 1) % modes.size();
+    std::string names;  // all tables, where they are not known
+    if (entry.kind == EntryKind::rows) {
+        const auto tables = changed_tables(entry.payload.view()).value_or(std::vector<ChangedTable>());
+        for (const ChangedTable& table : tables)
+            names += (names.empty() ? " " : ", ") + quoted_name(table.database) + "." + quoted_name(table.table);
+    }
+    // Where a reader still has one open this takes too long, but whoever comes next opens it anew all the same.
+    (void)connection_->execute("FLUSH LOCAL TABLES" + names);
+    return connection_->execute(modes[arithmetic_mode_]).ok();
+}
+
 Status Applier::ensure_connection() {
     if (connection_ != nullptr && !connection_->broken()) return ok();
     auto connection = open_service(options_.service);
@@ -279,6 +309,7 @@ Status Applier::ensure_connection() {
     flush_setting_ = setting->value_or("1");
     position_ = std::move(*position);
     format_sent_ = false;
+    arithmetic_mode_ = 0;
     return ok();
 }
 

@@ -72,6 +72,8 @@ class Applier {
     // The next entries to apply; empty when there is nothing to do now.
     [[nodiscard]] bool wait_for_work(const std::stop_token& stop, LogIndex& from, LogIndex& to);
     Status apply(std::span<const Entry> entries, const std::stop_token& stop);
+    Status apply_singly(std::span<const Entry> entries, const std::stop_token& stop);
+    [[nodiscard]] bool calculate_otherwise(const Entry& entry);
     Status apply_batch(std::span<const Entry> batch, const std::stop_token& stop);
     Status apply_statement(const Entry& entry, const std::stop_token& stop);
     Status check_intents(const Entry& noop, const std::stop_token& stop);
@@ -117,6 +119,7 @@ class Applier {
     // Of the apply thread; written by resume() only while it is paused.
     std::unique_ptr<Connection> connection_;
     bool format_sent_ = false;
+    std::size_t arithmetic_mode_ = 0;  // the connection's
     Position position_;
     std::optional<RanStatements> ran_;
     std::uint64_t ran_from_ = 0;  // `ran_` knows everything from this sequence number on

@@ -131,6 +131,7 @@ class Connection {
     [[nodiscard]] bool forgets_warnings() const;  // as ServerDialect has it, like the next
     [[nodiscard]] bool logs_temporary_renames() const;
     [[nodiscard]] bool locks_what_it_fills() const;
+    [[nodiscard]] bool leaves_out_defaults() const;
     [[nodiscard]] std::string escape(std::string_view text) const;
     [[nodiscard]] bool broken() const;  // lost: nothing more can be done with it
     [[nodiscard]] void* native();       // MYSQL*, for the binary-log reader

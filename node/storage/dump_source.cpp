@@ -12,6 +12,7 @@
 #include "node/storage/dump_accounts.hpp"
 #include "node/storage/dump_charsets.hpp"
 #include "node/storage/dump_columns.hpp"
+#include "node/storage/dump_comments.hpp"
 #include "node/storage/dump_sequences.hpp"
 #include "node/storage/managed_server_parts.hpp"
 #include "node/storage/metadata.hpp"
@@ -27,6 +28,21 @@ constexpr std::size_t read_bytes = 64u << 10;
 constexpr std::size_t databases_max = 20'000;  // each is an argument of the dump program
 
 constexpr const char* not_ours = "('information_schema','mysql','performance_schema','sys')";
+
+// MySQL's databases that are read only, which a dump does not say: last, behind their tables.
+Result<std::string> read_only_databases_sql(Connection& connection) {
+    const auto known = connection.scalar(
+        "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema='information_schema' AND "
+        "table_name='SCHEMATA_EXTENSIONS'");
+    if (!known.ok()) return known.error();
+    if (known->value_or("0") == "0") return std::string();
+    const auto names = connection.rows(
+        "SELECT schema_name FROM information_schema.schemata_extensions WHERE options LIKE '%READ ONLY=1%' ORDER BY 1");
+    if (!names.ok()) return names.error();
+    std::string out;
+    for (const auto& row : *names) out += "ALTER DATABASE " + quoted_name(row.at(0).value_or("")) + " READ ONLY=1;\n";
+    return out;
+}
 
 }  // namespace
 
@@ -116,7 +132,9 @@ Status DumpSource::dump(const std::stop_token& stop) {
     if (!again.ok()) return again.error();
     auto sequences = sequence_rows_sql(**again);
     if (!sequences.ok()) return sequences.error();
-    if (!add_bytes(*sequences + stand_ins->after, stop) || !cut(true, stop))
+    auto read_only = read_only_databases_sql(**again);
+    if (!read_only.ok()) return read_only.error();
+    if (!add_bytes(*sequences + stand_ins->after + *read_only, stop) || !cut(true, stop))
         return fail(ErrorCode::shutting_down, "stopped");
     return ok();
 }
@@ -208,13 +226,17 @@ Status DumpSource::copy_output(int fd, const std::stop_token& stop) {
     std::string head;
     bool in_head = true;
     DumpCharsets charsets;
+    DumpComments comments;
     DumpTriggers triggers(std::move(triggers_));
     for (;;) {
         const ssize_t got = ::read(fd, block.data(), block.size());
         if (got < 0 && errno == EINTR) continue;
         if (got < 0) return fail(ErrorCode::io, std::string("reading the dump: ") + std::strerror(errno));
-        if (got == 0) head = triggers.pass(charsets.pass(in_head ? head : std::string()) + charsets.rest());
-        if (got == 0 && !add_bytes(head + triggers.rest(), stop)) return fail(ErrorCode::shutting_down, "stopped");
+        if (got == 0) {
+            const std::string last = charsets.pass(in_head ? head : std::string()) + charsets.rest();
+            const std::string end = triggers.pass(comments.pass(last) + comments.rest()) + triggers.rest();
+            if (!add_bytes(end, stop)) return fail(ErrorCode::shutting_down, "stopped");
+        }
         if (got == 0) return stop.stop_requested() ? Status(fail(ErrorCode::shutting_down, "stopped")) : ok();
         {
             std::lock_guard lock(mutex_);
@@ -227,7 +249,7 @@ Status DumpSource::copy_output(int fd, const std::stop_token& stop) {
             in_head = false;
             bytes = head;
         }
-        if (!add_bytes(triggers.pass(charsets.pass(bytes)), stop)) {
+        if (!add_bytes(triggers.pass(comments.pass(charsets.pass(bytes))), stop)) {
             return fail(ErrorCode::shutting_down, "stopped");
         }
         wait_for_pace(static_cast<std::size_t>(got), stop);

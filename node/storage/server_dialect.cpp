@@ -21,6 +21,10 @@ const ServerDialect& ServerDialect::of(std::string_view version) {
     return mysql;
 }
 
+bool Connection::leaves_out_defaults() const {
+    return dialect().leaves_out_defaults();
+}
+
 bool Connection::locks_what_it_fills() const {
     return dialect().locks_what_it_fills();
 }

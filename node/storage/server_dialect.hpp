@@ -49,7 +49,13 @@ class ServerDialect {
     // CREATE TABLE … SELECT keeps its rows from others' foreign key checks until it commits. Where it does not, one may
     // have inserted a child of a row that is in the binary log behind it.
     [[nodiscard]] virtual bool locks_what_it_fills() const = 0;
+    // INSERT … VALUES without a list of columns calculates no defaults of invisible ones.
+    [[nodiscard]] virtual bool leaves_out_defaults() const = 0;
     [[nodiscard]] virtual bool has_sequences() const = 0;
+    // Stored columns are calculated anew where rows are applied, and a difference of unsigned numbers is an error or
+    // not, as the mode was of whatever session opened the table. The modes to try one after the other; empty: rows
+    // come as they are.
+    [[nodiscard]] virtual std::vector<std::string> arithmetic_modes_sql() const = 0;
     // Whatever runs behind a statement, XA END and XA ROLLBACK too, takes away what SHOW WARNINGS tells of it.
     [[nodiscard]] virtual bool forgets_warnings() const = 0;
     // Global settings that only a running server takes, or only once its own tables are complete.

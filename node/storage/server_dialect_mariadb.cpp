@@ -88,8 +88,16 @@ bool MariaDbDialect::locks_what_it_fills() const {
     return false;  // it writes neither undo log nor transaction id for them
 }
 
+bool MariaDbDialect::leaves_out_defaults() const {
+    return false;
+}
+
 bool MariaDbDialect::has_sequences() const {
     return true;
+}
+
+std::vector<std::string> MariaDbDialect::arithmetic_modes_sql() const {
+    return {};
 }
 
 bool MariaDbDialect::forgets_warnings() const {
@@ -172,7 +180,8 @@ Result<std::string> MariaDbDialect::unlogged_settings_sql(Connection& user) cons
                                                                   "@@innodb_default_encryption_key_id",
                                                                   "@@old_passwords",
                                                                   "@@sql_quote_show_create",
-                                                                  "@@standard_compliant_cte"};
+                                                                  "@@standard_compliant_cte",
+                                                                  "@@innodb_ft_enable_stopword"};
     const auto row = user.rows(select_as_is_sql(settings));
     if (!row.ok()) return row.error();
     if (row->size() != 1) return fail(ErrorCode::corrupt, "the server shows no settings");

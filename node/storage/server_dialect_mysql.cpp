@@ -116,8 +116,17 @@ bool MySqlDialect::locks_what_it_fills() const {
     return true;
 }
 
+bool MySqlDialect::leaves_out_defaults() const {
+    return true;
+}
+
 bool MySqlDialect::has_sequences() const {
     return false;
+}
+
+std::vector<std::string> MySqlDialect::arithmetic_modes_sql() const {
+    return {"SET SESSION sql_mode='STRICT_ALL_TABLES'",
+            "SET SESSION sql_mode='STRICT_ALL_TABLES,NO_UNSIGNED_SUBTRACTION'"};
 }
 
 bool MySqlDialect::forgets_warnings() const {
@@ -173,7 +182,7 @@ std::string MySqlDialect::applied_statement_sql(std::uint64_t sequence) const {
 }
 
 std::string MySqlDialect::lenient_session_sql() const {
-    return "SET SESSION innodb_strict_mode=0";
+    return "SET SESSION innodb_strict_mode=0, restrict_fk_on_non_standard_key=0";
 }
 
 Result<std::string> MySqlDialect::last_statement_gtid(Connection& connection, std::uint64_t sequence) const {
@@ -193,11 +202,13 @@ Result<std::string> MySqlDialect::found_statement_gtid(Connection& connection, s
 }
 
 Result<std::string> MySqlDialect::unlogged_settings_sql(Connection& user) const {
-    const auto row = user.rows(select_as_is_sql({"@@div_precision_increment", "@@default_week_format"}));
+    const auto row = user.rows(select_as_is_sql({"@@div_precision_increment", "@@default_week_format",
+                                                 "@@innodb_ft_enable_stopword", "@@block_encryption_mode"}));
     if (!row.ok()) return row.error();
     if (row->size() != 1) return fail(ErrorCode::corrupt, "the server shows no settings");
-    return "SET SESSION div_precision_increment=" + row->front().at(0).value_or("4") +
-           ", default_week_format=" + row->front().at(1).value_or("0");
+    const auto value = [&](std::size_t i) { return row->front().at(i).value_or(""); };
+    return "SET SESSION div_precision_increment=" + value(0) + ", default_week_format=" + value(1) +
+           ", innodb_ft_enable_stopword=" + value(2) + ", block_encryption_mode='" + value(3) + "'";
 }
 
 // The set of executed GTIDs is kept by the storage engine with what was executed: no need to read the log.

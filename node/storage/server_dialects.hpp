@@ -16,7 +16,9 @@ class MariaDbDialect final : public ServerDialect {
     [[nodiscard]] bool logs_temporary_renames() const override;
     [[nodiscard]] Result<std::uint64_t> traces_of_run(Connection& connection) const override;
     [[nodiscard]] bool locks_what_it_fills() const override;
+    [[nodiscard]] bool leaves_out_defaults() const override;
     [[nodiscard]] bool has_sequences() const override;
+    [[nodiscard]] std::vector<std::string> arithmetic_modes_sql() const override;
     [[nodiscard]] bool forgets_warnings() const override;
     [[nodiscard]] std::vector<std::string> server_settings_sql() const override;
     [[nodiscard]] std::string require_primary_keys_sql(bool on) const override;
@@ -66,7 +68,9 @@ class MySqlDialect final : public ServerDialect {
     [[nodiscard]] bool logs_temporary_renames() const override;
     [[nodiscard]] Result<std::uint64_t> traces_of_run(Connection& connection) const override;
     [[nodiscard]] bool locks_what_it_fills() const override;
+    [[nodiscard]] bool leaves_out_defaults() const override;
     [[nodiscard]] bool has_sequences() const override;
+    [[nodiscard]] std::vector<std::string> arithmetic_modes_sql() const override;
     [[nodiscard]] bool forgets_warnings() const override;
     [[nodiscard]] std::vector<std::string> server_settings_sql() const override;
     [[nodiscard]] std::string require_primary_keys_sql(bool on) const override;

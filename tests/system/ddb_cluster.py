@@ -303,7 +303,7 @@ class Cluster:
         """Rows (lists of text) from the node's own server, past ddb."""
         socket = self.nodes[node]["mysql_socket"]
         for _ in range(3):
-            result = subprocess.run([need("mariadb"), "--no-defaults", "-S", socket, "-uroot", "-NB", "--binary-mode",
+            result = subprocess.run([need("mariadb"), "--no-defaults", "-S", socket, "-uroot", "-NB", "--binary-mode", "--comments",
                                      "--default-character-set=utf8mb4"],
                                     input=text.encode(), capture_output=True, check=False, timeout=120 * SLOW)
             # A node that leaves the coordinator's office ends the connections of users, this one too.

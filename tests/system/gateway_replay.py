@@ -18,7 +18,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tools", "lib"))
 
-from ddb_cluster import BIN, LONG, SLOW, STEADY, Cluster, check, equal, main, need, note, wait_until  # noqa: E402
+from ddb_cluster import BIN, LONG, MYSQL, SLOW, STEADY, Cluster, check, equal, main, need, note, wait_until  # noqa: E402
 
 USER = "fuzz"  # without a password: a recorded proof of one would not fit another greeting
 GROWTH_MAX_KB = 96 << 10
@@ -70,7 +70,7 @@ def packets(said):
 def record(cluster, node):
     recorder = Recorder((cluster.nodes[node]["address"], cluster.port + 2))
     plain = [need("mariadb"), "--no-defaults", "-h", "127.0.0.1", "-P", str(recorder.port), "-u", USER, "-NB"]
-    script = ("CREATE DATABASE IF NOT EXISTS r; USE r; CREATE OR REPLACE TABLE t (id INT PRIMARY KEY, v VARCHAR(100)); "
+    script = ("CREATE DATABASE IF NOT EXISTS r; USE r; DROP TABLE IF EXISTS t; CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(100)); "
               "INSERT INTO t VALUES (1, 'a'), (2, REPEAT('b', 90)); BEGIN; UPDATE t SET v = 'c'; ROLLBACK; SELECT * FROM t; "
               "SHOW DDB STATUS; SELEC 1;")
     subprocess.run(plain + ["--force"], input=script, text=True, capture_output=True, timeout=60 * SLOW, check=False)
@@ -90,7 +90,8 @@ def record(cluster, node):
     sessions = [packets(said) for said in recorder.sessions]
     check(len(sessions) >= 4 and sum(map(len, sessions)) > 100, f"recorded packets: {[len(one) for one in sessions]}")
     kinds = {packet[4] for session in sessions for packet in session[1:] if len(packet) > 4}
-    check({0x03, 0x16, 0x17, 0x18, 0x11, 0x1F} <= kinds, f"commands among them: {sorted(kinds)}")
+    wanted = {0x03, 0x16, 0x17, 0x11, 0x1F} | (set() if MYSQL else {0x18})  # the probe ends early in front of MySQL
+    check(wanted <= kinds, f"commands among them: {sorted(kinds)}")
     return sessions
 
 

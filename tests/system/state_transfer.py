@@ -54,6 +54,10 @@ CREATE FUNCTION x.told(n INT) RETURNS INT DETERMINISTIC RETURN n /* not
 CREATE FUNCTION x.looks() RETURNS VARCHAR(99) DETERMINISTIC RETURN '
 /*!50003 SET character_set_client  = sjis */ ;
 ';
+CREATE PROCEDURE x.noted() SELECT 1 -- ;; done
+;
+CREATE TRIGGER x.noted BEFORE DELETE ON x.stale FOR EACH ROW SET @noted = 1 # */ done
+;
 INSERT INTO x.parent (v) VALUES ('one'), ('two'), ('zwölf');
 INSERT INTO x.child VALUES (1, 1), (2, 2);
 INSERT INTO x.blobs VALUES (1, UNHEX(REPEAT('00FF0A0D27', 1000)), '{"a": [1, 2]}');
@@ -99,6 +103,17 @@ DROP DATABASE lost;
 if not MYSQL:
     OBJECTS += SEQUENCES
 
+if MYSQL:
+    OBJECTS += """
+SET restrict_fk_on_non_standard_key = 0;
+CREATE TABLE x.loose (id INT PRIMARY KEY, a INT, b INT, KEY (b), FOREIGN KEY (a) REFERENCES x.loose (b));
+SET restrict_fk_on_non_standard_key = DEFAULT;
+CREATE DATABASE `read ``only`;
+CREATE TABLE `read ``only`.t (id INT PRIMARY KEY);
+INSERT INTO `read ``only`.t VALUES (1);
+ALTER DATABASE `read ``only` READ ONLY = 1;
+"""
+
 if MYSQL:  # it has neither versions nor sequences
     for theirs, ours in (("SET DEFAULT ROLE r FOR", "SET DEFAULT ROLE r TO"), (" WITH SYSTEM VERSIONING", ""),
                          ("CREATE SEQUENCE x.s START WITH 10;", ""), ("DEFAULT nextval(x.s)", "AUTO_INCREMENT")):
@@ -127,6 +142,7 @@ DEFINITIONS += [
     "SELECT * FROM mysql.global_grants ORDER BY 1, 2, 3",
     "SELECT * FROM mysql.role_edges ORDER BY 1, 2, 3, 4",
     "SELECT * FROM mysql.default_roles ORDER BY 1, 2, 3, 4",
+    "SELECT * FROM information_schema.SCHEMATA_EXTENSIONS ORDER BY 1, 2",
 ] if MYSQL else [
     "SELECT Host, User, JSON_REMOVE(Priv, '$.password_last_changed') FROM mysql.global_priv ORDER BY 1, 2",
     "SELECT * FROM mysql.roles_mapping ORDER BY 1, 2, 3",
@@ -296,7 +312,7 @@ def state_transfer():
         coordinator = wait_until(cluster.coordinator, 30, "a coordinator")
         first, second = cluster.others(coordinator)
         cluster.sql(coordinator, text=OBJECTS.encode() + (b"" if MYSQL else SJIS), timeout=30)
-        cluster.sql(coordinator, f"CREATE TABLE x.w {TABLE}")
+        cluster.sql(coordinator, f"CREATE TABLE x.w {TABLE}", "CREATE TABLE x.keyless (a INT)", "INSERT INTO x.keyless VALUES (1), (1)")
         away_too_long(cluster, first, coordinator)
         fill(cluster, coordinator, MEGABYTES)
         wiped_and_killed(cluster, second, coordinator)
@@ -309,6 +325,7 @@ def begin_with_data():
         wait_until(lambda: status(cluster, holder).get("mysql_socket"), 30, "the server of an unformed node")
         cluster.nodes[holder].update(status(cluster, holder))
         cluster.mysql(holder, "SET sql_log_bin = 0;" + OBJECTS + f"CREATE TABLE x.w {TABLE};"
+                      "CREATE EVENT x.noted ON SCHEDULE EVERY 1 DAY STARTS '2030-01-01 10:00:00' DO SELECT 1 -- done\n;"
                       f"SET {'sql_require_primary_key' if MYSQL else 'GLOBAL innodb_force_primary_key'} = 0; CREATE TABLE x.nokey (a INT); INSERT INTO x.nokey VALUES (1)")
         cluster.tool("down")
         for line in cluster.tool("up", "--set", "cluster.expect=3", *cluster.server_arguments, "--wait", "60", deadline_s=90).splitlines():

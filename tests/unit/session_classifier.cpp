@@ -368,6 +368,15 @@ TEST_CASE("refused in words") {
                             "PREPARE s FROM 'set gtid_domain_id=1'",
                             "PREPARE s FROM 'flush tables with read lock'",
                             "CREATE FUNCTION f RETURNS INT SONAME 'x.so'",
+                            "CREATE TABLESPACE s ADD DATAFILE 's.ibd'",
+                            "CREATE UNDO TABLESPACE u ADD DATAFILE 'u.ibu'",
+                            "ALTER UNDO TABLESPACE u SET INACTIVE",
+                            "CREATE OR REPLACE SPATIAL REFERENCE SYSTEM 990001 NAME 'x' DEFINITION 'y'",
+                            "DROP SPATIAL REFERENCE SYSTEM 990001",
+                            "SET PERSIST partial_revokes = ON",
+                            "CREATE RESOURCE GROUP g TYPE = USER",
+                            "DROP RESOURCE GROUP g",
+                            "ALTER INSTANCE DISABLE INNODB REDO_LOG",
                             "/*!40101 SET sql_log_bin=0 */"}) {
         INFO(sql);
         CHECK(refused(sql));

@@ -1,6 +1,7 @@
 // Tables that are given a key.
 #include <catch2/catch.hpp>
 
+#include "node/session/keyless_inserts.hpp"
 #include "node/session/keyless_tables.hpp"
 
 using namespace ddb::session;
@@ -40,6 +41,29 @@ TEST_CASE("what is no such table gets none") {
     CHECK(with_row_key("CREATE TEMPORARY TABLE").empty());
     CHECK(with_row_key("CREATE TEMPORARY TABLE t").find(key) != std::string::npos);
     CHECK(with_row_key("").empty());
+}
+
+TEST_CASE("on MySQL the key is never 0") {
+    const std::string check = row_check(3750, ddb::TxnId{ddb::Epoch{5}, 6});
+    CHECK(check == "ddb_row_key_5_6");
+    CHECK(row_check(1173, ddb::TxnId{ddb::Epoch{5}, 6}).empty());
+    const std::string whole = key + " CONSTRAINT `ddb_row_key_5_6` CHECK (`ddb_row_key` <> 0)";
+    CHECK(with_row_key("CREATE TABLE t (a INT)", check) == "CREATE TABLE t (" + whole + ", a INT)");
+    CHECK(with_row_key("CREATE TABLE t SELECT 1 AS a", check) == "CREATE TABLE t (" + whole + ") SELECT 1 AS a");
+}
+
+TEST_CASE("an INSERT without a list of columns is given one") {
+    CHECK(table_filled_unnamed("INSERT INTO d.`t x` VALUES (1)") == "d.`t x`");
+    CHECK(table_filled_unnamed("replace low_priority t value (1), (2)") == "t");
+    CHECK(table_filled_unnamed("INSERT HIGH_PRIORITY IGNORE t VALUES ROW(1)") == "t");
+    for (const char* other : {"INSERT INTO t (a) VALUES (1)", "INSERT INTO t SELECT 1", "INSERT INTO t SET a = 1",
+                              "INSERT INTO t () VALUES ()", "UPDATE t SET a = 1", "INSERT INTO t VALUES", "INSERT", ""})
+        CHECK(table_filled_unnamed(other).empty());
+    CHECK(ignores_errors("INSERT IGNORE INTO t VALUES (1)"));
+    CHECK_FALSE(ignores_errors("INSERT INTO t VALUES (1)"));
+    CHECK_FALSE(ignores_errors("INSERT IGNORE INTO t (a) VALUES (1)"));
+    CHECK(with_columns("/* x */ INSERT INTO d.t /* y */ VALUES (1)", "`a`, `b`") ==
+          "/* x */ INSERT INTO d.t /* y */ (`a`, `b`) VALUES (1)");
 }
 
 TEST_CASE("the key goes where the client gives another one") {

@@ -8,6 +8,7 @@
 
 #include "node/storage/dump_charsets.hpp"
 #include "node/storage/dump_columns.hpp"
+#include "node/storage/dump_comments.hpp"
 #include "node/storage/dump_load.hpp"
 #include "node/storage/dump_position.hpp"
 #include "node/storage/dump_source.hpp"
@@ -199,6 +200,30 @@ TEST_CASE("who loads a dump is told of characters with a backslash in them", "[t
         std::string out;
         for (std::size_t at = 0; at < dump.size(); at += piece) out += charsets.pass(dump.substr(at, piece));
         CHECK(out + charsets.rest() == loaded);
+    }
+}
+
+TEST_CASE("a text that ends with a comment ends in a dump where it is loaded", "[transfer]") {
+    const std::string rows = "INSERT INTO `t` VALUES ('-- x ;;');\nDELIMITER\n-- x ;;\nDELIMITER ;\n";
+    const std::string begin = "DELIMITER ;;\n";
+    const std::string end = "DELIMITER ;\n";
+    const std::string set = "/*!50003 SET time_zone             = @saved_time_zone */ ;;\n";
+    const std::string trigger = "/*!50003 CREATE*/ /*!50003 TRIGGER t BEFORE INSERT ON t FOR EACH ROW set new.a=1 ";
+    const std::string event = "/*!50106 CREATE*/ /*!50106 EVENT `e` ON SCHEDULE EVERY 1 HOUR DO\nselect 1 ";
+    const std::string routine = "CREATE DEFINER=`a`@`b` PROCEDURE p()\nselect '-- x ;;\n', 1 ";
+    const std::string dump = rows + begin + trigger + "-- done */;;\n" + end + begin + trigger + "*/;;\n" + end +
+                             begin + set + event + "# d */ ;;\n" + set + event + "*/ ;;\n" + set + end + begin +
+                             routine + "-- */ ;;\n" + end + begin + routine + ";;\n" + end + begin + routine +
+                             "/* # */ ;;\n" + end + rows + "DELIM";
+    const std::string loaded = rows + begin + trigger + "-- done \n*/;;\n" + end + begin + trigger + "*/;;\n" + end +
+                               begin + set + event + "# d \n*/ ;;\n" + set + event + "*/ ;;\n" + set + end + begin +
+                               routine + "-- */ \n;;\n" + end + begin + routine + ";;\n" + end + begin + routine +
+                               "/* # */ \n;;\n" + end + rows + "DELIM";
+    for (const std::size_t piece : {std::size_t{1}, std::size_t{7}, std::size_t{64}, dump.size()}) {
+        DumpComments comments;
+        std::string out;
+        for (std::size_t at = 0; at < dump.size(); at += piece) out += comments.pass(dump.substr(at, piece));
+        CHECK(out + comments.rest() == loaded);
     }
 }
 
