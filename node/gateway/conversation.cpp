@@ -182,8 +182,9 @@ void Conversation::prove_identity(std::string token, const std::string& plugin, 
     // Some clients say nothing at a change of user until they are asked, as some servers do in any case.
     const bool silent = anew && token_.empty() && (capabilities_ & capability::plugin_auth) != 0;
     if (other_plugin || silent || (!token_.empty() && token_.size() != token_bytes)) {
+        // With the challenge of the greeting, as a MariaDB server: libmariadb answers a change of user by that one,
+        // whatever it is sent.
         state_ = State::switching;
-        challenge_ = host_.new_challenge();
         return put(encode_auth_switch(own_plugin(), challenge_));
     }
     check_account();

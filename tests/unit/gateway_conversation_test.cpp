@@ -489,3 +489,24 @@ TEST_CASE("the client's file is asked for, taken in packets and given to the eng
     without.conversation.on_session(FileWanted{execute.session, execute.request, "a", 0, true});
     CHECK(without.engine.last<FileContent>().error->mysql_code == 4166);
 }
+
+TEST_CASE("changes of user are answered by the greeting's challenge, also behind one without a password") {
+    Client client;
+    client.log_in();
+    const auto change_user = [&](const std::string& token) {
+        client.command(std::string("\x11other") + '\0' + static_cast<char>(token.size()) + token + '\0' + "\x2d" +
+                       std::string(1, '\0') + std::string(native_plugin) + '\0');
+    };
+    change_user("");
+    CHECK(client.take() == std::string(1, '\xfe') + std::string(native_plugin) + '\0' + challenge + '\0');
+    client.give("");
+    SessionOpened opened;
+    opened.session = client.engine.last<OpenSession>().session;
+    opened.accepted = true;
+    client.conversation.on_session(opened);
+    CHECK(client.take()[0] == '\0');
+    change_user(storage::native_token(sha1_of_secret, challenge));
+    client.conversation.on_account(std::vector<std::string>{kept_hash});
+    CHECK(client.engine.last<OpenSession>().password == storage::password_from_sha1(sha1_of_secret));
+    CHECK(client.engine.challenges == 1);
+}

@@ -25,7 +25,9 @@ class Engine final : public ConversationHost {
         session.bytes[0] = ++sessions;
         return session;
     }
-    [[nodiscard]] std::string new_challenge() override { return challenge; }
+    [[nodiscard]] std::string new_challenge() override {
+        return challenges++ == 0 ? challenge : std::string(challenge.size(), 'z');
+    }
     [[nodiscard]] const LoginKey* login_key() const override { return key; }
     [[nodiscard]] std::string peer_name() const override { return "192.0.2.1"; }
     Status kill(const KillRequest& request, const std::string& by) override {
@@ -45,6 +47,7 @@ class Engine final : public ConversationHost {
     std::vector<std::string> asked;
     std::vector<std::tuple<std::uint64_t, bool, std::string>> kills;
     std::uint8_t sessions = 0;
+    int challenges = 0;
     const LoginKey* key = nullptr;
 };
 
