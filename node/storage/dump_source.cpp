@@ -12,6 +12,7 @@
 #include "node/storage/dump_accounts.hpp"
 #include "node/storage/dump_charsets.hpp"
 #include "node/storage/dump_columns.hpp"
+#include "node/storage/dump_delimiters.hpp"
 #include "node/storage/dump_sequences.hpp"
 #include "node/storage/managed_server_parts.hpp"
 #include "node/storage/metadata.hpp"
@@ -207,13 +208,15 @@ Status DumpSource::copy_output(int fd, const std::stop_token& stop) {
     std::string block(read_bytes, '\0');
     std::string head;
     bool in_head = true;
+    DumpDelimiters delimiters;
     DumpCharsets charsets;
     DumpTriggers triggers(std::move(triggers_));
     for (;;) {
         const ssize_t got = ::read(fd, block.data(), block.size());
         if (got < 0 && errno == EINTR) continue;
         if (got < 0) return fail(ErrorCode::io, std::string("reading the dump: ") + std::strerror(errno));
-        if (got == 0) head = triggers.pass(charsets.pass(in_head ? head : std::string()) + charsets.rest());
+        if (got == 0)
+            head = triggers.pass(charsets.pass(delimiters.pass(in_head ? head : std::string())) + charsets.rest());
         if (got == 0 && !add_bytes(head + triggers.rest(), stop)) return fail(ErrorCode::shutting_down, "stopped");
         if (got == 0) return stop.stop_requested() ? Status(fail(ErrorCode::shutting_down, "stopped")) : ok();
         {
@@ -227,7 +230,7 @@ Status DumpSource::copy_output(int fd, const std::stop_token& stop) {
             in_head = false;
             bytes = head;
         }
-        if (!add_bytes(triggers.pass(charsets.pass(bytes)), stop)) {
+        if (!add_bytes(triggers.pass(charsets.pass(delimiters.pass(bytes))), stop)) {
             return fail(ErrorCode::shutting_down, "stopped");
         }
         wait_for_pace(static_cast<std::size_t>(got), stop);
