@@ -13,6 +13,7 @@
 #include "node/storage/dump_charsets.hpp"
 #include "node/storage/dump_columns.hpp"
 #include "node/storage/dump_comments.hpp"
+#include "node/storage/dump_delimiters.hpp"
 #include "node/storage/dump_sequences.hpp"
 #include "node/storage/managed_server_parts.hpp"
 #include "node/storage/metadata.hpp"
@@ -225,6 +226,7 @@ Status DumpSource::copy_output(int fd, const std::stop_token& stop) {
     std::string block(read_bytes, '\0');
     std::string head;
     bool in_head = true;
+    DumpDelimiters delimiters;
     DumpCharsets charsets;
     DumpComments comments;
     DumpTriggers triggers(std::move(triggers_));
@@ -233,7 +235,7 @@ Status DumpSource::copy_output(int fd, const std::stop_token& stop) {
         if (got < 0 && errno == EINTR) continue;
         if (got < 0) return fail(ErrorCode::io, std::string("reading the dump: ") + std::strerror(errno));
         if (got == 0) {
-            const std::string last = charsets.pass(in_head ? head : std::string()) + charsets.rest();
+            const std::string last = charsets.pass(delimiters.pass(in_head ? head : std::string())) + charsets.rest();
             const std::string end = triggers.pass(comments.pass(last) + comments.rest()) + triggers.rest();
             if (!add_bytes(end, stop)) return fail(ErrorCode::shutting_down, "stopped");
         }
@@ -249,7 +251,7 @@ Status DumpSource::copy_output(int fd, const std::stop_token& stop) {
             in_head = false;
             bytes = head;
         }
-        if (!add_bytes(triggers.pass(comments.pass(charsets.pass(bytes))), stop)) {
+        if (!add_bytes(triggers.pass(comments.pass(charsets.pass(delimiters.pass(bytes)))), stop)) {
             return fail(ErrorCode::shutting_down, "stopped");
         }
         wait_for_pace(static_cast<std::size_t>(got), stop);

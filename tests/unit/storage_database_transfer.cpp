@@ -9,6 +9,7 @@
 #include "node/storage/dump_charsets.hpp"
 #include "node/storage/dump_columns.hpp"
 #include "node/storage/dump_comments.hpp"
+#include "node/storage/dump_delimiters.hpp"
 #include "node/storage/dump_load.hpp"
 #include "node/storage/dump_position.hpp"
 #include "node/storage/dump_source.hpp"
@@ -224,6 +225,28 @@ TEST_CASE("a text that ends with a comment ends in a dump where it is loaded", "
         std::string out;
         for (std::size_t at = 0; at < dump.size(); at += piece) out += comments.pass(dump.substr(at, piece));
         CHECK(out + comments.rest() == loaded);
+    }
+}
+
+TEST_CASE("a line of a routine that begins with the word delimiter keeps its newline", "[transfer]") {
+    const std::string before = "/*!50003 SET sql_mode = 'ANSI_QUOTES' */ ;\nDELIMITER ;;\nCREATE FUNCTION f(\n";
+    const std::string after = "x INT) RETURNS INT RETURN 1\n;;\nDELIMITER ;\nINSERT INTO t VALUES (1);\n";
+    const std::string no_escapes = "/*!50003 SET sql_mode = 'NO_BACKSLASH_ESCAPES' */ ;\nDELIMITER ;;\nSET @a = '\\'\n";
+    const auto passed = [](const std::string& dump, std::size_t piece) {
+        DumpDelimiters delimiters;
+        std::string out;
+        for (std::size_t at = 0; at < dump.size(); at += piece) out += delimiters.pass(dump.substr(at, piece));
+        return out;
+    };
+    for (const std::size_t piece : {std::size_t{1}, std::size_t{7}, std::size_t{1000}}) {
+        for (const char* line :
+             {"delimiter\n", "Delimiter VARCHAR(9),\n", "delimiters INT, /*! y */ 'it\\'s', `\\` /* z */\n"})
+            CHECK(passed(before + line + after, piece) == before + line + "\n" + after);
+        for (const char* line : {"delimiter -- x\n", "delimiter # x\n", "delimiter --\n", " delimiter\n",
+                                 "/* x\ndelimiter\n*/", "'\ndelimiter\n'", "\"\ndelimiter\n\"", "delimiter '\n'"})
+            CHECK(passed(before + line + after, piece) == before + line + after);
+        CHECK(passed(no_escapes + "delimiter\n" + after, piece) == no_escapes + "delimiter\n\n" + after);
+        CHECK(passed("delimiter\n" + after, piece) == "delimiter\n" + after);
     }
 }
 
