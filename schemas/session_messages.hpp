@@ -57,6 +57,7 @@ struct OpenSession {
     std::uint16_t collation = 0;  // MariaDB's number of the one to start with; 0: utf8mb4
     bool reads_only = false;      // between nodes: a front has some of its reads run there (FrontSession's guest)
     std::optional<ReadBalance> read_balance;  // none: as the node is configured
+    bool from_other_host = false;             // the client of this node's listener; not sent to others
 };
 struct SessionOpened {
     SessionId session;

@@ -280,6 +280,7 @@ void Conversation::open_session() {
     open.database = credentials_.database;
     open.client = credentials_.program;
     open.collation = credentials_.collation;
+    open.from_other_host = host_.peer_is_elsewhere();
     open.found_rows = (capabilities_ & capability::found_rows) != 0;
     host_.send(std::move(open));
 }

@@ -46,8 +46,12 @@ class Gateway::Impl {
     // One client.
     class Client final : public ConversationHost {
       public:
-        Client(Impl& gateway, std::uint64_t id, Descriptor socket, std::string peer)
-            : gateway_(gateway), id_(id), channel_(std::move(socket)), peer_(std::move(peer)) {}
+        Client(Impl& gateway, std::uint64_t id, Listener::Accepted accepted)
+            : gateway_(gateway),
+              id_(id),
+              channel_(std::move(accepted.socket)),
+              peer_(std::move(accepted.peer)),
+              elsewhere_(accepted.elsewhere) {}
 
         // Not at once: the engine may answer in the same call, and a long command would nest as deep as it is long.
         void send(SessionMessage message) override { gateway_.outgoing_.emplace_back(route(), std::move(message)); }
@@ -66,6 +70,7 @@ class Gateway::Impl {
             return out;
         }
         [[nodiscard]] std::string peer_name() const override { return peer_; }
+        [[nodiscard]] bool peer_is_elsewhere() const override { return elsewhere_; }
         Status kill(const KillRequest& request, const std::string& by) override { return gateway_.kill(request, by); }
         [[nodiscard]] std::string route() const { return std::string(route_prefix) + std::to_string(id_); }
 
@@ -73,6 +78,7 @@ class Gateway::Impl {
         const std::uint64_t id_;
         Channel channel_;
         const std::string peer_;
+        const bool elsewhere_;
         std::unique_ptr<Conversation> conversation_;
         std::uint32_t watched_ = 0;
         std::uint64_t closing_since_ms_ = 0;
@@ -246,7 +252,7 @@ void Gateway::Impl::accept_one(Listener::Accepted accepted, bool local) {
         return;
     }
     const std::uint64_t id = next_id_++;
-    auto client = std::make_unique<Client>(*this, id, std::move(accepted.socket), std::move(accepted.peer));
+    auto client = std::make_unique<Client>(*this, id, std::move(accepted));
     // What goes through a path does not leave the host: it needs no TLS, as with a server's require_secure_transport.
     const bool tls_required = options_.tls_required && !local;
     const TlsOffer tls = !tls_ ? TlsOffer::none : tls_required ? TlsOffer::required : TlsOffer::offered;

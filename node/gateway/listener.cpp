@@ -45,6 +45,16 @@ Status clear_path(const sockaddr_un& address) {
     return ok();
 }
 
+// A host reaches its own addresses from the same ones.
+[[nodiscard]] bool is_elsewhere(int socket, const sockaddr_in& peer) {
+    constexpr unsigned loopback = 127;
+    if (ntohl(peer.sin_addr.s_addr) >> 24U == loopback) return false;
+    sockaddr_in own{};
+    socklen_t length = sizeof own;
+    if (::getsockname(socket, reinterpret_cast<sockaddr*>(&own), &length) != 0) return true;
+    return own.sin_addr.s_addr != peer.sin_addr.s_addr;
+}
+
 }  // namespace
 
 Result<Listener> Listener::on_network(const std::string& address, std::uint16_t port) {
@@ -109,7 +119,8 @@ Listener::~Listener() {
 }
 
 Listener::Accepted Listener::accept() const {
-    if (local()) return {Descriptor(::accept4(fd(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC)), "localhost"};
+    if (local())
+        return {Descriptor(::accept4(fd(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC)), "localhost", false};
     sockaddr_in address{};
     socklen_t length = sizeof address;
     Accepted out;
@@ -123,6 +134,7 @@ Listener::Accepted Listener::accept() const {
     char text[INET_ADDRSTRLEN] = {};
     (void)::inet_ntop(AF_INET, &address.sin_addr, text, sizeof text);
     out.peer = text;
+    out.elsewhere = is_elsewhere(out.socket.get(), address);
     return out;
 }
 

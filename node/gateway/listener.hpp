@@ -29,8 +29,9 @@ class Listener {
     [[nodiscard]] int fd() const { return socket_.get(); }  // -1: nothing
     [[nodiscard]] bool local() const { return !path_.empty(); }
     struct Accepted {
-        Descriptor socket;  // -1: none, errno tells why
-        std::string peer;   // the client's address
+        Descriptor socket;       // -1: none, errno tells why
+        std::string peer;        // the client's address
+        bool elsewhere = false;  // on another host
     };
     [[nodiscard]] Accepted accept() const;
 

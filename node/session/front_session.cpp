@@ -1,6 +1,7 @@
 #include "node/session/front_session.hpp"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "node/session/classifier_rules.hpp"
@@ -20,6 +21,19 @@ constexpr std::uint64_t timeout_ms_max = 24ULL * 3600 * 1000;
 // Refusals that an account or database made a moment ago may explain: this server may not have applied it yet.
 [[nodiscard]] bool may_be_behind(const Error& error) {
     return error.mysql_code == 1044 || error.mysql_code == 1045 || error.mysql_code == 1049 || error.mysql_code == 1698;
+}
+
+// To its server every client is one of this host, for which accounts are made without a password: others must not have
+// those. Blocks.
+[[nodiscard]] Result<ConnectionPtr> unless_account_is_local(ConnectionPtr connection) {
+    constexpr std::array<std::string_view, 3> hosts{"@localhost", "@127.0.0.1", "@::1"};
+    const auto account = connection->scalar("SELECT CAST(CURRENT_USER() AS BINARY) LIMIT 1");
+    if (!account) return account.error();
+    const std::string name = account->value_or("");
+    if (std::none_of(hosts.begin(), hosts.end(), [&](auto host) { return name.ends_with(host); })) return connection;
+    return Error{ErrorCode::refused,
+                 "Access denied: the account " + name + " has no password, and is for clients on the node's own host",
+                 1045, "28000"};
 }
 
 }  // namespace
@@ -54,6 +68,8 @@ void FrontSession::connect(bool last_try) {
     }
     parts_.pool.run(Task([parts = &parts_, id = open_.session, serial = serial_, open = open_, last_try] {
         auto connection = parts->database.connect(open.user, open.password, open.database, login_of(open));
+        if (connection && open.from_other_host && open.password.empty())
+            connection = unless_account_is_local(std::move(*connection));
         std::optional<Error> error;
         if (!connection) error = connection.error();
         parts->post(Task([parts, id, serial, last_try, error = std::move(error),

@@ -28,6 +28,7 @@ class Engine final : public ConversationHost {
         return sha2 ? &key : nullptr;
     }
     [[nodiscard]] std::string peer_name() const override { return "192.0.2.1"; }
+    [[nodiscard]] bool peer_is_elsewhere() const override { return true; }
     Status kill(const KillRequest& /*request*/, const std::string& /*by*/) override { return ok(); }
 
     std::deque<SessionMessage> asked;

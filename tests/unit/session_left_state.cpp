@@ -126,6 +126,23 @@ TEST_CASE("a session whose connection was idle for too long goes on, or is told 
     CHECK(c.good("SELECT COUNT(*) FROM lst8").cell() == "2");
 }
 
+TEST_CASE("an account of localhost without a password is for clients of this host") {
+    Client c = fresh("lst9");
+    c.good("CREATE USER lst9@'%'");
+    for (TestNode* const node : {bench().node.get(), bench().follower.get()}) {
+        Client root(bench(), *node, "root", "", false);
+        root.from_other_host = true;
+        root.open();
+        CHECK_FALSE(root.opened.accepted);
+        CHECK(root.opened.error.mysql_code == 1045);
+        Client others(bench(), *node, "lst9", "", false);
+        others.from_other_host = true;
+        others.open();
+        CHECK(others.opened.accepted);
+    }
+    c.good("DROP USER lst9@'%'");
+}
+
 TEST_CASE("a global setting is not said again for a session that made it") {
     Client c = fresh("lst7");
     Client f(bench(), *bench().follower, "root", "d");

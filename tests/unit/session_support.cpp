@@ -283,6 +283,8 @@ void Client::open() {
     message.user = user;
     message.password = user == "root" ? "" : "pw";
     message.database = database;
+    message.from_other_host = from_other_host;
+    if (from_other_host && user != "root") message.password.clear();
     node.engine->on_message(Origin{{}, name}, message, bench.now_ms());
     bench.run_until([&] { return !inbox().empty() && std::holds_alternative<SessionOpened>(inbox().front()); });
     opened = std::get<SessionOpened>(inbox().front());

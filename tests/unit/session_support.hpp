@@ -132,6 +132,7 @@ class Client {
     std::string user;
     std::string database;
     SessionOpened opened;
+    bool from_other_host = false;
     Consistency consistency = Consistency::strong;
     std::uint32_t timeout_ms = 10'000;
     std::uint32_t credit_bytes = result_credit_bytes_default;
