@@ -4,9 +4,6 @@
 
 #include "node/session/back_session.hpp"
 #include "node/session/hidden_writes.hpp"
-#include "node/session/keyless_inserts.hpp"
-#include "node/session/keyless_tables.hpp"
-#include "node/session/temporary_engine.hpp"
 
 namespace ddb::session {
 namespace {
@@ -364,44 +361,6 @@ void BackSession::inside_done(JobReport report) {
         return;
     }
     finish_report(report);
-}
-
-// A temporary table without a key, or of another engine, which a server of ddb's refuses before any effect: once more,
-// with one, or as InnoDB's.
-bool BackSession::runs_again_otherwise(const JobReport& report) {
-    const bool refused = report.end.error && !report.end.answered;
-    constexpr std::uint16_t constraint_violated = 3819;
-    if (refused && report.end.error->mysql_code == constraint_violated && asks_for_columns()) return true;
-    if (!refused || active_->statement.kind != StatementKind::temporary_table) return false;
-    const bool keyless = wants_key(report.end.error->mysql_code);
-    if (!keyless && !wants_other_engine(report.end.error->message)) return false;
-    const std::string check = row_check(report.end.error->mysql_code, txn_.txn);
-    std::string sql = keyless ? with_row_key(active_->execute.sql, check) : with_innodb(active_->execute.sql);
-    bool& done = keyless ? active_->row_key : active_->own_engine;
-    if (sql.empty() || std::exchange(done, true)) return false;
-    active_->execute.sql = std::move(sql);
-    dispatch_kind();
-    return true;
-}
-
-// An INSERT that names no columns, into a table that may have a key of ours.
-bool BackSession::asks_for_columns() {
-    if (active_->statement.kind != StatementKind::dml || active_->columns) return false;
-    if (!connection_ || !connection_->leaves_out_defaults()) return false;
-    if (table_filled_unnamed(active_->execute.sql).empty()) return false;
-    active_->columns = true;
-    start_job(name_columns, make_job(), &BackSession::columns_named);
-    return true;
-}
-
-void BackSession::columns_named(JobReport report) {
-    connection_ = std::move(report.connection);
-    if (!connection_ || closed_) {
-        (void)inside_error_ends_here(report);
-        return;
-    }
-    if (!report.ran.empty()) active_->execute.sql = std::move(report.ran);
-    dispatch_kind();
 }
 
 // The connection is gone, or the session was closed meanwhile.

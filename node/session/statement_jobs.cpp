@@ -10,7 +10,6 @@
 
 #include "node/session/crash_traces.hpp"
 #include "node/session/definition_refusals.hpp"
-#include "node/session/keyless_inserts.hpp"
 #include "node/session/keyless_tables.hpp"
 #include "node/session/own_names.hpp"
 #include "node/session/sql_scan.hpp"
@@ -311,33 +310,6 @@ JobReport keep_last_warnings(ConnectionPtr connection, const StatementJob& job) 
     if (report.connection->start(show_warnings_sql))
         report.warnings = read_warnings(*report.connection, job.session, job.request);
     if (report.connection->broken()) report.connection.reset();
-    return report;
-}
-
-JobReport name_columns(ConnectionPtr connection, const StatementJob& job) {
-    JobReport report;
-    report.connection = std::move(connection);
-    const auto shown = report.connection->rows("SHOW COLUMNS FROM " + table_filled_unnamed(job.sql));
-    std::string names;
-    bool plain = true;
-    for (const auto& row : shown ? *shown : std::vector<storage::Connection::Row>()) {
-        constexpr std::size_t extra = 5;
-        if (row.size() <= extra || row[extra].value_or("").find("INVISIBLE") != std::string::npos) continue;
-        const std::string name = row[0].value_or("");
-        plain =
-            plain && std::all_of(name.begin(), name.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; });
-        names += (names.empty() ? "" : ", ") + storage::quoted_name(name);
-    }
-    // They come in the set of characters of results, and the text is in that of the client. In some a backquote may be
-    // half a character.
-    if (!plain) {
-        const auto same = report.connection->scalar(
-            "SELECT CAST(@@character_set_client = @@character_set_results AND @@character_set_client IN ('utf8mb4', "
-            "'utf8mb3', 'latin1') AS BINARY) LIMIT 1");
-        plain = same && *same == "1";
-    }
-    if (report.connection->broken()) report.connection.reset();
-    if (!names.empty() && plain) report.ran = with_columns(job.sql, names);
     return report;
 }
 

@@ -75,8 +75,6 @@ using ConnectionPtr = std::unique_ptr<storage::Connection>;
 [[nodiscard]] JobReport ask_lock_wait(ConnectionPtr connection, const StatementJob& job);
 // Runs nothing: so that the warnings of the statement before outlast what is said on its connection next.
 [[nodiscard]] JobReport keep_last_warnings(ConnectionPtr connection, const StatementJob& job);
-// Of an INSERT that names no columns: the text with those that are visible; empty where they cannot be told.
-[[nodiscard]] JobReport name_columns(ConnectionPtr connection, const StatementJob& job);
 // As a statement of its own: read-only first, again as a write when the server says 1792 and `read_only` does not.
 [[nodiscard]] JobReport run_read(ConnectionPtr connection, const StatementJob& job);
 // As a statement of its own, up to and including XA PREPARE.

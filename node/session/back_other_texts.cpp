@@ -1,0 +1,83 @@
+// Statements that are run again with another text, as the server refused theirs before any effect.
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "node/session/back_session.hpp"
+#include "node/session/keyless_inserts.hpp"
+#include "node/session/keyless_tables.hpp"
+#include "node/session/temporary_engine.hpp"
+
+namespace ddb::session {
+namespace {
+
+// Of an INSERT that names no columns: the text with those that are visible; empty where they cannot be told.
+JobReport name_columns(ConnectionPtr connection, const StatementJob& job) {
+    JobReport report;
+    report.connection = std::move(connection);
+    const auto shown = report.connection->rows("SHOW COLUMNS FROM " + table_filled_unnamed(job.sql));
+    std::string names;
+    bool plain = true;
+    for (const auto& row : shown ? *shown : std::vector<storage::Connection::Row>()) {
+        constexpr std::size_t extra = 5;
+        if (row.size() <= extra || row[extra].value_or("").find("INVISIBLE") != std::string::npos) continue;
+        const std::string name = row[0].value_or("");
+        plain =
+            plain && std::all_of(name.begin(), name.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; });
+        names += (names.empty() ? "" : ", ") + storage::quoted_name(name);
+    }
+    // They come in the set of characters of results, and the text is in that of the client. In some a backquote may be
+    // half a character.
+    if (!plain) {
+        const auto same = report.connection->scalar(
+            "SELECT CAST(@@character_set_client = @@character_set_results AND @@character_set_client IN ('utf8mb4', "
+            "'utf8mb3', 'latin1') AS BINARY) LIMIT 1");
+        plain = same && *same == "1";
+    }
+    if (report.connection->broken()) report.connection.reset();
+    if (!names.empty() && plain) report.ran = with_columns(job.sql, names);
+    return report;
+}
+
+}  // namespace
+
+// A temporary table without a key, or of another engine, which a server of ddb's refuses before any effect: once more,
+// with one, or as InnoDB's.
+bool BackSession::runs_again_otherwise(const JobReport& report) {
+    const bool refused = report.end.error && !report.end.answered;
+    constexpr std::uint16_t constraint_violated = 3819;
+    if (refused && report.end.error->mysql_code == constraint_violated && asks_for_columns()) return true;
+    if (!refused || active_->statement.kind != StatementKind::temporary_table) return false;
+    const bool keyless = wants_key(report.end.error->mysql_code);
+    if (!keyless && !wants_other_engine(report.end.error->message)) return false;
+    const std::string check = row_check(report.end.error->mysql_code, txn_.txn);
+    std::string sql = keyless ? with_row_key(active_->execute.sql, check) : with_innodb(active_->execute.sql);
+    bool& done = keyless ? active_->row_key : active_->own_engine;
+    if (sql.empty() || std::exchange(done, true)) return false;
+    active_->execute.sql = std::move(sql);
+    dispatch_kind();
+    return true;
+}
+
+// An INSERT that names no columns, into a table that may have a key of ours.
+bool BackSession::asks_for_columns() {
+    if (active_->statement.kind != StatementKind::dml || active_->columns) return false;
+    if (!connection_ || !connection_->leaves_out_defaults()) return false;
+    if (table_filled_unnamed(active_->execute.sql).empty()) return false;
+    active_->columns = true;
+    start_job(name_columns, make_job(), &BackSession::columns_named);
+    return true;
+}
+
+void BackSession::columns_named(JobReport report) {
+    connection_ = std::move(report.connection);
+    if (!connection_ || closed_) {
+        (void)inside_error_ends_here(report);
+        return;
+    }
+    if (!report.ran.empty()) active_->execute.sql = std::move(report.ran);
+    dispatch_kind();
+}
+
+}  // namespace ddb::session
