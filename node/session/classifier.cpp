@@ -320,6 +320,9 @@ constexpr std::string_view per_node =
         if (inner == tokens.size()) return of(StatementKind::dml);  // the server says what is wrong with it
         const Classified variables = rules::classify_set(tokens.subspan(2, inner - 3));
         if (variables.kind == StatementKind::refused) return variables;
+        if (variables.asked_setting) {
+            return refuse("SET STATEMENT of what replication depends on is refused with a variable; leave it out");
+        }
         if (variables.autocommit) return refuse("SET STATEMENT autocommit is refused; use BEGIN and COMMIT");
         tokens = tokens.subspan(inner);
     }
