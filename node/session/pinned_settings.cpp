@@ -156,6 +156,18 @@ constexpr std::uint64_t packet_bytes = 1ULL << 30;
     return value.size() == 1 && value[0].is("DEFAULT");
 }
 
+// How often a server's own files are synced, which imports ask for.
+[[nodiscard]] std::optional<KeptSetting> kept_sync(std::string_view name, Tokens value) {
+    constexpr std::array<std::string_view, 2> names{"INNODB_FLUSH_LOG_AT_TRX_COMMIT", "SYNC_BINLOG"};
+    if (!listed(name, names) || value.size() != 1) return std::nullopt;
+    if (value[0].kind != Token::Kind::number && !says_default(value)) return std::nullopt;
+    return KeptSetting{
+        "SET GLOBAL max_allowed_packet = " + std::to_string(packet_bytes),  // who may not set that either
+        lower_case(name) +
+            " stays as the node has it: what is acknowledged is in the journals of a "
+            "majority of nodes, whatever one server does"};
+}
+
 }  // namespace
 
 bool pinned(std::string_view name, bool global) {
@@ -185,6 +197,7 @@ std::optional<KeptSetting> kept_setting(std::string_view name, Tokens value) {
         return KeptSetting{"SET GLOBAL " + variable + " = " + has,
                            "Truncated incorrect " + variable + " value: '" + asked + "'; on every node it is " + has};
     };
+    if (auto sync = kept_sync(name, value)) return sync;
     if (equals_ignoring_case(name, "MAX_ALLOWED_PACKET")) {
         if (says_default(value)) return kept("max_allowed_packet", "DEFAULT", std::to_string(packet_bytes));
         const std::uint64_t asked = sum(value);

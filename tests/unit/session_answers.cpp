@@ -203,6 +203,8 @@ TEST_CASE("SET of what replication stands on: to what it has, with the server's 
     CHECK(c.good("SHOW WARNINGS").cell(0, 1) == "1292");
     CHECK(c.good("SHOW WARNINGS").cell(0, 2).find("1000000000") != std::string::npos);
     CHECK(c.good("SELECT @@GLOBAL.max_allowed_packet").cell() == "1073741824");
+    CHECK(c.good("SET GLOBAL innodb_flush_log_at_trx_commit = 0").end.outcome.warnings == 1);
+    CHECK(c.good("SELECT @@GLOBAL.innodb_flush_log_at_trx_commit <> 0").cell() == "1");
     c.good("SET @a16_packet = @@GLOBAL.max_allowed_packet, @a16_format = 'row', @a16_more = 1 << 24, @a16_no = 0");
     CHECK(c.good("SET GLOBAL max_allowed_packet = @a16_packet").end.outcome.warnings == 0);
     CHECK(c.good("SET GLOBAL max_allowed_packet = @a16_more").end.outcome.warnings == 1);

@@ -82,7 +82,8 @@ TEST_CASE("SET of what replication stands on is let through to the value that it
                             "SET GLOBAL max_join_size=1",
                             "SET @@global.sql_big_selects=0",
                             "SET GLOBAL sql_select_limit='DEFAULT'",
-                            "SET GLOBAL sync_binlog=1",
+                            "SET GLOBAL sync_binlog=1+1",
+                            "SET GLOBAL innodb_flush_log_at_trx_commit=ON",
                             "SET SESSION enforce_storage_engine=FooBar",
                             "SET SESSION enforce_storage_engine=NULL",
                             "SET binlog_format = ROW, sql_log_bin = 0",
@@ -127,6 +128,8 @@ TEST_CASE("scripts may ask for less than what every node has: it stays, and they
     CHECK(warning("SET GLOBAL max_allowed_packet = 2*1024*1024 + 1024").find("'2098176'") != std::string::npos);
     CHECK(warning("SET GLOBAL max_allowed_packet = DEFAULT").find("'DEFAULT'") != std::string::npos);
     CHECK(warning("SET GLOBAL log_bin_trust_function_creators = DEFAULT").find("'DEFAULT'") != std::string::npos);
+    CHECK(warning("SET GLOBAL innodb_flush_log_at_trx_commit = 0").find("trx_commit stays") != std::string::npos);
+    CHECK(warning("SET @@global.SYNC_BINLOG = DEFAULT").find("sync_binlog stays") != std::string::npos);
     CHECK(warning("SET GLOBAL log_bin_trust_function_creators = 0").find("it is 1") != std::string::npos);
     CHECK(warning("SET GLOBAL log_bin_trust_function_creators = OFF").find("'OFF'") != std::string::npos);
     for (const char* sql : {"SET GLOBAL max_allowed_packet=1073741824", "SET max_allowed_packet=16777216",
