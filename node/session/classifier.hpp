@@ -72,6 +72,7 @@ struct Classified {
     bool read_only = false;                         // of begin
     bool read_write = false;                        // of begin: it says so
     bool chain = false;                             // COMMIT / ROLLBACK AND CHAIN
+    bool release = false;                           // COMMIT / ROLLBACK RELEASE: the client's connection ends with it
     std::optional<bool> autocommit;                 // of set
     std::optional<bool> read_only_default;          // SET [SESSION] TRANSACTION READ ONLY | WRITE
     std::optional<bool> each_statement_reads_anew;  // READ COMMITTED or less (true), more (false)
