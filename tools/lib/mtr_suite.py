@@ -204,7 +204,7 @@ def compare(expected, found):
             continue
         statement = next((line for line in reversed(lines[:number]) if line.endswith(";")), "")
         if instead and instead.startswith("mysqltest: "):  # an error that the test did not expect, told in several lines
-            told = itertools.takewhile(lambda text: text not in lines[number:number + 1], others[number:number + 12])
+            told = itertools.takewhile(lambda text: text not in lines[number:number + 1], others[number:number + 60])
             return f"behind {statement[-150:]!r}: {unexpected(chr(10).join(told))}"
         return f"behind {statement[-150:]!r}: expected {line!r:.300}, found {instead!r:.300}"
     return ""
