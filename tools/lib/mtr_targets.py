@@ -17,7 +17,7 @@ MANAGED = {
     "innodb-force-primary-key": "ON", "innodb-flush-log-at-trx-commit": "2", "innodb-lock-wait-timeout": "30",
     "lock-wait-timeout": "30", "local-infile": "ON", "default-storage-engine": "InnoDB", "max-connections": "200",
     "loose-feedback": "OFF", "log-warnings": "1", "gtid-strict-mode": "OFF", "binlog-annotate-row-events": "OFF",
-    "log-bin-trust-function-creators": "ON",
+    "log-bin-trust-function-creators": "ON", "skip-name-resolve": False,
     "session-track-system-variables": "autocommit,character_set_client,character_set_connection,character_set_results,"
                                       "time_zone,last_gtid",
 }
