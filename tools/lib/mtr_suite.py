@@ -180,11 +180,12 @@ class Surroundings:
             return "(nothing printed)"
 
 
-# What a test prints of where it ran: the directories of its files, the server and the suite, ports, a client's host, which is one of TCP at a
-# node, and the way out that a node adds to the server's own error about engines.
+# What a test prints of where it ran: the directories of its files, the server and the suite, ports, the server's number in SHOW EVENTS,
+# a client's host, which is one of TCP at a node, and the way out that a node adds to the server's own error about engines.
 OF_THE_PLACE = ((re.compile(r"/tmp/ddb-mtr\.\w+/\w+-around"), "VARDIR"),
                 (re.compile(r"/tmp/ddb-mtr\.\w+/\w+/(s|c/node-\d+/data/mysql)/data/"), "DATADIR/"),
                 (re.compile(r"(@@port - )\d+"), r"\1PORT"),
+                (re.compile(r"(\t(ENABLED|DISABLED|SLAVESIDE_DISABLED)\t|\tLAST_ALTERED\tNULL\t[^\t]*\t)\d+(\t)"), r"\1SERVER_ID\3"),
                 (re.compile(r"/\S*/\.cache/debs/"), "/"),
                 (re.compile(r"(for user '[^']*'@)'127\.0\.0\.1'"), r"\1'localhost'"),
                 (re.compile(r"; ddb replicates InnoDB's tables only: .*? to become InnoDB's"), ""))
