@@ -80,14 +80,10 @@ constexpr std::string_view per_node =
            token_at(tokens, i + 3).is("LOCK") && end == i + 4;
 }
 
-// Of an event: that it has a last time, behind which a server would not make it, or not as it was. `tokens` start at
-// EVENT.
+// Of an event: that it has a last time. `tokens` start at EVENT.
 [[nodiscard]] bool ends_by_itself(Tokens tokens) {
     const auto body = std::find_if(tokens.begin(), tokens.end(), [](const Token& token) { return token.is("DO"); });
     const Tokens head = tokens.first(static_cast<std::size_t>(body - tokens.begin()));
-    const auto kept = std::find_if(head.begin(), head.end(), [](const Token& token) { return token.is("PRESERVE"); });
-    const bool dropped = kept == head.end() || (kept - 1)->is("NOT");
-    if (!dropped && head_has(head, "DISABLE")) return false;  // as servers show one whose time is over
     for (std::size_t i = 1; i < head.size(); ++i) {
         if (head[i].is("ENDS") || (head[i].is("AT") && head[i - 1].is("SCHEDULE"))) return true;
     }
@@ -127,8 +123,7 @@ constexpr std::string_view per_node =
     if (object.is("SERVER")) return refuse("federated servers are refused: the binary log does not carry them");
     if (object.is("EVENT") && !verb.is("DROP") && ends_by_itself(tokens.subspan(i))) {
         return refuse(
-            "events with a last time (AT, ENDS) are refused, but ON COMPLETION PRESERVE DISABLE: a node that is loaded "
-            "behind it would not have them");
+            "events with a last time (AT, ENDS) are refused: a node that is loaded behind it would not have them");
     }
     if (object.is("FUNCTION") && head_has(tokens, "SONAME")) {
         return refuse("CREATE FUNCTION … SONAME is refused: the library would be missing on the other nodes");
