@@ -17,9 +17,8 @@ constexpr std::size_t tokens_max = 32;
 
 // Of CREATE: what it makes stands behind DEFINER = …, ALGORITHM = … and the like.
 [[nodiscard]] bool is_taken_back(Tokens tokens) {
-    constexpr std::array<std::string_view, 13> kinds{"TABLE",    "VIEW",   "TRIGGER",  "SEQUENCE",  "INDEX",
-                                                     "DATABASE", "SCHEMA", "FUNCTION", "PROCEDURE", "PACKAGE",
-                                                     "EVENT",    "USER",   "ROLE"};
+    constexpr std::array<std::string_view, 12> kinds{"TABLE",  "VIEW",     "TRIGGER",   "SEQUENCE", "INDEX", "DATABASE",
+                                                     "SCHEMA", "FUNCTION", "PROCEDURE", "PACKAGE",  "USER",  "ROLE"};
     constexpr std::array<std::string_view, 4> taken_back{"TABLE", "VIEW", "TRIGGER", "SEQUENCE"};
     const auto kind = std::find_if(tokens.begin(), tokens.end(), [&](const Token& t) { return one_of(t, kinds); });
     return kind != tokens.end() && one_of(*kind, taken_back);

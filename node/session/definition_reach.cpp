@@ -53,14 +53,6 @@ constexpr std::size_t word_bytes_max = 64;  // of a name
     return tokens[0].is("CREATE") && (i == tokens.size() || !one_of(tokens[i], known));
 }
 
-// Its body is other statements, and its name is no table's.
-[[nodiscard]] bool is_of_event(const std::vector<Token>& tokens) {
-    constexpr std::array<std::string_view, 5> kinds{"EVENT", "TABLE", "TABLES", "INDEX", "VIEW"};
-    const auto kind =
-        std::find_if(tokens.begin(), tokens.end(), [&](const Token& token) { return one_of(token, kinds); });
-    return kind != tokens.end() && kind->is("EVENT");
-}
-
 // OPTIMIZE, ANALYZE, CHECK, REPAIR [NO_WRITE_TO_BINLOG | LOCAL] TABLE [database .] table [, …] …
 [[nodiscard]] std::vector<std::string> maintained_tables(const std::vector<Token>& tokens) {
     std::vector<std::string> out;
@@ -81,7 +73,6 @@ constexpr std::size_t word_bytes_max = 64;  // of a name
     if (tokens.empty()) return {};
     if (one_of(tokens[0], maintaining)) return maintained_tables(tokens);
     if (!one_of(tokens[0], defining) || moves_tables(tokens) || creates_other(tokens)) return {};
-    if (is_of_event(tokens)) return {};
     std::vector<std::string> out;
     for (NamedTable& named : named_tables(sql, {}).tables) {
         if (named.use == TableUse::defined) out.push_back(std::move(named.table.second));

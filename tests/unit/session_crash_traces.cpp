@@ -28,7 +28,6 @@ TEST_CASE("what is replaced, brought to its end later, and stands in tables with
                             "CREATE SCHEMA d",
                             "ALTER DATABASE d CHARACTER SET utf8mb4",
                             "CREATE PROCEDURE p() SELECT 1",
-                            "CREATE EVENT e ON SCHEDULE EVERY 1 DAY DO TRUNCATE TABLE t",
                             "DROP FUNCTION f",
                             "CREATE FUNCTION table_of() RETURNS INT RETURN 1",
                             "CREATE USER a",
