@@ -48,7 +48,8 @@ void add_context(const ServerDialect& dialect, const StatementContext& context, 
     if (context.sql_mode) set("sql_mode", *context.sql_mode);
 }
 
-std::array<std::string_view, 4> first_words(std::string_view text) {
+// Of a routine, trigger or view the event names the invoker too, but there CURRENT_USER means whoever will use it.
+bool defines_no_account(std::string_view text) {
     std::array<std::string_view, 4> words;
     std::size_t at = begin_of_statement(text);
     for (std::string_view& word : words) {
@@ -57,28 +58,9 @@ std::array<std::string_view, 4> first_words(std::string_view text) {
         while (at < text.size() && is_word(text[at])) ++at;
         word = text.substr(begin, at - begin);
     }
-    return words;
-}
-
-// Of a routine, trigger or view the event names the invoker too, but there CURRENT_USER means whoever will use it.
-bool defines_no_account(std::string_view text) {
-    const auto words = first_words(text);
     if (!same_word(words[0], "CREATE") && !same_word(words[0], "ALTER")) return false;
     const std::string_view kind = same_word(words[1], "OR") ? words[3] : words[1];
     return !same_word(kind, "USER") && !same_word(kind, "ROLE");
-}
-
-std::string invoker_of(const StatementContext& context) {
-    const bool is_role = context.invoker_host.empty();
-    return quoted_identifier(context.invoker_user) + (is_role ? "" : "@" + quoted_identifier(context.invoker_host));
-}
-
-// ALTER EVENT makes whoever says it the definer, and is logged as it was said.
-std::string with_definer(std::string text, const StatementContext& context) {
-    const auto words = first_words(text);
-    if (context.invoker_user.empty() || !same_word(words[0], "ALTER") || !same_word(words[1], "EVENT")) return text;
-    const auto behind_alter = static_cast<std::size_t>(words[0].data() - text.data()) + words[0].size();
-    return text.insert(behind_alter, " DEFINER=" + invoker_of(context));
 }
 
 // Account statements may mean "whoever runs this": CURRENT_USER, and CREATE ROLE, whose creator may grant the role.
@@ -86,7 +68,8 @@ std::string with_definer(std::string text, const StatementContext& context) {
 // host.
 std::string name_the_invoker(const ServerDialect& dialect, std::string_view text, const StatementContext& context) {
     const bool is_role = context.invoker_host.empty();
-    const std::string invoker = invoker_of(context);
+    const std::string invoker =
+        quoted_identifier(context.invoker_user) + (is_role ? "" : "@" + quoted_identifier(context.invoker_host));
     std::string out;
     std::vector<std::string_view> words;
     const std::size_t begin = begin_of_statement(text);
@@ -281,7 +264,6 @@ Result<SessionSetup> session_of(const ServerDialect& dialect, std::string_view q
     if (text.starts_with("CREATE TABLE") && text.ends_with(with_rows)) text.remove_suffix(with_rows.size());
     out.text = context->invoker_user.empty() || defines_no_account(text) ? std::string(text)
                                                                          : name_the_invoker(dialect, text, *context);
-    out.text = with_definer(std::move(out.text), *context);
     out.error = query->error;
     const std::string_view statement = std::string_view(out.text).substr(begin_of_statement(out.text));
     if (same_word(statement.substr(0, 5), "GRANT")) out.grantor = context->invoker_user;

@@ -3,7 +3,6 @@
 
 import os
 import signal
-import time
 
 from ddb_cluster import Cluster, MYSQL, UNKNOWN, check, equal, main, numbers, of_server, parallel, wait_until
 
@@ -315,28 +314,6 @@ def own_names(cluster):
     nobody_fenced(cluster)
 
 
-def events(cluster):
-    """Events are the same everywhere, whoever altered them, and run nowhere."""
-    cluster.sql(1, "CREATE TABLE d.ran (id INT AUTO_INCREMENT PRIMARY KEY)", "CREATE USER eva@'%' IDENTIFIED BY 'hers'", "GRANT ALL ON d.* TO eva@'%'")
-    made = "CREATE EVENT d.{} ON SCHEDULE EVERY 1 SECOND COMMENT 'DO' DO INSERT INTO d.ran VALUES (NULL)"
-    cluster.sql(2, "SET time_zone = '+03:00', sql_mode = 'ANSI_QUOTES', timestamp = 1600000000", *[made.format(name) for name in ("e1", "e2", "e3")])
-    cluster.sql(3, "/* hers */ ALTER EVENT d.e2 ON SCHEDULE EVERY 2 SECOND ON COMPLETION PRESERVE", user="eva", arguments=["-phers"])
-    cluster.sql(1, "ALTER DEFINER = eva@'%' EVENT d.e1 RENAME TO d.e4", "DROP EVENT d.e3", "DROP EVENT IF EXISTS d.e3", "EXECUTE IMMEDIATE '" + made.format("e5").replace("'", "''") + "'"
-                if not MYSQL else made.format("e5"))
-    equal(cluster.cli(2, "DROP EVENT d.e3").error.get("code"), 1539, "it is gone")
-    for last in ("AT NOW() + INTERVAL 1 HOUR", "EVERY 1 SECOND ENDS NOW() + INTERVAL 1 HOUR"):
-        equal(cluster.cli(3, f"CREATE EVENT d.e6 ON SCHEDULE {last} DO SELECT 1").error.get("code"), 1235, last)
-    equal(cluster.cli(3, "CREATE EVENT mysql.e7 ON SCHEDULE EVERY 1 HOUR DO SELECT 1").error.get("code"), 1235, "in mysql")
-    nobody_fenced(cluster)
-    cluster.same("SELECT EVENT_SCHEMA, EVENT_NAME, DEFINER, TIME_ZONE, EVENT_DEFINITION, INTERVAL_VALUE, STARTS, STATUS, ON_COMPLETION, SQL_MODE, CREATED, LAST_ALTERED, "
-                 "EVENT_COMMENT, CHARACTER_SET_CLIENT, COLLATION_CONNECTION FROM information_schema.EVENTS ORDER BY 2")
-    equal(cluster.sql(1, "SELECT GROUP_CONCAT(EVENT_NAME, ' ', DEFINER ORDER BY 1) FROM information_schema.EVENTS").value,
-          "e2 eva@%,e4 eva@%,e5 root@localhost", "definers")
-    time.sleep(2)
-    equal(cluster.sql(2, "SELECT COUNT(*) FROM d.ran").value, 0, "nothing ran")
-    cluster.sql(3, "DROP EVENT d.e2", "DROP EVENT d.e4", "DROP EVENT d.e5", "DROP TABLE d.ran", "DROP USER eva@'%'")
-
-
 def lists_and_rows(cluster):
     """DROP of things of several kinds, of which some are not there; rows that MariaDB loses of a table that it fills."""
     if MYSQL:
@@ -444,7 +421,7 @@ def compare(cluster):
 def determinism():
     with Cluster() as cluster:
         for part in (values, last_insert_ids, statements, definitions, sessions, failed_half_way, sequences, proxies, blocks, settings, left_behind,
-                     rights_by_role, own_names, events, lists_and_rows, names_with_quotes, own_tables_of_servers, compare):
+                     rights_by_role, own_names, lists_and_rows, names_with_quotes, own_tables_of_servers, compare):
             part(cluster)
 
 

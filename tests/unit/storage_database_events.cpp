@@ -159,10 +159,6 @@ TEST_CASE("who says an account statement is known behind comments and SET STATEM
     CHECK(said(view).first == view);
     for (const std::string cut : {"SET STATEMENT", "SET STATEMENT a=1", "/* open", "SET", "", "'", "/*!"})
         CHECK(said(cut).first == cut);
-    CHECK(said("/* e */ ALTER EVENT e DISABLE").first == "/* e */ ALTER DEFINER=`ann`@`%` EVENT e DISABLE");
-    for (const std::string named :
-         {"ALTER DEFINER=x EVENT e DISABLE", "CREATE EVENT e ON SCHEDULE EVERY 1 DAY DO DO 1"})
-        CHECK(said(named).first == named);
 }
 
 TEST_CASE("a sequence's row is written as events", "[events]") {
