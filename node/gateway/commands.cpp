@@ -144,6 +144,7 @@ void Conversation::execute_now(std::string sql) {
     execute.seen = seen_;
     execute.describe = running_->answer == Answer::describe;
     running_->call = is_call(execute.sql);
+    running_->last = ends_connection(execute.sql);
     host_.send(std::move(execute));
 }
 

@@ -66,6 +66,7 @@ struct RunningCommand {
     std::deque<std::string> statements;  // of a multi-statement command: those behind the one that runs
     std::vector<Column> columns;         // of the result that comes in
     bool in_result = false;
+    bool last = false;            // the connection ends with it
     bool call = false;            // another result always follows one with rows
     std::uint32_t statement = 0;  // prepared: the one described or executed
     CallStage stage = CallStage::none;

@@ -4,6 +4,7 @@
 #include <array>
 #include <span>
 
+#include "node/session/classifier.hpp"
 #include "node/session/sql_scan.hpp"
 
 namespace ddb::gateway {
@@ -105,6 +106,12 @@ bool is_empty_statement(std::string_view sql) {
     if (!does_nothing(sql)) return false;
     if (sql.find_first_of("#-/") == std::string_view::npos) return true;
     return does_nothing(std::string(sql) + "\nend");  // inside of a comment that has no end
+}
+
+bool ends_connection(std::string_view sql) {
+    constexpr std::size_t longest = 200;
+    if (sql.size() > longest || !session::contains_ignoring_case(sql, "RELEASE")) return false;
+    return session::classify(sql).release;
 }
 
 bool is_call(std::string_view sql) {

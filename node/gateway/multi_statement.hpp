@@ -11,6 +11,8 @@ namespace ddb::gateway {
 [[nodiscard]] bool is_empty_statement(std::string_view sql);
 
 [[nodiscard]] bool is_call(std::string_view sql);
+// COMMIT or ROLLBACK RELEASE.
+[[nodiscard]] bool ends_connection(std::string_view sql);
 
 // At least one; empty ones are left out. A statement with a body of its own (routines, triggers, events) takes the rest
 // of the text, as only the server's grammar knows where a body ends; but one of BEGIN … END, or of one simple

@@ -142,6 +142,10 @@ void Conversation::on_result_end(ResultEnd end) {
         put(encode_eof(ok.status_flags, ok.warnings));
     }
     if (end.more) return;
+    if (running_->last) {
+        state_ = State::closing;
+        return;
+    }
     if (running_->statements.empty()) return finish();
     std::string next = std::move(running_->statements.front());
     running_->statements.pop_front();

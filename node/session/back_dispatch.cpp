@@ -1,5 +1,7 @@
 // What each class of statement needs on the coordinator: nothing, a plain run, a transaction, or the path of
 // definitions.
+#include <algorithm>
+#include <cctype>
 #include <utility>
 
 #include "node/session/back_session.hpp"
@@ -29,11 +31,38 @@ JobReport warn_of_setting(ConnectionPtr connection, const StatementJob& job, con
     return report;
 }
 
+[[nodiscard]] bool plain_value(const std::string& value) {
+    return std::all_of(value.begin(), value.end(), [](unsigned char c) { return std::isalnum(c) != 0 || c == '_'; });
+}
+
+// As if the text had said the value.
+JobReport set_to_variable(ConnectionPtr connection, StatementJob job, const AskedSetting& asked) {
+    JobReport report;
+    // As bytes, and by a LIMIT of its own: character_set_results may be utf16, sql_select_limit 0.
+    const auto value = connection->scalar("SELECT CAST(" + asked.variable + " AS BINARY) LIMIT 1");
+    if (!value) {
+        report.end.error = value.error();
+        if (!connection->broken()) report.connection = std::move(connection);
+        return report;
+    }
+    const std::string text = value->value_or("NULL");
+    const bool number = !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
+    job.sql = asked.sql + (number || !*value ? text : "'" + text + "'");
+    const Classified found = classify(plain_value(text) ? job.sql : asked.sql + "NULL");
+    if (found.kept_setting) return warn_of_setting(std::move(connection), job, *found.kept_setting);
+    if (found.kind == StatementKind::set) return run_plain(std::move(connection), job);
+    report.connection = std::move(connection);
+    report.end.error = Error{ErrorCode::invalid_argument, found.refusal, 1235, "42000"};
+    return report;
+}
+
 }  // namespace
 
 void BackSession::keep_setting() {
-    const auto work = [kept = *active_->statement.kept_setting](ConnectionPtr connection, const StatementJob& job) {
-        return warn_of_setting(std::move(connection), job, kept);
+    const auto work = [kept = active_->statement.kept_setting, asked = active_->statement.asked_setting](
+                          ConnectionPtr connection, const StatementJob& job) {
+        return kept ? warn_of_setting(std::move(connection), job, *kept)
+                    : set_to_variable(std::move(connection), job, *asked);
     };
     start_job(work, make_job(), &BackSession::outside_done);
 }
@@ -121,7 +150,7 @@ void BackSession::dispatch_kind() {
             return;
         case StatementKind::use:
         case StatementKind::plain:
-            statement.kept_setting ? keep_setting() : run_outside();
+            statement.kept_setting || statement.asked_setting ? keep_setting() : run_outside();
             return;
         case StatementKind::savepoint:
             if (!txn_.open && !autocommit_) open_transaction(false);

@@ -283,8 +283,9 @@ void BackSession::note_left_state(const JobReport& report) {
     const StatementKind kind = active_->statement.kind;
     // Settings for one statement are told, too.
     const bool query = (kind == StatementKind::read || kind == StatementKind::dml) && !active_->statement.set_statement;
-    const bool hidden = query || kind == StatementKind::call || kind == StatementKind::execute;
-    if (hidden) {
+    // One that made its table tells the same, of itself.
+    const bool filled = kind == StatementKind::temporary_table && report.end.error;
+    if (query || filled || kind == StatementKind::call || kind == StatementKind::execute) {
         active_->left_state = computed_variables_ = true;
         temporary_tables_.made_by_routine();
     }

@@ -187,23 +187,29 @@ constexpr std::string_view per_node =
     return out;
 }
 
+// COMMIT [WORK] [AND [NO] CHAIN] [[NO] RELEASE]
 [[nodiscard]] Classified classify_end(Tokens tokens) {
     const bool commit = tokens[0].is("COMMIT");
     if (!commit && head_has(tokens, "TO")) return of(StatementKind::savepoint);
-    constexpr std::array<std::string_view, 7> words{"COMMIT", "ROLLBACK", "WORK", "AND", "NO", "CHAIN", "RELEASE"};
-    const bool plain = std::all_of(tokens.begin(), tokens.end(),
-                                   [&](const Token& token) { return token.symbol(';') || one_of(token, words); });
-    if (!plain) return of(StatementKind::dml);  // the server says what is wrong with it
     Classified out = of(commit ? StatementKind::commit : StatementKind::rollback);
-    bool negated = false;
-    for (const auto& token : tokens) {
-        if (token.is("CHAIN")) out.chain = !negated;
-        if (token.is("RELEASE") && !negated) {
-            return refuse(
-                "RELEASE is refused: a session ends when its client closes it; send COMMIT or ROLLBACK alone");
-        }
-        negated = token.is("NO");
+    std::size_t i = token_at(tokens, 1).is("WORK") ? 2 : 1;
+    const auto take = [&](std::string_view word) {
+        const bool found = token_at(tokens, i).is(word);
+        if (found) ++i;
+        return found;
+    };
+    bool fine = true;
+    if (take("AND")) {
+        const bool negated = take("NO");
+        fine = take("CHAIN");
+        out.chain = !negated;
     }
+    const bool negated = take("NO");
+    const bool release = take("RELEASE");
+    out.release = release && !negated;
+    fine = fine && (release || !negated) && !(out.release && out.chain);
+    if (token_at(tokens, i).symbol(';')) ++i;
+    if (!fine || i < tokens.size()) return of(StatementKind::dml);  // the server says what is wrong with it
     return out;
 }
 
@@ -342,6 +348,9 @@ constexpr std::string_view per_node =
         if (inner == tokens.size()) return of(StatementKind::dml);  // the server says what is wrong with it
         const Classified variables = rules::classify_set(tokens.subspan(2, inner - 3));
         if (variables.kind == StatementKind::refused) return variables;
+        if (variables.asked_setting) {
+            return refuse("SET STATEMENT of what replication depends on is refused with a variable; leave it out");
+        }
         if (variables.autocommit) return refuse("SET STATEMENT autocommit is refused; use BEGIN and COMMIT");
         tokens = tokens.subspan(inner);
     }

@@ -51,6 +51,13 @@ struct KeptSetting {
     std::string warning;
 };
 
+// SET of what replication stands on to what a variable holds, as scripts do that put back what they found: whether it
+// is what every node has is known when the variable is read. `sql` ends in front of the value.
+struct AskedSetting {
+    std::string sql;
+    std::string variable;
+};
+
 struct Classified {
     StatementKind kind = StatementKind::dml;
     bool local = false;            // of read: may be tried on any node
@@ -65,6 +72,7 @@ struct Classified {
     bool read_only = false;                         // of begin
     bool read_write = false;                        // of begin: it says so
     bool chain = false;                             // COMMIT / ROLLBACK AND CHAIN
+    bool release = false;                           // COMMIT / ROLLBACK RELEASE: the client's connection ends with it
     std::optional<bool> autocommit;                 // of set
     std::optional<bool> read_only_default;          // SET [SESSION] TRANSACTION READ ONLY | WRITE
     std::optional<bool> each_statement_reads_anew;  // READ COMMITTED or less (true), more (false)
@@ -88,6 +96,7 @@ struct Classified {
     bool hides_temporary = false;                   // likewise, and blocks: it may make a temporary table
     DdbView view = DdbView::status;                 // of ddb_show
     std::optional<KeptSetting> kept_setting;        // of plain: a SET GLOBAL that is answered by a warning
+    std::optional<AskedSetting> asked_setting;      // of plain
     std::string refusal;                            // of refused: the reason and the way out
     // Of CREATE of a table, view, routine, trigger or sequence: the database that it names, empty where it names none.
     std::optional<std::string> creates_in;

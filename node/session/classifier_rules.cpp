@@ -98,6 +98,10 @@ void read_transaction_words(Tokens tokens, Classified& out) {
     }
 }
 
+[[nodiscard]] bool in_variable(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.';
+}
+
 // The word or string that an assignment gives; empty when it is anything else.
 [[nodiscard]] std::string_view single_value(const Assignment& assignment) {
     if (assignment.value.size() != 1) return {};
@@ -200,6 +204,26 @@ constexpr std::string_view globally_serializable =
     out.kind = StatementKind::plain;
     out.kept_setting = kept_setting(first.name, first.value);
     return out.kept_setting ? std::optional(std::move(out)) : std::nullopt;
+}
+
+// SET to what a variable holds, alone in its statement, too.
+[[nodiscard]] std::optional<Classified> classify_asked_setting(Tokens tokens) {
+    bool global = false;
+    std::size_t i = 0;
+    const Assignment first = take_assignment(tokens, i, global);
+    if (i < tokens.size() || first.user_variable || !pinned(first.name, first.global)) return std::nullopt;
+    if (first.value.size() != 1) return std::nullopt;
+    const Token& value = first.value[0];
+    const bool user = value.kind == Token::Kind::user_variable;
+    if (!user && value.kind != Token::Kind::system_variable) return std::nullopt;
+    if (value.text.empty() || !std::all_of(value.text.begin(), value.text.end(), in_variable)) return std::nullopt;
+    const std::string quote = user ? "`" : "";  // the name may have been quoted
+    Classified out;
+    out.kind = StatementKind::plain;
+    out.asked_setting =
+        AskedSetting{std::string(first.global ? "SET GLOBAL " : "SET SESSION ") + std::string(first.name) + " = ",
+                     (user ? "@" : "@@") + quote + std::string(value.text) + quote};
+    return out;
 }
 
 // Effects of one assignment on the session; a reason when it is refused.
@@ -348,6 +372,7 @@ Classified classify_set(Tokens tokens) {
     }
     if (first.is("PASSWORD") || (first.is("DEFAULT") && second.is("ROLE"))) return classify_set_account(tokens);
     if (auto kept = classify_kept_setting(tokens)) return *kept;
+    if (auto asked = classify_asked_setting(tokens)) return *asked;
     bool own = false;
     bool others = false;
     bool global = false;

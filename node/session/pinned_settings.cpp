@@ -137,6 +137,38 @@ constexpr std::uint64_t packet_bytes = 1ULL << 30;
     return out;
 }
 
+// The same of products that plus signs join.
+[[nodiscard]] std::uint64_t sum(Tokens value) {
+    constexpr std::uint64_t sum_max = 1ULL << 62;
+    std::uint64_t out = 0;
+    while (true) {
+        const auto sign =
+            std::find_if(value.begin(), value.end(), [](const Token& token) { return token.symbol('+'); });
+        const auto before = static_cast<std::size_t>(sign - value.begin());
+        const std::uint64_t summand = product(value.first(before));
+        if (summand == 0 || summand > sum_max || out > sum_max) return 0;
+        out += summand;
+        if (sign == value.end()) return out;
+        value = value.subspan(before + 1);
+    }
+}
+
+[[nodiscard]] bool says_default(Tokens value) {
+    return value.size() == 1 && value[0].is("DEFAULT");
+}
+
+// How often a server's own files are synced, which imports ask for.
+[[nodiscard]] std::optional<KeptSetting> kept_sync(std::string_view name, Tokens value) {
+    constexpr std::array<std::string_view, 2> names{"INNODB_FLUSH_LOG_AT_TRX_COMMIT", "SYNC_BINLOG"};
+    if (!listed(name, names) || value.size() != 1) return std::nullopt;
+    if (value[0].kind != Token::Kind::number && !says_default(value)) return std::nullopt;
+    return KeptSetting{
+        "SET GLOBAL max_allowed_packet = " + std::to_string(packet_bytes),  // who may not set that either
+        lower_case(name) +
+            " stays as the node has it: what is acknowledged is in the journals of a "
+            "majority of nodes, whatever one server does"};
+}
+
 }  // namespace
 
 bool pinned(std::string_view name, bool global) {
@@ -148,7 +180,7 @@ bool pinned(std::string_view name, bool global) {
 }
 
 bool changes_nothing(std::string_view name, Tokens value) {
-    if (equals_ignoring_case(name, "MAX_ALLOWED_PACKET")) return product(value) >= packet_bytes;
+    if (equals_ignoring_case(name, "MAX_ALLOWED_PACKET")) return sum(value) >= packet_bytes;
     const auto fixed = std::find_if(fixed_variables.begin(), fixed_variables.end(),
                                     [&](const Fixed& one) { return equals_ignoring_case(name, one.name); });
     if (fixed == fixed_variables.end() || value.size() != 1) return false;
@@ -166,14 +198,17 @@ std::optional<KeptSetting> kept_setting(std::string_view name, Tokens value) {
         return KeptSetting{"SET GLOBAL " + variable + " = " + has,
                            "Truncated incorrect " + variable + " value: '" + asked + "'; on every node it is " + has};
     };
+    if (auto sync = kept_sync(name, value)) return sync;
     if (equals_ignoring_case(name, "MAX_ALLOWED_PACKET")) {
-        const std::uint64_t asked = product(value);
+        if (says_default(value)) return kept("max_allowed_packet", "DEFAULT", std::to_string(packet_bytes));
+        const std::uint64_t asked = sum(value);
         if (asked == 0 || asked >= packet_bytes) return std::nullopt;
         return kept("max_allowed_packet", std::to_string(asked), std::to_string(packet_bytes));
     }
     if (!equals_ignoring_case(name, "LOG_BIN_TRUST_FUNCTION_CREATORS") || value.size() != 1) return std::nullopt;
     const bool number = value[0].kind == Token::Kind::number;
-    if (!(number || plain_word(value[0])) || !listed(value[0].text, off)) return std::nullopt;
+    const bool is_off = (number || plain_word(value[0])) && listed(value[0].text, off);
+    if (!is_off && !says_default(value)) return std::nullopt;
     return kept("log_bin_trust_function_creators", std::string(value[0].text), "1");
 }
 

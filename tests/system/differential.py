@@ -36,7 +36,7 @@ OWN_GRANT = re.compile(r" ON (PROCEDURE )?.?ddb_meta\W")
 KNOWN = {
     "FLOAT": "binary rows are made of the text protocol's, which has six digits of a FLOAT, and of a DOUBLE with decimals those",
     "counters": "AUTO_INCREMENT= in SHOW CREATE TABLE may lag behind on a follower; rows carry their own numbers",
-    "refused": "XA, COMMIT RELEASE, CREATE EVENT are refused in words of ddb's own",
+    "refused": "XA, CREATE EVENT with a last time are refused in words of ddb's own",
     "@@autocommit": "says 1 also under autocommit=0; the status flags, which drivers follow, are compared",
     "autocommit=0": "the flag of a transaction: any statement begins one here, on a server only one that reads or writes a table",
     "rows, then an error": "a statement that may write gives the rows of a result when that has ended, as a CALL's; of one broken off by an error none",

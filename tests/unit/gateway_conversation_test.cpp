@@ -170,6 +170,30 @@ TEST_CASE("several statements run one after the other, and stop at the first err
     CHECK(client.take()[0] == '\0');
 }
 
+TEST_CASE("COMMIT RELEASE is answered, and ends the connection") {
+    Client client;
+    client.log_in(capability::multi_statements);
+    client.command(
+        "\x03"
+        "COMMIT NO RELEASE");
+    client.conversation.on_session(client.end_of_last());
+    CHECK(client.take()[0] == '\0');
+    client.command(
+        "\x03"
+        "COMMIT RELEASE");
+    auto failed = client.end_of_last();
+    failed.error = Error{ErrorCode::no_quorum, "no quorum", 0, ""};
+    client.conversation.on_session(failed);
+    CHECK(error_code(client.take()) == 1047);
+    CHECK_FALSE(client.conversation.closing());
+    client.command(
+        "\x03"
+        "ROLLBACK RELEASE");
+    client.conversation.on_session(client.end_of_last());
+    CHECK(client.take()[0] == '\0');
+    CHECK(client.conversation.closing());
+}
+
 TEST_CASE("a write of which nobody knows any more is told as unknown, not as failed") {
     Client client;
     client.log_in();

@@ -203,6 +203,18 @@ TEST_CASE("SET of what replication stands on: to what it has, with the server's 
     CHECK(c.good("SHOW WARNINGS").cell(0, 1) == "1292");
     CHECK(c.good("SHOW WARNINGS").cell(0, 2).find("1000000000") != std::string::npos);
     CHECK(c.good("SELECT @@GLOBAL.max_allowed_packet").cell() == "1073741824");
+    CHECK(c.good("SET GLOBAL innodb_flush_log_at_trx_commit = 0").end.outcome.warnings == 1);
+    CHECK(c.good("SELECT @@GLOBAL.innodb_flush_log_at_trx_commit <> 0").cell() == "1");
+    c.good("SET @a16_packet = @@GLOBAL.max_allowed_packet, @a16_format = 'row', @a16_more = 1 << 24, @a16_no = 0");
+    CHECK(c.good("SET GLOBAL max_allowed_packet = @a16_packet").end.outcome.warnings == 0);
+    CHECK(c.good("SET GLOBAL max_allowed_packet = @a16_more").end.outcome.warnings == 1);
+    CHECK(c.good("SHOW WARNINGS").cell(0, 2).find("16777216") != std::string::npos);
+    c.good("SET binlog_format = @a16_format");
+    c.good("SET SESSION sql_log_bin = @@sql_log_bin");
+    CHECK(c.run("SET sql_log_bin = @a16_no").code() == 1235);
+    CHECK(c.run("SET sql_log_bin = @a16_nothing").code() == 1231);
+    CHECK(c.run("SET binlog_format = @@tx_isolation").code() == 1231);
+    CHECK(c.run("SET binlog_format = @@no_such_variable").code() == 1193);
     CHECK(c.run("SET SESSION binlog_format = 'rows'").code() == 1231);
     CHECK(c.run("SET sql_log_bin = maybe").code() == 1231);
     CHECK(c.run("SET SESSION binlog_format = MIXED").code() == 1235);

@@ -194,7 +194,15 @@ TEST_CASE("classes") {
     CHECK(kind_of("COMMIT AND NO CHAIN NO RELEASE") == Kind::commit);
     CHECK(!classify("COMMIT AND NO CHAIN").chain);
     CHECK(classify("COMMIT AND CHAIN").chain);
-    CHECK(refused("COMMIT RELEASE"));
+    for (const char* sql : {"COMMIT RELEASE", "commit work and no chain release;", "COMMIT/**/RELEASE"}) {
+        CHECK(kind_of(sql) == Kind::commit);
+        CHECK(classify(sql).release);
+    }
+    CHECK_FALSE(classify("ROLLBACK NO RELEASE").release);
+    for (const char* sql : {"COMMIT AND CHAIN RELEASE", "COMMIT CHAIN", "COMMIT AND NO RELEASE", "ROLLBACK AND RELEASE",
+                            "COMMIT NO", "COMMIT AND", "ROLLBACK RELEASE AND CHAIN"}) {
+        CHECK(kind_of(sql) == Kind::dml);
+    }
     CHECK(kind_of("COMMIT WORK;") == Kind::commit);
     CHECK(kind_of("COMMIT AND NONSENSE") == Kind::dml);
     CHECK(kind_of("ROLLBACK everything") == Kind::dml);

@@ -57,6 +57,17 @@ TEST_CASE("a temporary table that a procedure makes is known to the session, and
     });
 }
 
+TEST_CASE("a function that fills a temporary table may leave another one, though the table could not be made") {
+    on_each_node("lst6", [](Client& c, const std::string&) {
+        c.good(
+            "CREATE OR REPLACE FUNCTION lst6_leaves() RETURNS INT BEGIN CREATE TEMPORARY TABLE lst6_left (id INT "
+            "PRIMARY KEY); INSERT INTO lst6_left VALUES (1), (2); RETURN 1; END");
+        CHECK(c.run("CREATE TEMPORARY TABLE lst6_left AS SELECT lst6_leaves()").code() == 1050);
+        CHECK(c.run("SELECT COUNT(*) FROM lst6_left").code() == 0);
+        CHECK(c.good("CREATE TEMPORARY TABLE lst6_other (id INT PRIMARY KEY)").end.outcome.affected_rows == 0);
+    });
+}
+
 TEST_CASE("what leaves nothing in the session is not taken for it") {
     on_each_node("lst2", [](Client& c, const std::string& name) {
         for (const std::string& sql :

@@ -48,7 +48,11 @@ TEST_CASE("SET of what replication stands on is let through to the value that it
                             "SET binlog_format='statement'",
                             "SET binlog_format=1",
                             "SET binlog_format=DEFAULT",
-                            "SET binlog_format=@saved",
+                            "SET binlog_format=CONCAT(@saved)",
+                            "SET binlog_format=@saved, sql_log_bin=@saved",
+                            "SET sql_log_bin=@a:=0",
+                            "SET sql_log_bin=@`a b`",
+                            "SET STATEMENT sql_log_bin=@saved FOR INSERT INTO t VALUES (1)",
                             "SET binlog_format = 'MI\\XED'",
                             "SET binlog_format='MI' 'XED'",
                             "SET binlog_format=_utf8'MIXED'",
@@ -69,11 +73,8 @@ TEST_CASE("SET of what replication stands on is let through to the value that it
                             "SET GLOBAL innodb_instant_alter_column_allowed=never",
                             "SET GLOBAL innodb_read_only_compressed=ON",
                             "SET GLOBAL init_connect='SET @a=1'",
-                            "SET GLOBAL init_connect=@a",
                             "SET GLOBAL max_allowed_packet=16777216, GLOBAL net_buffer_length=1024",
-                            "SET GLOBAL max_allowed_packet=@saved",
-                            "SET GLOBAL log_bin_trust_function_creators=@saved",
-                            "SET GLOBAL max_allowed_packet=DEFAULT",
+                            "SET GLOBAL max_allowed_packet=1024+",
                             "SET GLOBAL max_allowed_packet=1073741824-1",
                             "SET GLOBAL max_allowed_packet=1073741824*0.1",
                             "SET GLOBAL max_allowed_packet=4294967296*4294967296",
@@ -81,7 +82,8 @@ TEST_CASE("SET of what replication stands on is let through to the value that it
                             "SET GLOBAL max_join_size=1",
                             "SET @@global.sql_big_selects=0",
                             "SET GLOBAL sql_select_limit='DEFAULT'",
-                            "SET GLOBAL sync_binlog=1",
+                            "SET GLOBAL sync_binlog=1+1",
+                            "SET GLOBAL innodb_flush_log_at_trx_commit=ON",
                             "SET SESSION enforce_storage_engine=FooBar",
                             "SET SESSION enforce_storage_engine=NULL",
                             "SET binlog_format = ROW, sql_log_bin = 0",
@@ -123,6 +125,11 @@ TEST_CASE("scripts may ask for less than what every node has: it stays, and they
           "every "
           "node it is 1073741824");
     CHECK(warning("set @@global.max_allowed_packet = 64 * 1024 * 1024;").find("'67108864'") != std::string::npos);
+    CHECK(warning("SET GLOBAL max_allowed_packet = 2*1024*1024 + 1024").find("'2098176'") != std::string::npos);
+    CHECK(warning("SET GLOBAL max_allowed_packet = DEFAULT").find("'DEFAULT'") != std::string::npos);
+    CHECK(warning("SET GLOBAL log_bin_trust_function_creators = DEFAULT").find("'DEFAULT'") != std::string::npos);
+    CHECK(warning("SET GLOBAL innodb_flush_log_at_trx_commit = 0").find("trx_commit stays") != std::string::npos);
+    CHECK(warning("SET @@global.SYNC_BINLOG = DEFAULT").find("sync_binlog stays") != std::string::npos);
     CHECK(warning("SET GLOBAL log_bin_trust_function_creators = 0").find("it is 1") != std::string::npos);
     CHECK(warning("SET GLOBAL log_bin_trust_function_creators = OFF").find("'OFF'") != std::string::npos);
     for (const char* sql : {"SET GLOBAL max_allowed_packet=1073741824", "SET max_allowed_packet=16777216",
@@ -130,6 +137,19 @@ TEST_CASE("scripts may ask for less than what every node has: it stays, and they
                             "SET GLOBAL log_bin_trust_function_creators = 1"}) {
         CHECK(kind_of(sql) == Kind::set);
     }
+}
+
+TEST_CASE("scripts may put back what they found: whether it is so is known when the variable is read") {
+    const auto asked = [](const std::string& sql) {
+        const auto c = classify(sql);
+        return c.kind == Kind::plain && c.asked_setting ? c.asked_setting->sql + c.asked_setting->variable : "";
+    };
+    CHECK(asked("SET GLOBAL max_allowed_packet=@saved") == "SET GLOBAL max_allowed_packet = @`saved`");
+    CHECK(asked("set @@session.sql_log_bin = @'old.x';") == "SET SESSION sql_log_bin = @`old.x`");
+    CHECK(asked("SET @@global.init_connect = @@session.tmpdir") == "SET GLOBAL init_connect = @@session.tmpdir");
+    CHECK(asked("/*!40101 SET binlog_format=@`a` */") == "SET SESSION binlog_format = @`a`");
+    CHECK(kind_of("SET sort_buffer_size = @saved") == Kind::set);
+    CHECK(kind_of("SET @binlog_format = @saved") == Kind::set);
 }
 
 TEST_CASE("a level set in the global scope is one that sessions to come may begin with") {

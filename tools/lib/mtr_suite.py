@@ -180,9 +180,12 @@ class Surroundings:
             return "(nothing printed)"
 
 
-# What a test prints of where it ran: the directories of its files and of the suite, a client's host, which is one of TCP at a
-# node, and the way out that a node adds to the server's own error about engines.
+# What a test prints of where it ran: the directories of its files, the server and the suite, ports, the server's number in SHOW EVENTS,
+# a client's host, which is one of TCP at a node, and the way out that a node adds to the server's own error about engines.
 OF_THE_PLACE = ((re.compile(r"/tmp/ddb-mtr\.\w+/\w+-around"), "VARDIR"),
+                (re.compile(r"/tmp/ddb-mtr\.\w+/\w+/(s|c/node-\d+/data/mysql)/data/"), "DATADIR/"),
+                (re.compile(r"(@@port - )\d+"), r"\1PORT"),
+                (re.compile(r"(\t(ENABLED|DISABLED|SLAVESIDE_DISABLED)\t|\tLAST_ALTERED\tNULL\t[^\t]*\t)\d+(\t)"), r"\1SERVER_ID\3"),
                 (re.compile(r"/\S*/\.cache/debs/"), "/"),
                 (re.compile(r"(for user '[^']*'@)'127\.0\.0\.1'"), r"\1'localhost'"),
                 (re.compile(r"; ddb replicates InnoDB's tables only: .*? to become InnoDB's"), ""))
@@ -204,7 +207,7 @@ def compare(expected, found):
             continue
         statement = next((line for line in reversed(lines[:number]) if line.endswith(";")), "")
         if instead and instead.startswith("mysqltest: "):  # an error that the test did not expect, told in several lines
-            told = itertools.takewhile(lambda text: text not in lines[number:number + 1], others[number:number + 12])
+            told = itertools.takewhile(lambda text: text not in lines[number:number + 1], others[number:number + 60])
             return f"behind {statement[-150:]!r}: {unexpected(chr(10).join(told))}"
         return f"behind {statement[-150:]!r}: expected {line!r:.300}, found {instead!r:.300}"
     return ""
