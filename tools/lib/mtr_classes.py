@@ -10,7 +10,7 @@ CLASSES = (
      r"(max_allowed_packet|trust_function_creators)[^']*': expected .*, found 'Warnings:'|; on every node it is", "refused: settings"),
     (r"AUTO_INCREMENT column to a table without|ALTER IGNORE of|is refused: existing rows", "refused: ALTER TABLE that numbers rows"),
     (r"XA is refused", "refused: XA"),
-    (r"events with a last time|event_scheduler", "refused: events"),
+    (r"events are refused|event_scheduler", "refused: events"),
     (r"FOR EXPORT of some tables are refused|BACKUP is refused", "refused: FLUSH TABLES of some tables, BACKUP"),
     (r"cannot commit, roll back or run definitions|XAER_RMFAIL", "refused: procedures and blocks that commit"),
     (r"ER_NOT_SUPPORTED_YET \(1235\)|is refused through ddb|federated servers are refused", "refused: other statements of one server"),
@@ -29,7 +29,7 @@ REFUSAL = re.compile(r"(is|are) refused( through ddb)?[:;]|, on which replicatio
                      r"DIRECTORY are refused| value: .*on every node it is|stays as the node has it")
 # Where a test was ended before it told anything: the commonest of them, by a test's own text.
 REFUSED_TEXT = re.compile(r"^[ \t]*(--)?[ \t]*((send|eval)[ \t]+)*(XA[ \t]+(START|BEGIN|END|PREPARE|COMMIT|ROLLBACK|RECOVER)|"
-                          r"(CREATE|ALTER)[ \t]+(OR[ \t]+REPLACE[ \t]+)?(DEFINER\S+[ \t]+)?EVENT[ \t].*[ \t](AT|ENDS)[ \t]|FLUSH[ \t]+TABLES?[ \t]+(?!WITH[ \t]).*(READ[ \t]+LOCK|EXPORT)|"
+                          r"(CREATE|ALTER)[ \t]+(OR[ \t]+REPLACE[ \t]+)?(DEFINER\S+[ \t]+)?EVENT[ \t]|FLUSH[ \t]+TABLES?[ \t]+(?!WITH[ \t]).*(READ[ \t]+LOCK|EXPORT)|"
                           r"(PURGE|RESET|INSTALL|UNINSTALL|BACKUP|CHANGE[ \t]+MASTER)[ \t]|ALTER[ \t]+(ONLINE[ \t]+)?IGNORE[ \t]+TABLE|"
                           r"SET[ \t]+(@@)?GLOBAL[ \t.]+(TRANSACTION|READ_ONLY|EVENT_SCHEDULER|MAX_ALLOWED_PACKET|INIT_CONNECT|BINLOG_|"
                           r"INNODB_FLUSH_LOG_AT_TRX_COMMIT))", re.I | re.M)
