@@ -74,7 +74,7 @@ def log_rotated():
         os.kill(cluster.nodes[1]["pid"], signal.SIGHUP)
         wait_until(lambda: "own.log" in cluster.log(1), 10, "why there is none, on its standard error")
         equal(cluster.sql(1, "SELECT 41 + 1").value, 42, "the node goes on without")
-        cluster.stop(1)
+        cluster.tool("stop", 1)
         with open(path + ".2", encoding="utf-8") as log:
             check("stopping" in log.read(), "what it says goes on into the file that it has")
 
