@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <string>
 #include <vector>
@@ -41,11 +42,13 @@ void set_up_scheduling() {
 }
 
 // A client takes up to four descriptors here, which is more than the usual limit of 1024 has for 500. That one is meant
-// for programs that use select(); what the administrator permits is the hard limit.
+// for programs that use select(); what the administrator permits is the hard limit, of which database servers, that
+// inherit ours, make a table in memory.
 void set_up_descriptors() {
+    constexpr rlim_t enough = 65'536;
     rlimit limit{};
-    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
-    limit.rlim_cur = limit.rlim_max;
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= enough) return;
+    limit.rlim_cur = std::min(limit.rlim_max, enough);
     (void)::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
