@@ -4,7 +4,6 @@
 
 #include "node/session/classifier.hpp"
 #include "node/session/client_file.hpp"
-#include "node/session/session_tracking.hpp"
 #include "node/session/sql_scan.hpp"
 #include "node/session/versioned_comments.hpp"
 
@@ -41,51 +40,6 @@ TEST_CASE("which statements leave variables that another coordinator cannot be g
         INFO(sql);
         CHECK_FALSE(computes(sql));
     }
-}
-
-TEST_CASE("tokens") {
-    const auto tokens = scan("-- x\n/* y */ SELECT `a``b`, 'it''s', \"q\\\"\" @v @@global.w # end\n 1.5", 100);
-    REQUIRE(tokens.size() == 11);
-    CHECK(tokens[0].is("SELECT"));
-    CHECK(tokens[1].kind == Token::Kind::quoted);
-    CHECK(tokens[1].text == "a``b");
-    CHECK(tokens[3].text == "it''s");
-    CHECK(tokens[5].text == "q\\\"");
-    CHECK(tokens[6].kind == Token::Kind::user_variable);
-    CHECK(tokens[6].text == "v");
-    CHECK(tokens[7].kind == Token::Kind::system_variable);
-    CHECK(tokens[7].text == "global.w");
-    CHECK(scan("SELECT 'unfinished", 10).size() == 2);
-    CHECK(scan("SELECT 'unfinished\\", 10).size() == 2);
-    CHECK(scan("/* unfinished", 10).empty());
-    CHECK(scan("@", 10).size() == 1);
-    CHECK(scan("`", 10).size() == 1);
-    CHECK(scan("a--b", 10).size() == 4);
-    CHECK(scan("a-- b", 10).size() == 1);
-}
-
-TEST_CASE("versioned comments are MySQL's where the server is") {
-    set_server_version("9.7.4-2");
-    CHECK(kind_of("/*!80000 SET sql_log_bin=0 */") == Kind::refused);
-    CHECK(kind_of("SET x=1 /*!90704 , sql_log_bin=0 */") == Kind::refused);
-    CHECK(kind_of("SET x=1 /*!90705 , sql_log_bin=0 */") == Kind::set);
-    CHECK(kind_of("/*M!100100 SET sql_log_bin=0 */") == Kind::empty);
-    set_server_version("10.11.19-MariaDB-0+deb12u1");
-    CHECK(kind_of("SET x=1 /*!90704 , sql_log_bin=0 */") == Kind::set);
-}
-
-TEST_CASE("versioned comments") {
-    CHECK(scan("/*!40101 SET NAMES utf8 */", 10).size() == 3);
-    CHECK(scan("/*!SET x=1*/", 10).size() == 4);
-    CHECK(scan("/*!50701 ignored by MariaDB */ a", 10).size() == 1);
-    CHECK(scan("/*!80000 ignored by MariaDB */ a", 10).size() == 1);
-    CHECK(scan("/*M!100100 b */ a", 10).size() == 2);
-    CHECK(scan("/*M!999999\\- enable the sandbox mode */ a", 10).size() == 1);
-    CHECK(scan("/*!999999\\- enable the sandbox mode */", 10).empty());
-    const auto tokens = scan("CREATE /*!50017 DEFINER=`root`@`localhost`*/ TRIGGER t", 20);
-    CHECK(tokens.back().text == "t");
-    CHECK(tokens[1].versioned);
-    CHECK(!tokens.back().versioned);
 }
 
 TEST_CASE("what sessions run is asked of the coordinator, as it is now") {
@@ -402,30 +356,6 @@ TEST_CASE("refused in words") {
     CHECK(classify("SET GLOBAL max_connections=10, SESSION sql_mode='', autocommit=0").autocommit == false);
 }
 
-TEST_CASE("what a driver wants to be told with answers is no setting of a server's") {
-    const auto rest = [](const char* sql) { return without_tracking(sql).value_or("as it is"); };
-    CHECK(rest("SET session_track_schema= ON").empty());
-    CHECK(rest("set @@session.session_track_schema=1, SESSION session_track_system_variables='a,b';").empty());
-    CHECK(rest("set autocommit=1, session_track_schema=1, sql_mode = concat(@@sql_mode,',STRICT_TRANS_TABLES')") ==
-          "SET autocommit=1, sql_mode = concat(@@sql_mode,',STRICT_TRANS_TABLES')");
-    CHECK(rest("SET session_track_system_variables=CONCAT(@@session_track_system_variables, ',a'), NAMES utf8;") ==
-          "SET NAMES utf8;");
-    CHECK(rest("SET GLOBAL session_track_schema=1") == "as it is");
-    CHECK(rest("SET GLOBAL a=1, session_track_schema=1") == "as it is");
-    CHECK(rest("SET session_track_gtids=OWN_GTID") == "as it is");
-    CHECK(rest("SET @session_track_schema=1") == "as it is");
-    CHECK(rest("SELECT @@session_track_schema") == "as it is");
-    CHECK(*without_autocommit("set autocommit=1, sql_mode = concat(@@sql_mode,',A')") ==
-          "SET sql_mode = concat(@@sql_mode,',A')");
-    CHECK(without_autocommit("SET @@session.autocommit = 1")->empty());
-    CHECK(!without_autocommit("SET @@global.autocommit = 1, a = 2"));
-    for (const char* sql : {"SET", "SET session_track_schema", "SET session_track_schema=(,",
-                            "SET ,session_track_schema", "SET SESSION", "SET session_track_schema,"}) {
-        INFO(sql);
-        (void)without_tracking(sql);
-    }
-}
-
 TEST_CASE("settings that end too early stay within their text") {
     for (const char* sql : {"SET", "SET GLOBAL", "SET SESSION", "SET a", "SET a.", "SET GLOBAL a.",
                             "SET a =", "SET a :", "SET a,", "SET STATEMENT", "SET STATEMENT a FOR", "SET STATEMENT FOR",
@@ -557,33 +487,6 @@ TEST_CASE("tables keep their files") {
     CHECK(refused("ALTER TABLE t DISCARD PARTITION p0, p1 TABLESPACE"));
     CHECK(kind_of("ALTER TABLE t ADD discard INT") == Kind::ddl);
     CHECK(kind_of("ALTER TABLE t COMMENT 'DISCARD TABLESPACE'") == Kind::ddl);
-}
-
-TEST_CASE("strings end, and words are found, as a look at each byte would have it") {
-    const auto naive_end = [](const std::string& sql) {  // behind the string that begins at 0
-        std::size_t i = 1;
-        for (; i < sql.size(); ++i) {
-            if (sql[i] == '\\') {
-                ++i;
-            } else if (sql[i] == '\'') {
-                if (i + 1 >= sql.size() || sql[i + 1] != '\'') return i;
-                ++i;
-            }
-        }
-        return sql.size();
-    };
-    const std::string letters = "'\\aA";
-    for (std::size_t number = 0; number < 4096; ++number) {
-        std::string sql = "'";
-        for (std::size_t left = number, i = 0; i < 6; left /= 4, ++i) sql += letters[left % 4];
-        const auto tokens = scan(sql, 1);
-        REQUIRE(tokens.size() == 1);
-        CHECK(tokens[0].text == sql.substr(1, naive_end(sql) - 1));
-        std::string upper = sql;
-        for (char& c : upper) c = c == 'a' ? 'A' : c;
-        for (const std::string word : {"A", "AA", "A'A", "''", "\\AA"})
-            CHECK(contains_ignoring_case(sql, word) == (upper.find(word) != std::string::npos));
-    }
 }
 
 TEST_CASE("HANDLER is a read of the coordinator that opens, reads or closes") {
