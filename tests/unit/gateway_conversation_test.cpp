@@ -45,6 +45,15 @@ TEST_CASE("the collation that a client chose at its login goes along to every se
     CHECK(client.engine.last<OpenSession>().collation == 46);
 }
 
+TEST_CASE("where a client is goes along to its session") {
+    for (const bool elsewhere : {false, true}) {
+        Client client;
+        client.engine.elsewhere = elsewhere;
+        client.hello("");
+        CHECK(client.engine.last<OpenSession>().from_other_host == elsewhere);
+    }
+}
+
 TEST_CASE("a wrong password is asked for again a few times, then refused") {
     Client client;
     client.hello(storage::native_token(std::string(20, 'x'), challenge));
