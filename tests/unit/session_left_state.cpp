@@ -138,20 +138,20 @@ TEST_CASE("a session whose connection was idle for too long goes on, or is told 
 }
 
 TEST_CASE("an account of localhost without a password is for clients of this host") {
-    Client c = fresh("lst9");
-    c.good("CREATE USER lst9@'%'");
+    Client c = fresh("lst11");
+    c.good("CREATE USER lst11@'%'");
     for (TestNode* const node : {bench().node.get(), bench().follower.get()}) {
         Client root(bench(), *node, "root", "", false);
         root.from_other_host = true;
         root.open();
         CHECK_FALSE(root.opened.accepted);
         CHECK(root.opened.error.mysql_code == 1045);
-        Client others(bench(), *node, "lst9", "", false);
+        Client others(bench(), *node, "lst11", "", false);
         others.from_other_host = true;
         others.open();
         CHECK(others.opened.accepted);
     }
-    c.good("DROP USER lst9@'%'");
+    c.good("DROP USER lst11@'%'");
 }
 
 TEST_CASE("a global setting is not said again for a session that made it") {
@@ -166,15 +166,15 @@ TEST_CASE("a global setting is not said again for a session that made it") {
 }
 
 TEST_CASE("a session that has released its user locks goes on at the next coordinator") {
-    Client c = fresh("lst6");
+    Client c = fresh("lst10");
     Client f(bench(), *bench().follower, "root", "d");
-    f.good("SELECT GET_LOCK('lst6', 1)");
+    f.good("SELECT GET_LOCK('lst10', 1)");
     CHECK_FALSE(bench().node->engine->idle());
-    f.good("SELECT RELEASE_LOCK('lst6')");
+    f.good("SELECT RELEASE_LOCK('lst10')");
     CHECK(bench().node->engine->idle());
     bench().close_office();
     bench().open_office();
-    f.good("INSERT INTO lst6 VALUES (1, 1)");
+    f.good("INSERT INTO lst10 VALUES (1, 1)");
 }
 
 TEST_CASE("a write that was under way when the session's state was lost is told as what became of it") {
