@@ -133,6 +133,20 @@ struct Ties {
                  1235, "42000"};
 }
 
+// Dump programs end such a text at its first byte of zero, so that no node could be loaded any more.
+[[nodiscard]] Status refuse_zero_byte(const std::string& sql) {
+    constexpr std::size_t head_max = 24;
+    constexpr std::array<std::string_view, 4> kept_as_written{"PROCEDURE", "FUNCTION", "TRIGGER", "PACKAGE"};
+    if (sql.find('\0') == std::string::npos) return ok();
+    const std::vector<Token> head = scan(sql, head_max);
+    const auto kept = [&](const Token& token) { return one_of(token, kept_as_written); };
+    if (head.empty() || !head[0].is("CREATE") || std::none_of(head.begin(), head.end(), kept)) return ok();
+    return Error{ErrorCode::invalid_argument,
+                 "a byte of zero in the text of a procedure, function or trigger is refused: the dump by which other "
+                 "nodes are loaded ends there; write it as x'00'",
+                 1235, "42000"};
+}
+
 // Of an EXECUTE that is to run as a definition.
 [[nodiscard]] Status refuse_hidden(storage::Connection& connection, const StatementJob& job) {
     if (job.kind != StatementKind::execute) return ok();
@@ -155,7 +169,8 @@ Result<std::string> shown_table(storage::Connection& connection, const std::stri
 }
 
 Status may_define(storage::Connection& connection, const StatementJob& job) {
-    Status may = refuse_without_key(connection, job);
+    Status may = refuse_zero_byte(job.sql);
+    if (may) may = refuse_without_key(connection, job);
     if (may) may = refuse_ignored(connection, job);
     if (may) may = refuse_for_children(connection, job);
     if (may) may = refuse_versioned_cascades(connection, job);

@@ -125,6 +125,14 @@ TEST_CASE("what the server logs as text is refused and harms nobody") {
     CHECK(bench().node->engine->counters().foreign_writes == 0);
 }
 
+TEST_CASE("a routine with a byte of zero, at which dumps end, is refused") {
+    Client c = fresh("zb");
+    const std::string text = "CREATE PROCEDURE zb() SELECT 'a" + std::string(1, '\0') + "b'";
+    CHECK(c.run(text).code() == 1235);
+    c.good("CREATE PROCEDURE zb() SELECT x'00'");
+    c.good("CREATE TABLE zb2 (id INT PRIMARY KEY) COMMENT 'a" + std::string(1, '\0') + "b'");
+}
+
 TEST_CASE("SET GLOBAL shortens the waits of sessions that begin later, and never lengthens them") {
     Client c = fresh("t24");
     const std::string limit = c.good("SELECT @@innodb_lock_wait_timeout").cell();
