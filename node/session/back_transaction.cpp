@@ -301,7 +301,12 @@ void BackSession::note_success() {
     if (computes_variables(statement, active_->execute.sql)) computed_variables_ = true;
     if (statement.kind != StatementKind::set) return;
     if (statement.autocommit) autocommit_ = *statement.autocommit;
-    if (statement.read_only_default) read_only_default_ = *statement.read_only_default;
+    if (statement.read_only_default) {
+        read_only_default_ = *statement.read_only_default;
+        // Of a transaction that is open here and not on the server yet: BEGIN has settled what it is, autocommit=0 not.
+        const bool unstarted = txn_.open && !txn_.active && !txn_.read_only;
+        if (read_only_default_ && unstarted) (txn_.begun ? txn_.read_write : txn_.read_only) = true;
+    }
     if (statement.global_isolation) parts_.isolation_set = true;
     if (statement.each_statement_reads_anew) reads_anew_ = *statement.each_statement_reads_anew;
 }

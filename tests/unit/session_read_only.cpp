@@ -245,6 +245,20 @@ TEST_CASE("a session that looks at its counters has one connection") {
     CHECK(!is_here(p.good("SELECT v FROM ro6")));
 }
 
+TEST_CASE("SET SESSION TRANSACTION READ ONLY concerns what autocommit=0 has not begun, and no BEGIN") {
+    Client c = fresh("ro9");
+    c.good("SET autocommit=0");
+    CHECK(c.run("SELECT 1 FROM nowhere").code() == 1146);
+    c.good("SET SESSION TRANSACTION READ ONLY");
+    CHECK(c.run("INSERT INTO ro9 VALUES (1, 1)").code() == 1792);
+    Client begun(bench(), *bench().node, "root", "d");
+    begun.good("BEGIN");
+    begun.good("SET SESSION TRANSACTION READ ONLY");
+    begun.good("INSERT INTO ro9 VALUES (2, 2)");
+    begun.good("COMMIT");
+    CHECK(begun.run("INSERT INTO ro9 VALUES (3, 3)").code() == 1792);
+}
+
 TEST_CASE("a definition that ends a READ ONLY transaction is looked at first, and its columns told once") {
     Client c = fresh("ro21");
     for (TestNode* const node : {bench().node.get(), bench().follower.get()}) {
