@@ -15,11 +15,11 @@ from gateway import PASSWORD, USER, PlainServer, account
 from wire_client import Client
 
 ARGUMENTS = argparse.ArgumentParser(description=__doc__)
-ARGUMENTS.add_argument("--seed", type=int, default=None)
+ARGUMENTS.add_argument("--seed", type=int, default=1)
 ARGUMENTS.add_argument("--rounds", type=int, default=4)
 ARGUMENTS.add_argument("--sessions", type=int, default=40)
 OPTIONS = ARGUMENTS.parse_args([word for word in sys.argv[1:] if word != "as_on_a_plain_server"])
-SEED = OPTIONS.seed if OPTIONS.seed is not None else random.randrange(1_000_000)
+SEED = OPTIONS.seed
 
 STATEMENTS = 14
 TOLD = {1213, 1927}  # a transaction, or state, that went with the coordinator
