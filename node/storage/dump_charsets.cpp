@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "node/storage/line_pieces.hpp"
+
 namespace ddb::storage {
 namespace {
 
@@ -15,10 +17,7 @@ std::string DumpCharsets::pass(std::string_view bytes) {
     std::string out;
     out.reserve(bytes.size());
     while (!bytes.empty()) {
-        const std::size_t newline = bytes.find('\n');
-        const bool ends = newline != std::string_view::npos;
-        const std::string_view piece = bytes.substr(0, ends ? newline + 1 : bytes.size());
-        bytes.remove_prefix(piece.size());
+        const auto [piece, ends] = take_piece(bytes);
         if (inside_) {
             out += piece;
             inside_ = !ends;

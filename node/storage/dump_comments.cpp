@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "node/storage/line_pieces.hpp"
+
 namespace ddb::storage {
 namespace {
 
@@ -21,10 +23,7 @@ std::string DumpComments::pass(std::string_view bytes) {
     std::string out;
     out.reserve(bytes.size());
     while (!bytes.empty()) {
-        const std::size_t newline = bytes.find('\n');
-        const bool ends = newline != std::string_view::npos;
-        const std::string_view piece = bytes.substr(0, ends ? newline + 1 : bytes.size());
-        bytes.remove_prefix(piece.size());
+        const auto [piece, ends] = take_piece(bytes);
         if (passing_) {
             out += piece;
             passing_ = !ends;
@@ -33,7 +32,7 @@ std::string DumpComments::pass(std::string_view bytes) {
         line_ += piece;
         if (ends) {
             out += take_line();
-        } else if (!definitions_ && !begin_of_definitions.starts_with(line_)) {
+        } else if (!bodies_.inside() && !begin_of_definitions.starts_with(line_)) {
             out += std::exchange(line_, "");  // rows: lines of megabytes
             passing_ = true;
         }
@@ -52,14 +51,13 @@ std::string DumpComments::take_line() {
         out = ended ? mended() : last_;
         last_.clear();
     }
+    bodies_.pass(line_);
     if (line_ == begin_of_definitions) {
-        definitions_ = wrapped_ = true;
-    } else if (line_ == end_of_definitions) {
-        definitions_ = false;
-    } else if (definitions_ && line_.starts_with("CREATE ")) {
+        wrapped_ = true;
+    } else if (bodies_.inside() && line_.starts_with("CREATE ")) {
         wrapped_ = false;
     }
-    (definitions_ && may_end_in_comment(line_) ? last_ : out) += line_;
+    (bodies_.inside() && may_end_in_comment(line_) ? last_ : out) += line_;
     line_.clear();
     return out;
 }

@@ -5,6 +5,8 @@
 #include <string>
 #include <string_view>
 
+#include "node/storage/dump_bodies.hpp"
+
 namespace ddb::storage {
 
 class DumpComments {
@@ -17,11 +19,11 @@ class DumpComments {
     [[nodiscard]] std::string take_line();
     [[nodiscard]] std::string mended() const;
 
-    std::string line_;          // so far; of one that is of no interest nothing
-    std::string last_;          // the line before, where the text may have ended with it
-    bool passing_ = false;      // the rest of a line that is of no interest
-    bool definitions_ = false;  // between DELIMITER ;; and DELIMITER ;
-    bool wrapped_ = false;      // the text stands in a comment of a version, whose end is in the trailing one as well
+    std::string line_;      // so far; of one that is of no interest nothing
+    std::string last_;      // the line before, where the text may have ended with it
+    bool passing_ = false;  // the rest of a line that is of no interest
+    DumpBodies bodies_;
+    bool wrapped_ = false;  // the text stands in a comment of a version, whose end is in the trailing one as well
 };
 
 }  // namespace ddb::storage

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "node/storage/line_pieces.hpp"
 #include "node/storage/sql_words.hpp"
 
 namespace ddb::storage {
@@ -17,10 +18,7 @@ std::string DumpDelimiters::pass(std::string_view bytes) {
     std::string out;
     out.reserve(bytes.size());
     while (!bytes.empty()) {
-        const std::size_t newline = bytes.find('\n');
-        const bool ends = newline != std::string_view::npos;
-        const std::string_view piece = bytes.substr(0, ends ? newline + 1 : bytes.size());
-        bytes.remove_prefix(piece.size());
+        const auto [piece, ends] = take_piece(bytes);
         begin_ += piece.substr(0, begin_bytes_max - std::min(begin_bytes_max, begin_.size()));
         out += piece;
         if (bodies_.inside()) {

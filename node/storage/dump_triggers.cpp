@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "node/storage/line_pieces.hpp"
 #include "node/storage/metadata.hpp"
 #include "node/storage/sql_words.hpp"
 
@@ -101,10 +102,7 @@ Result<BrokenTriggers> broken_triggers(Connection& connection) {
 std::string DumpTriggers::pass(std::string_view bytes) {
     std::string out;
     while (!bytes.empty()) {
-        const std::size_t newline = bytes.find('\n');
-        const bool ends = newline != std::string_view::npos;
-        const std::string_view piece = bytes.substr(0, ends ? newline + 1 : bytes.size());
-        bytes.remove_prefix(piece.size());
+        const auto [piece, ends] = take_piece(bytes);
         if (!inside_) {
             line_ += piece;
             const auto may_be = [&](std::string_view begin) {
