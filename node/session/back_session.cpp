@@ -157,13 +157,13 @@ void BackSession::begin_request(Execute execute) {
     look_up();
 }
 
-// MySQL's errors for such tables are others, as everywhere.
+// Not where an INSERT in the routine would leave out the key's default.
 void BackSession::mend_routine() {
     const Classified& statement = active_->statement;
     if (statement.kind != StatementKind::ddl && !statement.block) return;
+    if (!connection_ || connection_->leaves_out_defaults()) return;
     std::string mended = with_routine_tables(active_->execute.sql);
-    if (mended.empty() || parts_.database.initial().version.find("MariaDB") == std::string::npos) return;
-    active_->execute.sql = std::move(mended);
+    if (!mended.empty()) active_->execute.sql = std::move(mended);
 }
 
 void BackSession::open_file() {

@@ -97,8 +97,7 @@ constexpr std::string_view per_node =
     const bool space = token_at(tokens, undo ? 2 : 1).is("TABLESPACE");
     if (space && (undo || token_at(tokens, 0).is("CREATE"))) {
         return "tablespaces are refused: no dump has them, so that no node could be loaded with their tables, and "
-               "those "
-               "for undo would be made on one server only; leave TABLESPACE out";
+               "those for undo would be made on one server only; leave TABLESPACE out";
     }
     const std::size_t kind = token_at(tokens, 1).is("OR") ? 3 : 1;
     if (token_at(tokens, kind).is("SPATIAL") && token_at(tokens, kind + 1).is("REFERENCE")) {
