@@ -49,7 +49,7 @@ void fields(A& a, typename A::template Ref<Vote> m) {
 }
 template <class A>
 void fields(A& a, typename A::template Ref<ReadIndexRequest> m) {
-    a.record("read_index_request", field("token", m.token));
+    a.record("read_index_request", field("token", m.token), field("epoch", m.epoch));
 }
 template <class A>
 void fields(A& a, typename A::template Ref<ReadIndexReply> m) {

@@ -126,9 +126,11 @@ struct SnapshotOffer {
 
 // --- reads -----------------------------------------------------------------------------------------------------------
 
-// Answers cover every question of the sender with an equal or smaller token.
+// Answers cover every question of the sender with an equal or smaller token. `epoch`: the newest that the sender knew
+// when it asked; 0 = it does not say.
 struct ReadIndexRequest {
     ReadToken token;
+    Epoch epoch;
 };
 struct ReadIndexReply {
     ReadToken token;

@@ -42,6 +42,7 @@ inline constexpr Ticks probe_window_ticks = 5;               // a majority agree
 inline constexpr Ticks election_resend_ticks = 5;
 inline constexpr Ticks resend_ticks = 10;  // a lost message is repaired after this at the latest
 inline constexpr Ticks read_resend_ticks = 3;
+inline constexpr Ticks read_hedge_ticks = 1;
 inline constexpr Ticks read_entries_timeout_ticks = 200;
 inline constexpr Ticks hello_ticks = 10;
 inline constexpr Ticks fresh_expiry_ticks = 100;     // an unformed node not heard for this long is forgotten
@@ -140,9 +141,10 @@ struct ReadRounds {
     ReadRound finished;
     bool in_flight = false;
     bool wanted = false;  // by something else than `waiting`
+    bool all_asked = false;
     LogIndex index;
     Ticks sent = 0;
-    std::set<NodeId> confirmed;
+    std::set<NodeId> confirmed;  // when it has ended: who was the first to
     std::map<NodeId, ReadToken> asking;   // answered by the round in flight; ourselves under our own id
     std::map<NodeId, ReadToken> waiting;  // for the next round
 };
@@ -372,6 +374,7 @@ class Core::Impl {
     // read_index.cpp
     void on(const ReadIndexQuery& query);
     void on(const Voter& from, const ReadIndexRequest& request);
+    [[nodiscard]] bool asker_confirms(NodeId asker, Epoch epoch) const;
     void on(const Voter& from, const ReadIndexReply& reply);
     void on(const OutcomeQuery& query);
     bool answer_outcome(const WaitingOutcome& waiting);
@@ -381,6 +384,7 @@ class Core::Impl {
     void start_read_round();
     void confirm_read_round(NodeId voter, ReadRound round);
     [[nodiscard]] bool round_confirmed() const;
+    [[nodiscard]] bool is_majority(const std::set<NodeId>& ids) const;
     void finish_read_round();
     void answer_read(NodeId asker, ReadToken token, bool accepted, LogIndex index);
     void read_tick();

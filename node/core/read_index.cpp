@@ -24,7 +24,7 @@ void Core::Impl::forward_reads() {
     if (newest_read_ <= forwarded_read_) return;
     forwarded_read_ = newest_read_;
     reads_forwarded_ = now_;
-    send(following->coordinator, ReadIndexRequest{ReadToken{token_base_ + newest_read_.value}});
+    send(following->coordinator, ReadIndexRequest{ReadToken{token_base_ + newest_read_.value}, hard_.epoch});
 }
 
 void Core::Impl::fail_reads() {
@@ -44,6 +44,9 @@ void Core::Impl::on(const Voter& from, const ReadIndexReply& reply) {
     // ask.
     if (!reply.accepted && (!following || following->coordinator != from.id)) return;
     answered_read_ = ReadToken{reply.token.value - token_base_};
+    // What it names is decided, and waits to be applied here until that is known.
+    if (reply.accepted && following && reply.epoch == hard_.epoch)
+        advance_decided(std::min(reply.index, following->matched));
     emit(ReadIndexAnswer{answered_read_, reply.accepted, reply.index});
 }
 
@@ -52,8 +55,9 @@ void Core::Impl::read_tick() {
         ReadRounds& reads = office->reads;
         // Who was removed meanwhile is neither heard nor needed any more.
         if (reads.in_flight && round_confirmed()) finish_read_round();
-        if (!reads.in_flight || now_ - reads.sent < read_resend_ticks) return;
+        if (!reads.in_flight || now_ - reads.sent < (reads.all_asked ? read_resend_ticks : read_hedge_ticks)) return;
         reads.sent = now_;
+        reads.all_asked = true;
         for (auto& [id, peer] : office->peers)
             if (is_voter(id) && !reads.confirmed.contains(id)) peer.round_due = reads.round;
         return;
@@ -69,9 +73,19 @@ void Core::Impl::on(const Voter& from, const ReadIndexRequest& request) {
     if (!office || !office->open || office->unfit_since || !member(from.id)) {
         return answer_read(from.id, request.token, false, LogIndex{});
     }
+    if (asker_confirms(from.id, request.epoch)) return answer_read(from.id, request.token, true, decided_);
     office->reads.waiting[from.id] = request.token;
 }
 
+// A voter that asks in our epoch had granted none to anybody else by then: its question is the round's answer, given
+// for the reads it asks for and no others. Together with ourselves, who have granted none by now, it must be a majority.
+bool Core::Impl::asker_confirms(NodeId asker, Epoch epoch) const {
+    constexpr std::size_t asker_and_self = 2;
+    return epoch == hard_.epoch && majority() <= asker_and_self && is_voter(asker) && is_self_voter();
+}
+
+// Asks no more voters than it needs, those that were the first to answer the round before; the others a tick later,
+// should that not do. (Hedged requests: Dean, Barroso, The Tail at Scale, CACM 2013.)
 void Core::Impl::start_read_round() {
     auto& office = std::get<Coordinator>(role_);
     ReadRounds& reads = office.reads;
@@ -83,17 +97,24 @@ void Core::Impl::start_read_round() {
     // Everything acknowledged so far is decided; our no-op, too, so nothing of older epochs is missing.
     reads.index = decided_;
     reads.sent = now_;
+    std::set<NodeId> quick{config_.id};
+    for (const auto& [id, peer] : office.peers)
+        if (reads.confirmed.contains(id) && reachable(peer)) quick.insert(id);
     reads.confirmed.clear();
+    reads.all_asked = !is_majority(quick);
     if (is_self_voter()) reads.confirmed.insert(config_.id);
     for (auto& [id, peer] : office.peers)
-        if (is_voter(id)) peer.round_due = reads.round;
+        if (is_voter(id) && (reads.all_asked || quick.contains(id))) peer.round_due = reads.round;
     if (round_confirmed() || planted(Bug::read_unconfirmed)) finish_read_round();
 }
 
 // By a majority of the voters of now, which may be others than when the round began.
 bool Core::Impl::round_confirmed() const {
-    const auto& confirmed = std::get<Coordinator>(role_).reads.confirmed;
-    const auto voting = std::count_if(confirmed.begin(), confirmed.end(), [this](NodeId id) { return is_voter(id); });
+    return is_majority(std::get<Coordinator>(role_).reads.confirmed);
+}
+
+bool Core::Impl::is_majority(const std::set<NodeId>& ids) const {
+    const auto voting = std::count_if(ids.begin(), ids.end(), [this](NodeId id) { return is_voter(id); });
     return static_cast<std::size_t>(voting) >= majority();
 }
 

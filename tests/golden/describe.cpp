@@ -89,8 +89,8 @@ std::string text(const Vote& m) {
            " up_to=" + number(m.up_to.value) + (m.round ? " round=" + number(m.round.value) : "") +
            (m.fit ? "" : " unfit");
 }
-std::string text(const ReadIndexRequest&) {
-    return "ReadIndexRequest";
+std::string text(const ReadIndexRequest& m) {
+    return "ReadIndexRequest epoch=" + number(m.epoch.value);
 }
 std::string text(const ReadIndexReply& m) {
     return "ReadIndexReply " + (m.accepted ? "index=" + number(m.index.value) : std::string("refused"));

@@ -103,15 +103,15 @@ TEST_CASE("a message cut anywhere is refused") {
 }
 
 TEST_CASE("fields of a newer version are ignored") {
-    // [token, {"a": [nil, 1.5]}, ext] in place of [token]
+    // [token, epoch, {"a": [nil, 1.5]}, ext] in place of [token, epoch]
     const std::string newer(
-        "\x93\x05\x81\xA1"
+        "\x94\x05\x07\x81\xA1"
         "a\x92\xC0\xCB\x3F\xF8\0\0\0\0\0\0\xD4\x01\x02",
-        19);
+        20);
     const auto message = decode(MessageKind::read_index_request, newer);
     REQUIRE(message.ok());
     CHECK(std::get<ReadIndexRequest>(std::get<PeerMessage>(*message)).token == ReadToken{5});
-    const auto broken = decode(MessageKind::read_index_request, std::string_view(newer).substr(0, 16));
+    const auto broken = decode(MessageKind::read_index_request, std::string_view(newer).substr(0, 17));
     CHECK_FALSE(broken.ok());
 }
 

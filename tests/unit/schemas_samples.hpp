@@ -74,7 +74,7 @@ inline std::vector<PeerMessage> peer_messages() {
         HandOver{Epoch{UINT64_MAX}, {Epoch{1}, LogIndex{UINT64_MAX}}},
         prepare,
         Vote{Epoch{7}, true, VoteReason::journal_full, LogIndex{44}, ReadRound{9}, LogIndex{43}, LogIndex{42}, false},
-        ReadIndexRequest{ReadToken{5}},
+        ReadIndexRequest{ReadToken{5}, Epoch{7}},
         ReadIndexReply{ReadToken{5}, Epoch{7}, true, LogIndex{44}},
         MembershipNotice{{Epoch{7}, LogIndex{45}}, membership()},
         SnapshotRequest{"diverged", NodeId{3}},
