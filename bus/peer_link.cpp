@@ -97,6 +97,7 @@ PeerLink::Change PeerLink::housekeeping() {
     if (redial_at_ && Clock::now() >= *redial_at_) {
         redial_at_.reset();
         (void)dial();  // the same address was good before
+        change.dialled = true;
     }
     return change;
 }

@@ -26,6 +26,7 @@ class PeerLink {
     struct Change {
         std::optional<bool> up;  // came up, or went down
         std::string refused;     // the peer refused us, in words
+        bool dialled = false;    // monitor_fd() is another one
     };
 
     PeerLink(void* context, std::string address, const std::optional<DialKeys>& keys, std::uint64_t queue_bytes_max);

@@ -69,6 +69,7 @@ class PeerLinks::Impl {
     Status send_to_client(const ClientRoute& client, const SessionMessage& message);
     [[nodiscard]] std::optional<Received> receive();
     void add_poll_fds(std::vector<pollfd>& fds);
+    [[nodiscard]] std::uint64_t poll_fds_version() const { return poll_fds_version_; }
     void look() { look_ = true; }
     [[nodiscard]] bool waiting() const { return look_; }
     [[nodiscard]] std::vector<LinkEvent> housekeeping();
@@ -123,6 +124,7 @@ class PeerLinks::Impl {
     LamportTime lamport_;
     Counters counters_;
     bool duplicate_of_us_ = false;
+    std::uint64_t poll_fds_version_ = 1;
     bool look_ = true;  // ZeroMQ may have a message
 };
 
@@ -164,6 +166,7 @@ void PeerLinks::Impl::connect(NodeId peer, const std::string& address) {
     if (found != links_.end() && found->second.address() == address) return;
     disconnect(peer);
     if (zap_) zap_->know(peer);
+    ++poll_fds_version_;
     auto [it, fresh] = links_.try_emplace(peer, context_, address, dial_keys_, options_.queue_bytes_max);
     if (auto dialled = it->second.dial(); !dialled) {
         complaints_.complain("dial", address, "cannot dial node " + to_string(peer) + ": " + dialled.error().message);
@@ -175,6 +178,7 @@ void PeerLinks::Impl::disconnect(NodeId peer) {
     const auto found = links_.find(peer);
     if (found == links_.end()) return;
     if (found->second.up()) pending_events_.push_back({peer, false});
+    ++poll_fds_version_;
     links_.erase(found);
 }
 
@@ -385,6 +389,7 @@ std::vector<PeerLinks::LinkEvent> PeerLinks::Impl::housekeeping() {
     std::vector<LinkEvent> events = std::exchange(pending_events_, {});
     for (auto& [peer, link] : links_) {
         const PeerLink::Change change = link.housekeeping();
+        if (change.dialled) ++poll_fds_version_;
         if (change.up) events.push_back({peer, *change.up});
         if (!change.refused.empty()) {
             complaints_.complain("dialled", link.address(), "the node at " + link.address() + " " + change.refused);
@@ -429,6 +434,9 @@ std::optional<Received> PeerLinks::receive() {
 }
 void PeerLinks::add_poll_fds(std::vector<pollfd>& fds) {
     impl_->add_poll_fds(fds);
+}
+std::uint64_t PeerLinks::poll_fds_version() const {
+    return impl_->poll_fds_version();
 }
 void PeerLinks::look() {
     impl_->look();

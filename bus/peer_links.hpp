@@ -83,8 +83,9 @@ class PeerLinks {
     [[nodiscard]] std::optional<Received> receive();
     // Descriptors to poll for input: first that of messages, then those of housekeeping(). ZeroMQ's descriptors speak
     // once: call look() when the first was readable and now and then (at each tick) besides, likewise housekeeping()
-    // for the others, and ask waiting() before each wait.
+    // for the others, and ask waiting() before each wait. They are others when their version is.
     void add_poll_fds(std::vector<pollfd>& fds);
+    [[nodiscard]] std::uint64_t poll_fds_version() const;
     void look();
     [[nodiscard]] bool waiting() const;  // receive() may have something
     // Serves ZAP requests and socket-monitor events. Returns peers whose link came up or went down.

@@ -1,7 +1,6 @@
 #include "node/daemon.hpp"
 
 #include <arpa/inet.h>
-#include <poll.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 #include <sys/signalfd.h>
@@ -21,6 +20,7 @@
 #include "bus/beacon.hpp"
 #include "node/driver.hpp"
 #include "node/log_file.hpp"
+#include "node/loop_poller.hpp"
 #include "node/own_address.hpp"
 #include "node/session/versioned_comments.hpp"
 
@@ -172,21 +172,22 @@ class Daemon {
     void run() {
         std::uint64_t next_tick_ms = monotonic_ms();
         while (!stop_requested_) {
-            const Readable readable = poll_once(next_tick_ms);
+            const std::uint32_t readable = poll_once(next_tick_ms);
+            const auto is = [readable](LoopPoller::What what) { return (readable & what) != 0; };
             const bool tick_due = monotonic_ms() >= next_tick_ms;
-            if (readable.messages || tick_due) links_->look();
-            if (readable.housekeeping || tick_due) {
+            if (is(LoopPoller::messages) || tick_due) links_->look();
+            if (is(LoopPoller::housekeeping) || tick_due) {
                 for (const auto& event : links_->housekeeping()) driver_->on_link(event);
             }
-            if (readable.beacon) dialler_->on_beacon_readable();
-            if (readable.answers) driver_->on_answers_readable();
-            if (readable.gateway) driver_->on_gateway_readable();
+            if (is(LoopPoller::beacon)) dialler_->on_beacon_readable();
+            if (is(LoopPoller::answers)) driver_->on_answers_readable();
+            if (is(LoopPoller::gateway)) driver_->on_gateway_readable();
             for (int i = 0; i < receive_burst_max; ++i) {
                 auto received = links_->receive();
                 if (!received) break;
                 driver_->on_received(std::move(*received));
             }
-            for (LoopEvent& event : mailbox_.take_all(readable.mailbox)) driver_->on_event(std::move(event));
+            for (LoopEvent& event : mailbox_.take_all(is(LoopPoller::mailbox))) driver_->on_event(std::move(event));
             const std::uint64_t now_ms = monotonic_ms();
             if (now_ms > next_tick_ms + tick_ms * ticks_late_max) next_tick_ms = now_ms - tick_ms * ticks_late_max;
             for (; next_tick_ms <= now_ms; next_tick_ms += tick_ms) driver_->tick(now_ms);
@@ -305,34 +306,38 @@ class Daemon {
             const std::string bind_address = settings_.node.address == "auto" ? "0.0.0.0" : host_;
             if (auto status = driver_->open_gateway(bind_address); !status) return status;
         }
+        if (auto status = open_poller(); !status) return status;
         spdlog::info("node {} listens on {} (boot {}), database server {} pid {}", settings_.node.id.value, address,
                      journal_->identity().boot.value, database_->initial().version, database_->server_pid());
         return ok();
     }
 
-    struct Readable {
-        bool mailbox = false, beacon = false, gateway = false, answers = false, messages = false, housekeeping = false;
-    };
-
-    // Not zmq_poll: it asks every socket twice, with several calls of the system each, and this loop turns for almost
-    // every message.
-    Readable poll_once(std::uint64_t next_tick_ms) {
-        constexpr std::size_t stop = 0, mailbox = 1, beacon = 2, gateway = 3, answers = 4, messages = 5;
-        poll_fds_.clear();
-        for (const int fd :
-             {signals_.fd(), mailbox_.fd(), dialler_->fd(), driver_->gateway_fd(), driver_->answers_fd()}) {
-            poll_fds_.push_back({fd, POLLIN, 0});
+    Status open_poller() {
+        using Watched = std::pair<int, LoopPoller::What>;
+        if (auto status = poller_.open(); !status) return status;
+        for (const auto& [fd, what] :
+             {Watched{signals_.fd(), LoopPoller::stop}, Watched{mailbox_.fd(), LoopPoller::mailbox},
+              Watched{dialler_->fd(), LoopPoller::beacon}, Watched{driver_->gateway_fd(), LoopPoller::gateway},
+              Watched{driver_->answers_fd(), LoopPoller::answers}}) {
+            if (auto status = poller_.add(fd, what); !status) return status;
         }
-        links_->add_poll_fds(poll_fds_);
+        return ok();
+    }
+
+    // Bits of LoopPoller::What. Not zmq_poll: it asks every socket twice, with several calls of the system each, and
+    // this loop turns for almost every message.
+    std::uint32_t poll_once(std::uint64_t next_tick_ms) {
+        if (links_->poll_fds_version() != links_watched_) {
+            links_watched_ = links_->poll_fds_version();
+            std::vector<pollfd> fds;
+            links_->add_poll_fds(fds);
+            poller_.set_links(fds);
+        }
         const std::uint64_t now_ms = monotonic_ms();
         const bool wait = next_tick_ms > now_ms && !links_->waiting();
-        (void)::poll(poll_fds_.data(), poll_fds_.size(), wait ? static_cast<int>(next_tick_ms - now_ms) : 0);
-        const auto readable = [](const pollfd& item) { return item.revents != 0; };
-        if (readable(poll_fds_[stop])) stop_requested_ = stop_requested_ || signals_.take();
-        return {
-            readable(poll_fds_[mailbox]),  readable(poll_fds_[beacon]),
-            readable(poll_fds_[gateway]),  readable(poll_fds_[answers]),
-            readable(poll_fds_[messages]), std::any_of(poll_fds_.begin() + messages + 1, poll_fds_.end(), readable)};
+        const std::uint32_t readable = poller_.wait(wait ? static_cast<int>(next_tick_ms - now_ms) : 0);
+        if ((readable & LoopPoller::stop) != 0) stop_requested_ = stop_requested_ || signals_.take();
+        return readable;
     }
 
     const config::Settings& settings_;
@@ -347,7 +352,8 @@ class Daemon {
     std::unique_ptr<Dialler> dialler_;
     std::unique_ptr<storage::LocalDatabase> database_;
     std::unique_ptr<Driver> driver_;
-    std::vector<pollfd> poll_fds_;
+    LoopPoller poller_;
+    std::uint64_t links_watched_ = 0;
     bool stop_requested_ = false;
     bool failed_ = false;
 };
