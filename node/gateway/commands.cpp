@@ -34,6 +34,7 @@ enum Command : std::uint8_t {
     com_stmt_fetch = 0x1c,
     com_binlog_dump_gtid = 0x1e,
     com_reset_connection = 0x1f,
+    com_stmt_bulk_execute = 0xfa,
 };
 constexpr std::uint64_t cursor_read_only = 1;  // of COM_STMT_EXECUTE
 constexpr std::uint64_t last_prepared = 0xFFFFFFFF;
@@ -110,6 +111,8 @@ void Conversation::on_command(std::string_view payload) {
             return on_prepare(payload);
         case com_stmt_execute:
             return on_execute(payload);
+        case com_stmt_bulk_execute:
+            return on_bulk_execute(payload);
         case com_stmt_send_long_data:
             return on_long_data(payload);
         case com_stmt_close:

@@ -24,11 +24,12 @@ constexpr std::uint64_t offered_capabilities =
     capability::ps_multi_results | capability::plugin_auth | capability::connect_attrs |
     capability::plugin_auth_lenenc | capability::session_track | capability::deprecate_eof;
 
-// Of what is MariaDB's own nothing else is served: without the flag for cached metadata every execution of a prepared
+// Of what is MariaDB's own two flags are served: without the flag for cached metadata every execution of a prepared
 // statement describes its columns.
 std::uint64_t offered_beside(const ServerIdentity& server, TlsOffer tls) {
     return offered_capabilities | (tls == TlsOffer::none ? 0 : capability::ssl) |
-           (server.extended_metadata ? capability::extended_metadata : capability::long_password);
+           (server.extended_metadata ? capability::extended_metadata | capability::bulk_operations
+                                     : capability::long_password);
 }
 
 }  // namespace

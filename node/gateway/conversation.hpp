@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "node/gateway/bulk_execution.hpp"
 #include "node/gateway/handshake.hpp"
 #include "node/gateway/kill_statement.hpp"
 #include "node/gateway/login_key.hpp"
@@ -57,8 +58,8 @@ class ConversationHost {
 struct PreparedStatement;
 
 // What a command that runs is for, as far as its answers differ. `together`, `login`: statements of our own, which only
-// together have an answer; one of a login that fails ends the connection.
-enum class CommandAnswer : std::uint8_t { text, binary, ok_only, field_list, describe, together, login };
+// together have an answer; one of a login that fails ends the connection. `bulk`: executions for one row each.
+enum class CommandAnswer : std::uint8_t { text, binary, bulk, ok_only, field_list, describe, together, login };
 // Of a prepared CALL: gives values to variables, runs, reads them (out_parameters.cpp).
 enum class CallStage : std::uint8_t { none, setting, calling, reading };
 struct RunningCommand {
@@ -74,6 +75,7 @@ struct RunningCommand {
     ResultEnd call_end;
     bool holds_rows = false;  // for a cursor of that statement
     bool answered = false;
+    std::optional<BulkExecution> bulk;
     FileContent file;                    // of the client: what has come of the piece that is wanted
     bool file_open = false;              // the client has more of it
     std::uint64_t file_wanted_ms = 0;    // that piece, since
@@ -192,6 +194,10 @@ class Conversation {
     [[nodiscard]] PreparedStatement* find_statement(std::optional<std::uint64_t> id, std::string_view command);
     void execute(Answer answer, std::string sql);
     void execute_now(std::string sql);
+
+    // bulk_execution.cpp
+    void on_bulk_execute(std::string_view payload);
+    void end_bulk(const ResultEnd& end);
 
     // client_file.cpp
     void on_file_wanted(const FileWanted& wanted);

@@ -40,6 +40,7 @@ inline constexpr std::uint32_t plugin_auth_lenenc = 1u << 21;
 inline constexpr std::uint32_t expired_passwords = 1u << 22;
 inline constexpr std::uint32_t session_track = 1u << 23;
 inline constexpr std::uint32_t deprecate_eof = 1u << 24;
+inline constexpr std::uint64_t bulk_operations = 1ull << 34;  // COM_STMT_BULK_EXECUTE
 // Columns tell a type's or format's name that their type has no number for: JSON, INET6, POINT.
 inline constexpr std::uint64_t extended_metadata = 1ull << 35;
 }  // namespace capability

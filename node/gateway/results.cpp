@@ -117,6 +117,7 @@ void Conversation::on_result_end(ResultEnd end) {
     }
     if (running_->answer == Answer::describe) return answer_describe(end);
     if (running_->answer == Answer::together || running_->answer == Answer::login) return end_together(end);
+    if (running_->answer == Answer::bulk) return end_bulk(end);
     if (running_->stage != CallStage::none && go_on_with_call(end)) return;
     if (end.error) {
         put_error(*end.error);

@@ -23,10 +23,6 @@ Error bad_arguments() {
     return Error{ErrorCode::invalid_argument, "Incorrect arguments to mysqld_stmt_execute", 1210, "HY000"};
 }
 
-Error too_long() {
-    return Error{ErrorCode::overloaded, "Got a packet bigger than 'max_allowed_packet' bytes", 1153, "08S01"};
-}
-
 // --- placeholders ----------------------------------------------------------------------------------------------------
 
 struct Place {
@@ -90,15 +86,6 @@ std::vector<Place> find_places(std::string_view sql, bool no_backslash) {
 bool time_length_fits(std::uint8_t type, std::size_t length) {
     if (type == field_type::time_) return length == 0 || length == 8 || length == 12;
     return length == 0 || length == 4 || length == 7 || length == 11;
-}
-
-std::optional<std::string_view> read_value(FieldReader& fields, std::uint8_t type) {
-    if (const int bytes = number_bytes(type); bytes != 0) return fields.bytes(static_cast<std::size_t>(bytes));
-    const auto value = fields.lenenc_string();
-    if ((has_date(type) || type == field_type::time_) && value && !time_length_fits(type, value->size())) {
-        return std::nullopt;
-    }
-    return value;
 }
 
 // --- literals --------------------------------------------------------------------------------------------------------
@@ -364,6 +351,10 @@ bool put_literal(std::string& out, const Parameter& parameter, const Place& plac
         out += parameter.variable;
         return true;
     }
+    if (parameter.is_default) {
+        out += "DEFAULT";
+        return true;
+    }
     if (place.limit) return put_limit(out, parameter);
     if (parameter.null) {
         out += "NULL";
@@ -386,6 +377,19 @@ bool put_literal(std::string& out, const Parameter& parameter, const Place& plac
 }
 
 }  // namespace
+
+Error statement_too_long() {
+    return Error{ErrorCode::overloaded, "Got a packet bigger than 'max_allowed_packet' bytes", 1153, "08S01"};
+}
+
+std::optional<std::string_view> read_value(FieldReader& fields, std::uint8_t type) {
+    if (const int bytes = number_bytes(type); bytes != 0) return fields.bytes(static_cast<std::size_t>(bytes));
+    const auto value = fields.lenenc_string();
+    if ((has_date(type) || type == field_type::time_) && value && !time_length_fits(type, value->size())) {
+        return std::nullopt;
+    }
+    return value;
+}
 
 Result<std::vector<std::size_t>> find_placeholders(std::string_view sql, bool no_backslash) {
     const auto places = find_places(sql, no_backslash);
@@ -446,20 +450,20 @@ Result<std::string> bind(std::string_view sql, const std::vector<std::size_t>& p
                      "The statement reads differently since sql_mode changed; prepare it again", 1210, "HY000"};
     }
     if (parameters.size() != places.size()) return bad_arguments();
-    if (sql.size() > statement_bytes_max) return too_long();
+    if (sql.size() > statement_bytes_max) return statement_too_long();
     std::string out;
     std::size_t copied = 0;
     for (std::size_t i = 0; i < places.size(); ++i) {
         out += sql.substr(copied, places[i].offset - copied);
         copied = places[i].offset + 1;
-        if (out.size() + parameters[i].value.size() > statement_bytes_max) return too_long();
+        if (out.size() + parameters[i].value.size() > statement_bytes_max) return statement_too_long();
         // Spaces keep it apart from what stands beside it: "LIMIT?", "-?".
         out += ' ';
         if (!put_literal(out, parameters[i], places[i], no_backslash)) return bad_arguments();
         out += ' ';
     }
     out += sql.substr(copied);
-    if (out.size() > statement_bytes_max) return too_long();
+    if (out.size() > statement_bytes_max) return statement_too_long();
     return out;
 }
 

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,6 +19,10 @@
 namespace ddb::gateway {
 
 inline constexpr std::size_t parameters_max = 65'535;
+
+class FieldReader;
+
+[[nodiscard]] Error statement_too_long();  // longer than statement_bytes_max: 1153 / 08S01
 
 // Offsets of the '?' that stand for parameters: not in strings, identifiers or comments. `no_backslash`: sql_mode
 // NO_BACKSLASH_ESCAPES is on, which moves the ends of strings. Error: overloaded (more than parameters_max: 1390 /
@@ -31,8 +36,12 @@ struct Parameter {
     bool long_data = false;  // came by COM_STMT_SEND_LONG_DATA: `value` is all of it
     // Raw: little-endian numbers and times as on the wire without their lengths; strings as they are.
     std::string value;
-    std::string variable{};  // a user variable that stands in its place
+    std::string variable{};   // a user variable that stands in its place
+    bool is_default = false;  // the column's own
 };
+
+// The next value as its type has it on the wire, raw as Parameter::value; nothing where the bytes are none.
+[[nodiscard]] std::optional<std::string_view> read_value(FieldReader& fields, std::uint8_t type);
 
 // What COM_STMT_EXECUTE carries behind statement id, flags and iteration count. `types` are kept from one execution to
 // the next: the client sends them only when they changed. `long_data`: by parameter number. Errors: invalid_argument

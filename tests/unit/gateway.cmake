@@ -1,5 +1,6 @@
 add_executable(gateway_test
   ${CMAKE_CURRENT_LIST_DIR}/gateway_binary_rows_test.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/gateway_bulk_test.cpp
   ${CMAKE_CURRENT_LIST_DIR}/gateway_conversation_test.cpp
   ${CMAKE_CURRENT_LIST_DIR}/gateway_listener_test.cpp
   ${CMAKE_CURRENT_LIST_DIR}/gateway_paths_test.cpp
