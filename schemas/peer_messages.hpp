@@ -127,7 +127,7 @@ struct SnapshotOffer {
 // --- reads -----------------------------------------------------------------------------------------------------------
 
 // Answers cover every question of the sender with an equal or smaller token. `epoch`: the newest that the sender knew
-// when it asked; 0 = it does not say.
+// when it asked.
 struct ReadIndexRequest {
     ReadToken token;
     Epoch epoch;

@@ -144,7 +144,7 @@ struct ReadRounds {
     bool all_asked = false;
     LogIndex index;
     Ticks sent = 0;
-    std::set<NodeId> confirmed;           // when it has ended: who was the first to
+    std::set<NodeId> confirmed;           // when it has ended: who answered first
     std::map<NodeId, ReadToken> asking;   // answered by the round in flight; ourselves under our own id
     std::map<NodeId, ReadToken> waiting;  // for the next round
 };

@@ -18,6 +18,7 @@ enum class Bug : std::uint8_t {
     execute_twice,
     absent_unconfirmed,
     read_unconfirmed,
+    question_always_confirms,
 };
 
 #ifdef DDB_PLANTED_BUGS

@@ -78,11 +78,11 @@ void Core::Impl::on(const Voter& from, const ReadIndexRequest& request) {
 }
 
 // A voter that asks in our epoch had granted none to anybody else by then: its question is the round's answer, given
-// for the reads it asks for and no others. Together with ourselves, who have granted none by now, it must be a
-// majority.
+// for the reads it asks for and no others. With ourselves, who have granted none by now, it must be a majority.
 bool Core::Impl::asker_confirms(NodeId asker, Epoch epoch) const {
     constexpr std::size_t asker_and_self = 2;
-    return epoch == hard_.epoch && majority() <= asker_and_self && is_voter(asker) && is_self_voter();
+    const bool enough = majority() <= asker_and_self || planted(Bug::question_always_confirms);
+    return enough && epoch == hard_.epoch && is_voter(asker) && is_self_voter();
 }
 
 // Asks no more voters than it needs, those that were the first to answer the round before; the others a tick later,

@@ -2,6 +2,7 @@
 // with the core and believes nothing it says about itself.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -49,7 +50,8 @@ class Checker {
     void failed(TxnId txn);
     void failed(SessionId session, RequestNumber request);
     // A strong read asked when `read_floor()` was the answer's least index.
-    [[nodiscard]] LogIndex read_floor() const { return newest_acknowledged_; }
+    // Also what is decided, as another read may have seen it.
+    [[nodiscard]] LogIndex read_floor() const { return std::max(newest_acknowledged_, newest_decided_); }
     void read_answered(Voter node, LogIndex floor, LogIndex index);
 
     // The database was loaded from another node's.

@@ -99,8 +99,13 @@ void Faults::strike(Host& host) {
     } else if (host.serving && dice.chance(profile_.strandings)) {
         // Nobody of the cluster reaches it and its timers are late, but clients do reach it.
         weather_until_ms_ = host.clock_stops_until_ms = now_ms + dice.between(200, 900);
-        world_.network().isolate(host.place, false);
-        world_.story(host.label() + " is stranded until " + std::to_string(weather_until_ms_) + " ms");
+        // With somebody who still follows it, mostly: the two must not take themselves for a majority.
+        Host& other = world_.hosts()[dice.below(world_.hosts().size())];
+        const bool alone = other.place == host.place || dice.chance(0.3);
+        if (!alone) other.clock_stops_until_ms = weather_until_ms_;
+        world_.network().isolate(host.place, false, alone ? host.place : other.place);
+        world_.story(host.label() + (alone ? "" : " with " + other.label()) + " is stranded until " +
+                     std::to_string(weather_until_ms_) + " ms");
     } else if (dice.chance(profile_.pauses)) {
         host.paused_until_ms = now_ms + dice.between(20, 800);
         world_.story(host.label() + " is paused until " + std::to_string(host.paused_until_ms) + " ms");

@@ -71,11 +71,13 @@ void Network::ring() {
             if (a != b && (a + 1) % places_ != b && (b + 1) % places_ != a) cut_.insert({a, b});
 }
 
-void Network::isolate(Place place, bool one_way) {
+void Network::isolate(Place place, bool one_way, std::optional<Place> companion) {
     for (Place other = 0; other < places_; ++other) {
-        if (other == place) continue;
-        cut_.insert({place, other});
-        if (!one_way) cut_.insert({other, place});
+        for (const Place inside : {place, companion.value_or(place)}) {
+            if (other == place || other == companion) continue;
+            cut_.insert({inside, other});
+            if (!one_way) cut_.insert({other, inside});
+        }
     }
 }
 

@@ -47,7 +47,7 @@ class Network {
     void split(bool one_way);
     // Everybody reaches only its two neighbours in a ring.
     void ring();
-    void isolate(Place place, bool one_way);
+    void isolate(Place place, bool one_way, std::optional<Place> companion = {});
     void flap(Link link, std::uint64_t period_ms) { flapping_[link] = period_ms; }
     void slow(Link link, std::uint64_t ms) { slow_[link] = ms; }
     // The log of a fresh coordinator spreads to some only.

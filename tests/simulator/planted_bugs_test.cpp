@@ -22,7 +22,8 @@ int main(int argc, char** argv) {
                                           {"wiped_node_votes", Bug::wiped_node_votes},
                                           {"execute_twice", Bug::execute_twice},
                                           {"absent_unconfirmed", Bug::absent_unconfirmed},
-                                          {"read_unconfirmed", Bug::read_unconfirmed}};
+                                          {"read_unconfirmed", Bug::read_unconfirmed},
+                                          {"question_always_confirms", Bug::question_always_confirms}};
     ddb::simulator::Options options;
     std::uint64_t first = 1, seeds = 2000;
     std::string name;
@@ -30,6 +31,7 @@ int main(int argc, char** argv) {
     app.add_option("--bug", name, "which one")->required()->check(CLI::IsMember(bugs));
     app.add_option("--first", first, "first seed")->capture_default_str();
     app.add_option("--seeds", seeds, "how many at most")->capture_default_str();
+    app.add_option("--nodes", options.nodes, "nodes, 0 = chosen by the seed")->capture_default_str();
     CLI11_PARSE(app, argc, argv);
     ddb::core::planted_bug = bugs.at(name);
     for (options.seed = first; options.seed < first + seeds; ++options.seed) {
