@@ -328,6 +328,7 @@ JobReport run_read(ConnectionPtr connection, const StatementJob& job) {
     }
     end_and_roll_back(report, job.xid);
     learn_left_state(report);
+    learn_hidden_text(report, job);
     const bool writes = report.end.error && report.end.error->mysql_code == error_read_only_transaction;
     if (!writes || job.read_only || report.end.answered || !report.connection) return report;
     return run_write(std::move(report.connection), job);
@@ -369,6 +370,7 @@ JobReport run_write(ConnectionPtr connection, const StatementJob& job) {
     } else {
         end_and_roll_back(report, job.xid);
     }
+    learn_hidden_text(report, job);
     return report;
 }
 
@@ -400,7 +402,8 @@ JobReport run_in_transaction(ConnectionPtr connection, const StatementJob& job) 
     if (!report.connection || !report.end.error) return report;
     if (job.kind == StatementKind::execute && report.end.error->mysql_code == error_xa_state) {
         report.hidden = hidden_command(*report.connection, job.sql);
-        if (report.connection->broken()) report.connection.reset();
+        learn_hidden_text(report, job);
+        if (report.connection && report.connection->broken()) report.connection.reset();
         report.xa_active = report.connection != nullptr;
         if (!report.connection) return report;
     }
