@@ -153,6 +153,14 @@ void learn_generated_id(JobReport& report, const StatementJob& job) {
     return with_own_names(job.sql, names);
 }
 
+// A procedure or block that failed in its middle: in a transaction what it did before that is there, as on a server,
+// where a handler may have written down why. Not where it would have committed, which is refused, or was told to end.
+[[nodiscard]] bool keeps_what_ran(const StatementJob& job, const Error& error) {
+    const bool several = job.kind == StatementKind::call || job.kind == StatementKind::execute;
+    const bool ended = error.mysql_code == error_xa_state || error.mysql_code == error_interrupted;
+    return several && error.code == ErrorCode::sql && !ended && !ends_transaction(error.mysql_code);
+}
+
 // Of ALTER TABLE … WAIT n, SELECT … FOR UPDATE NOWAIT and the like.
 [[nodiscard]] std::optional<std::uint64_t> wait_in_text(std::string_view sql) {
     constexpr std::size_t tokens_max = 4'000;
@@ -407,9 +415,9 @@ JobReport run_in_transaction(ConnectionPtr connection, const StatementJob& job) 
         report.xa_active = report.connection != nullptr;
         if (!report.connection) return report;
     }
-    // A first statement that failed has done nothing, but what went ahead of it may have failed too: start afresh next
-    // time.
-    if (job.begin || ends_transaction(report.end.error->mysql_code)) {
+    // A first statement that failed has done nothing: start afresh next time. Of several, those before have.
+    const bool nothing_done = job.begin && !keeps_what_ran(job, *report.end.error);
+    if (nothing_done || ends_transaction(report.end.error->mysql_code)) {
         end_and_roll_back(report, job.xid);
         report.xa_active = false;
     }
