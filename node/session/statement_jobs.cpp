@@ -10,6 +10,7 @@
 
 #include "node/session/crash_traces.hpp"
 #include "node/session/definition_refusals.hpp"
+#include "node/session/key_demands.hpp"
 #include "node/session/keyless_tables.hpp"
 #include "node/session/own_names.hpp"
 #include "node/session/sql_scan.hpp"
@@ -455,17 +456,6 @@ JobReport roll_back(ConnectionPtr connection, const StatementJob& job) {
 
 namespace {
 
-// A table without a key, which the server has refused before any effect: once more, with one. Of partitions it would
-// have to name what they go by.
-void run_with_key(JobReport& report, const StatementJob& job, const std::string& sql, ResultSink& sink) {
-    constexpr std::uint16_t partitions_need_columns = 1503;
-    if (!report.end.error || !wants_key(report.end.error->mysql_code)) return;
-    const std::string with_key = with_row_key(sql, row_check(report.end.error->mysql_code, job.txn));
-    if (with_key.empty()) return;
-    StatementEnd again = run_statement(*report.connection, {with_key}, job.session, job.request, sink);
-    if (!again.error || again.error->mysql_code != partitions_need_columns) report.end = std::move(again);
-}
-
 // A session whose password has expired may say nothing but SET PASSWORD, so it cannot say what goes ahead of that.
 [[nodiscard]] Error by_another_account(Error error) {
     constexpr std::uint16_t must_change_password = 1820;
@@ -493,6 +483,7 @@ JobReport run_definition(ConnectionPtr connection, const StatementJob& job) {
         if (report.connection->broken()) report.connection.reset();
         return report;
     }
+    const bool may_lack_key = may_leave_without_key(*report.connection, *sql);
     const storage::DefinitionClock::Running running(storage::may_make_routine(*sql) ? &job.database->definitions()
                                                                                     : nullptr);
     const storage::StatementIntent intent{job.txn, job.sequence, traces_of_run(*report.connection, *sql)};
@@ -509,11 +500,17 @@ JobReport run_definition(ConnectionPtr connection, const StatementJob& job) {
         return report;
     }
     KeptResult kept(job.kept_bytes_max);
-    report.end = run_statement(*report.connection, {*sql}, job.session, job.request, kept);
-    run_with_key(report, job, *sql, kept);
+    KeyDemand keys(*job.database, may_lack_key);
+    if (keys.failed()) {
+        report.end.error = keys.failed();
+    } else {
+        report.end = run_statement(*report.connection, {*sql}, job.session, job.request, kept);
+        run_with_key(report, job, *sql, keys, kept);
+    }
     storage::pass(storage::Failpoint::statement_ran);
     if (!renamed_tables(job.sql).empty()) report.end.ok.info.clear();  // RENAME has none
     drop_if_unusable(report);
+    if (report.connection) keys.end();
     keep_warnings(report, job);
     learn_generated_id(report, job);
     if (report.connection) {
