@@ -1,12 +1,17 @@
 // Statements that are run again with another text, as the server refused theirs before any effect.
 #include <algorithm>
+#include <array>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "node/session/back_session.hpp"
+#include "node/session/classifier_rules.hpp"
 #include "node/session/keyless_inserts.hpp"
 #include "node/session/keyless_tables.hpp"
+#include "node/session/node_account.hpp"
+#include "node/session/sql_scan.hpp"
 #include "node/session/temporary_engine.hpp"
 
 namespace ddb::session {
@@ -58,6 +63,41 @@ bool BackSession::runs_again_otherwise(const JobReport& report) {
     active_->execute.sql = std::move(sql);
     dispatch_kind();
     return true;
+}
+
+// What an EXECUTE hides, where that is a definition: as the statement that it is.
+bool BackSession::runs_as_revealed(const JobReport& report) {
+    if (!report.hidden_text || report.end.answered || closed_) return false;
+    Classified found = classify(*report.hidden_text);
+    const std::string& own = parts_.limits.service_user;
+    if (found.kind == StatementKind::account && touches_account(*report.hidden_text, own))
+        found = rules::refuse("the account '" + own + "' belongs to the node itself");
+    if (runs_several(found)) {
+        finish_error(cannot_commit(found, *report.end.error));
+        return true;
+    }
+    if (found.kind != StatementKind::ddl && found.kind != StatementKind::account &&
+        found.kind != StatementKind::refused)
+        return false;
+    active_->execute.sql = *report.hidden_text;
+    active_->statement = std::move(found);
+    mend_routine();
+    dispatch_kind();
+    return true;
+}
+
+void BackSession::note_prepared(const JobReport& report) {
+    if (!active_) return;
+    constexpr std::array<std::string_view, 3> read_otherwise{"SQL_MODE", "NAMES", "CHARACTER"};
+    const StatementKind kind = active_->statement.kind;
+    const std::string& sql = active_->execute.sql;
+    const bool nothing_ran = report.end.error && report.hidden_text && !runs_several(classify(*report.hidden_text));
+    const bool hides = kind == StatementKind::call || kind == StatementKind::execute;
+    const bool sets = kind == StatementKind::set && std::any_of(read_otherwise.begin(), read_otherwise.end(),
+                                                                [&](auto w) { return contains_ignoring_case(sql, w); });
+    if (sets || (hides && !nothing_ran)) prepared_texts_.forget();
+    if (kind != StatementKind::plain || report.end.error) return;
+    if (const auto prepared = prepared_as(sql)) prepared_texts_.prepared(prepared->name, report.hidden_text, database_);
 }
 
 // An INSERT that names no columns, into a table that may have a key of ours.

@@ -15,6 +15,7 @@
 
 #include "node/session/classifier.hpp"
 #include "node/session/engine_parts.hpp"
+#include "node/session/hidden_texts.hpp"
 #include "node/session/open_handlers.hpp"
 #include "node/session/statement_jobs.hpp"
 #include "node/session/temporary_tables.hpp"
@@ -228,6 +229,8 @@ class BackSession {
     void note_hidden_autocommit(const JobReport& report);
     void kill_running();
     [[nodiscard]] bool runs_again_otherwise(const JobReport& report);
+    [[nodiscard]] bool runs_as_revealed(const JobReport& report);
+    void note_prepared(const JobReport& report);
     [[nodiscard]] bool asks_for_columns();
     void columns_named(JobReport report);
     [[nodiscard]] bool inside_error_ends_here(const JobReport& report);
@@ -255,6 +258,7 @@ class BackSession {
     bool no_backslash_escapes_ = false;  // of the server's last answer
     TemporaryTables temporary_tables_;
     UserLocks user_locks_;
+    PreparedTexts prepared_texts_;
     bool unsure_ = false;  // the server may be in a state in which XA START fails (hidden LOCK TABLES, SET autocommit)
     bool switch_autocommit_on_ = false;  // in the server, once no XA is under way
     bool computed_variables_ = false;    // user variables that the next coordinator cannot be given

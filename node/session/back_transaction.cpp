@@ -33,6 +33,8 @@ StatementJob BackSession::make_job() {
         job.request = active_->execute.request;
         job.stream = active_->stream;
         job.kind = active_->statement.kind;
+        if (job.kind == StatementKind::execute)
+            job.prepared_text = prepared_texts_.text_of(executed_name(job.sql), database_).value_or("");
     }
     return job;
 }
@@ -108,6 +110,7 @@ void BackSession::job_over(JobReport& report) {
     }
     note_left_state(report);
     note_hidden_autocommit(report);
+    note_prepared(report);
     // The statement's own answer: the connection's newest is that of what ended its transaction.
     const auto& ok = report.end.ok;
     if (ok.database_changed) database_ = ok.database;
@@ -180,7 +183,7 @@ void BackSession::alone_done(JobReport report) {
     if (implicit_commit && runs_several(active_->statement)) {
         report.end.error = cannot_commit(active_->statement, *report.end.error);
     } else if (implicit_commit && !report.end.answered && !closed_) {
-        run_as_definition();
+        if (!runs_as_revealed(report)) run_as_definition();
         return;
     }
     if (!closed_ && turned_out_to_write(report)) {
@@ -354,6 +357,8 @@ void BackSession::inside_done(JobReport report) {
     const bool implicit_commit = error.mysql_code == error_xa_state;
     if (implicit_commit && runs_several(active_->statement)) {
         report.end.error = cannot_commit(active_->statement, error);
+    } else if (implicit_commit && runs_as_revealed(report)) {
+        return;
     } else if (implicit_commit && report.hidden == HiddenCommand::rollback) {
         roll_back_then([this] { finish_ok(); });
         return;
@@ -495,7 +500,7 @@ void BackSession::run_outside() {
     // 9).
     const bool reset = active_->statement.autocommit.has_value();
     const auto work = [reset](ConnectionPtr connection, const StatementJob& todo) {
-        JobReport report = run_plain(std::move(connection), todo);
+        JobReport report = run_prepare(std::move(connection), todo);
         if (reset && report.connection && !report.connection->execute("SET autocommit=1")) report.connection.reset();
         return report;
     };

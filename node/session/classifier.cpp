@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "node/session/classifier_rules.hpp"
+#include "node/session/hidden_texts.hpp"
 #include "node/session/own_names.hpp"
 #include "node/session/sql_scan.hpp"
 
@@ -310,6 +311,20 @@ constexpr std::string_view per_node =
     });
 }
 
+// What a literal text would be refused as by itself. One in another is no matter: servers refuse that.
+[[nodiscard]] std::optional<Classified> refused_by_literal(std::string_view sql) {
+    const auto text = said_literally(sql);
+    if (!text || !defines(*text)) return std::nullopt;
+    const Token first = SqlScanner(*text).next();
+    if (first.is("PREPARE") || first.is("EXECUTE")) return std::nullopt;
+    const Classified found = classify(*text);
+    if (found.kept_setting || found.asked_setting)
+        return refuse(
+            "SET of what replication depends on is refused in PREPARE and EXECUTE: say it as a statement of its own");
+    if (found.kind == StatementKind::refused) return refuse(found.refusal);
+    return std::nullopt;
+}
+
 // Hidden text can bypass what first words tell; only the account's own rights stop what is assembled at run time.
 // Without SET it can only ask for a variable, or talk of it.
 [[nodiscard]] Classified classify_hidden(std::string_view sql, StatementKind kind) {
@@ -321,6 +336,7 @@ constexpr std::string_view per_node =
                           "…, on which replication depends: it is refused");
         }
     }
+    if (auto refused = refused_by_literal(sql)) return std::move(*refused);
     if (contains_ignoring_case(sql, "WITH READ LOCK"))
         return refuse(
             "FLUSH TABLES WITH READ LOCK is refused in PREPARE and EXECUTE; say it as a statement of its own");

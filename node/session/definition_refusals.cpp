@@ -42,6 +42,11 @@ namespace {
 [[nodiscard]] Status refuse_without_key(storage::Connection& connection, const StatementJob& job) {
     if (job.refused_without_key.empty()) return ok();
     const NamedTables named = named_tables(job.sql, "");
+    // A temporary one is this server's alone.
+    const auto shown =
+        named.tables.empty() ? Result<std::string>(std::string()) : shown_table(connection, named.tables.front().text);
+    if (!shown) return shown.error();
+    if (shown->starts_with("CREATE TEMPORARY TABLE")) return ok();
     const auto keyed = named.tables.empty() ? Result<bool>(false) : has_key(connection, named.tables.front().text);
     if (!keyed) return keyed.error();
     if (*keyed) return ok();

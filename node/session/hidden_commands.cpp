@@ -15,7 +15,8 @@ using Counts = std::map<std::string, std::string>;
 [[nodiscard]] Counts counts_of(storage::Connection& connection) {
     const auto rows = connection.rows(
         "SHOW SESSION STATUS WHERE Variable_name IN ('Com_rollback', 'Com_begin', 'Com_lock_tables', "
-        "'Com_rename_table') OR Variable_name LIKE 'Com_grant%' OR Variable_name LIKE 'Com_revoke%'");
+        "'Com_rename_table', 'Com_create_user', 'Com_alter_user', 'Com_drop_user', 'Com_rename_user', "
+        "'Com_create_role', 'Com_drop_role') OR Variable_name LIKE 'Com_grant%' OR Variable_name LIKE 'Com_revoke%'");
     Counts out;
     if (!rows) return out;
     for (const auto& row : *rows) {
@@ -45,6 +46,7 @@ HiddenCommand hidden_command(storage::Connection& connection, const std::string&
         if (name == "Com_rollback") return HiddenCommand::rollback;
         if (name == "Com_begin") return HiddenCommand::begin;
         if (name == "Com_lock_tables") return loads_time_zones(sql) ? HiddenCommand::other : HiddenCommand::lock_tables;
+        if (name.ends_with("_user") || name.ends_with("_role")) return HiddenCommand::accounts;
         return name == "Com_rename_table" ? HiddenCommand::rename_table : HiddenCommand::rights;
     }
     return HiddenCommand::other;
@@ -60,6 +62,8 @@ std::optional<Error> refused_when_hidden(HiddenCommand command, bool has_tempora
     // One that fails for the second of two accounts has given the first its rights, and is not logged: the node writes
     // it into the log itself, which it must have seen before.
     if (command == HiddenCommand::rights) return refuse("GRANT or REVOKE");
+    // Of the node's own nothing may be changed, and whose it is about nobody knows.
+    if (command == HiddenCommand::accounts) return refuse("a statement about accounts");
     // The other nodes have no temporary tables and would rename what else is called so.
     if (command == HiddenCommand::rename_table && has_temporary_tables)
         return refuse("RENAME TABLE in a session with temporary tables");

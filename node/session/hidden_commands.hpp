@@ -15,7 +15,8 @@ enum class HiddenCommand {
     begin,
     lock_tables,
     rename_table,
-    rights,  // GRANT and REVOKE, of roles too
+    rights,    // GRANT and REVOKE, of roles too
+    accounts,  // made, changed or dropped
 };
 
 // Inside an XA that is active, where it is tried once more. Blocks.

@@ -82,6 +82,11 @@ std::string table_given_key(std::string_view sql) {
     return as_written(tokens, behind_alter(tokens), end);
 }
 
+std::string altered_table(std::span<const Token> tokens) {
+    const std::size_t end = behind_altered(tokens);
+    return end == 0 ? std::string() : as_written(tokens, behind_alter(tokens), end);
+}
+
 bool has_row_key(std::string_view shown) {
     return shown.find("`ddb_row_key` bigint") != std::string_view::npos &&
            shown.find("PRIMARY KEY (`ddb_row_key`)") != std::string_view::npos;

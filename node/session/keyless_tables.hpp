@@ -3,9 +3,11 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 
+#include "node/session/sql_scan.hpp"
 #include "schemas/ids.hpp"
 
 namespace ddb::session {
@@ -24,6 +26,9 @@ namespace ddb::session {
 
 // Of an ALTER TABLE that may give its table a primary key: the table's name, as it is written. Empty for others.
 [[nodiscard]] std::string table_given_key(std::string_view sql);
+
+// Of any ALTER TABLE, likewise.
+[[nodiscard]] std::string altered_table(std::span<const Token> tokens);
 
 // Whether SHOW CREATE TABLE says this of a table that with_row_key() made.
 [[nodiscard]] bool has_row_key(std::string_view shown);

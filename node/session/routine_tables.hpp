@@ -9,8 +9,8 @@
 namespace ddb::session {
 
 // The statements inside `body` that make a temporary table without a key make it with one, and InnoDB's of those that
-// name an engine; DROP TABLE of such a table drops no other one, as that would be a definition. Empty where nothing
-// changes. What the body puts together itself, and prepares, stays as it is.
+// name an engine. DROP TABLE of such a table drops no other one, and TRUNCATE empties it by other words, as both would
+// be definitions. Empty where nothing changes. What the body puts together itself, and prepares, stays as it is.
 [[nodiscard]] std::string with_routine_tables(std::string_view body);
 
 }  // namespace ddb::session

@@ -10,6 +10,7 @@
 
 #include "node/session/crash_traces.hpp"
 #include "node/session/definition_refusals.hpp"
+#include "node/session/key_demands.hpp"
 #include "node/session/keyless_tables.hpp"
 #include "node/session/own_names.hpp"
 #include "node/session/sql_scan.hpp"
@@ -151,6 +152,14 @@ void learn_generated_id(JobReport& report, const StatementJob& job) {
     const bool active = !role.empty() && role != "NONE";  // as MySQL has it
     if (active && plain(role)) names.role = storage::quoted_name(role);
     return with_own_names(job.sql, names);
+}
+
+// A procedure or block that failed in its middle: in a transaction what it did before that is there, as on a server,
+// where a handler may have written down why. Not where it would have committed, which is refused, or was told to end.
+[[nodiscard]] bool keeps_what_ran(const StatementJob& job, const Error& error) {
+    const bool several = job.kind == StatementKind::call || job.kind == StatementKind::execute;
+    const bool ended = error.mysql_code == error_xa_state || error.mysql_code == error_interrupted;
+    return several && error.code == ErrorCode::sql && !ended && !ends_transaction(error.mysql_code);
 }
 
 // Of ALTER TABLE … WAIT n, SELECT … FOR UPDATE NOWAIT and the like.
@@ -328,6 +337,7 @@ JobReport run_read(ConnectionPtr connection, const StatementJob& job) {
     }
     end_and_roll_back(report, job.xid);
     learn_left_state(report);
+    learn_hidden_text(report, job);
     const bool writes = report.end.error && report.end.error->mysql_code == error_read_only_transaction;
     if (!writes || job.read_only || report.end.answered || !report.connection) return report;
     return run_write(std::move(report.connection), job);
@@ -369,6 +379,7 @@ JobReport run_write(ConnectionPtr connection, const StatementJob& job) {
     } else {
         end_and_roll_back(report, job.xid);
     }
+    learn_hidden_text(report, job);
     return report;
 }
 
@@ -400,13 +411,14 @@ JobReport run_in_transaction(ConnectionPtr connection, const StatementJob& job) 
     if (!report.connection || !report.end.error) return report;
     if (job.kind == StatementKind::execute && report.end.error->mysql_code == error_xa_state) {
         report.hidden = hidden_command(*report.connection, job.sql);
-        if (report.connection->broken()) report.connection.reset();
+        learn_hidden_text(report, job);
+        if (report.connection && report.connection->broken()) report.connection.reset();
         report.xa_active = report.connection != nullptr;
         if (!report.connection) return report;
     }
-    // A first statement that failed has done nothing, but what went ahead of it may have failed too: start afresh next
-    // time.
-    if (job.begin || ends_transaction(report.end.error->mysql_code)) {
+    // A first statement that failed has done nothing: start afresh next time. Of several, those before have.
+    const bool nothing_done = job.begin && !keeps_what_ran(job, *report.end.error);
+    if (nothing_done || ends_transaction(report.end.error->mysql_code)) {
         end_and_roll_back(report, job.xid);
         report.xa_active = false;
     }
@@ -444,17 +456,6 @@ JobReport roll_back(ConnectionPtr connection, const StatementJob& job) {
 
 namespace {
 
-// A table without a key, which the server has refused before any effect: once more, with one. Of partitions it would
-// have to name what they go by.
-void run_with_key(JobReport& report, const StatementJob& job, const std::string& sql, ResultSink& sink) {
-    constexpr std::uint16_t partitions_need_columns = 1503;
-    if (!report.end.error || !wants_key(report.end.error->mysql_code)) return;
-    const std::string with_key = with_row_key(sql, row_check(report.end.error->mysql_code, job.txn));
-    if (with_key.empty()) return;
-    StatementEnd again = run_statement(*report.connection, {with_key}, job.session, job.request, sink);
-    if (!again.error || again.error->mysql_code != partitions_need_columns) report.end = std::move(again);
-}
-
 // A session whose password has expired may say nothing but SET PASSWORD, so it cannot say what goes ahead of that.
 [[nodiscard]] Error by_another_account(Error error) {
     constexpr std::uint16_t must_change_password = 1820;
@@ -482,6 +483,7 @@ JobReport run_definition(ConnectionPtr connection, const StatementJob& job) {
         if (report.connection->broken()) report.connection.reset();
         return report;
     }
+    const bool may_lack_key = may_leave_without_key(*report.connection, *sql);
     const storage::DefinitionClock::Running running(storage::may_make_routine(*sql) ? &job.database->definitions()
                                                                                     : nullptr);
     const storage::StatementIntent intent{job.txn, job.sequence, traces_of_run(*report.connection, *sql)};
@@ -498,11 +500,17 @@ JobReport run_definition(ConnectionPtr connection, const StatementJob& job) {
         return report;
     }
     KeptResult kept(job.kept_bytes_max);
-    report.end = run_statement(*report.connection, {*sql}, job.session, job.request, kept);
-    run_with_key(report, job, *sql, kept);
+    KeyDemand keys(*job.database, may_lack_key);
+    if (keys.failed()) {
+        report.end.error = keys.failed();
+    } else {
+        report.end = run_statement(*report.connection, {*sql}, job.session, job.request, kept);
+        run_with_key(report, job, *sql, keys, kept);
+    }
     storage::pass(storage::Failpoint::statement_ran);
     if (!renamed_tables(job.sql).empty()) report.end.ok.info.clear();  // RENAME has none
     drop_if_unusable(report);
+    if (report.connection) keys.end();
     keep_warnings(report, job);
     learn_generated_id(report, job);
     if (report.connection) {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -40,6 +41,7 @@ struct StatementJob {
     bool grant = false;          // likewise: it may fail with effects and without a word in the log
     bool temporary_tables = false;    // the session has some
     std::string refused_without_key;  // likewise: see Classified
+    std::string prepared_text;        // of EXECUTE, where it is known
     std::string user;                 // to look at the server after a lost connection
     std::string password;
 };
@@ -61,11 +63,16 @@ struct JobReport {
     KeptWarnings warnings;                        // that the server does not know any more
     std::uint64_t wait_ms = 0;                    // of ask_lock_wait
     HiddenCommand hidden = HiddenCommand::other;  // of run_in_transaction, where the server says that it commits
+    std::optional<std::string> hidden_text;       // of PREPARE; of an EXECUTE where the server says that it commits
 };
 
 using ConnectionPtr = std::unique_ptr<storage::Connection>;
 
 [[nodiscard]] JobReport run_plain(ConnectionPtr connection, const StatementJob& job);
+// PREPARE: the text that was meant may be refused, as it would be by itself.
+[[nodiscard]] JobReport run_prepare(ConnectionPtr connection, const StatementJob& job);
+// Of an EXECUTE that commits: it may be a definition, and is one then.
+void learn_hidden_text(JobReport& report, const StatementJob& job);
 // What the server says of the statement without running it; the client sees nothing of it.
 [[nodiscard]] JobReport look_at(ConnectionPtr connection, const StatementJob& job);
 // Under locks that the server takes for it and gives up again; errors are those of the session's own that forbid it.

@@ -16,6 +16,14 @@ constexpr milliseconds rollback_limit{20'000};
 constexpr int read_only_attempts_max = 5;  // each waits for locks of a second at most
 constexpr LogIndex no_ceiling{UINT64_MAX};
 
+// In office temporary tables, whose rows are in no log, need no key: sessions make the demand for what could make
+// others. MySQL's would hold for later sessions only, and stays.
+Status demand_keys(Connection& control, bool on) {
+    if (control.leaves_out_defaults()) return ok();
+    auto done = control.execute(control.dialect().require_primary_keys_sql(on));
+    return done.ok() ? ok() : Status(done.error());
+}
+
 }  // namespace
 
 void LocalDatabase::Impl::try_open() {
@@ -57,6 +65,7 @@ Status LocalDatabase::Impl::finish_open(const OpenOffice& office) {
         committer->decided(decided_);
         committer_ = std::move(committer);
     }
+    if (auto status = demand_keys(*control_, false); !status.ok()) return status;
     auto writable = control_->execute("SET GLOBAL read_only=0");
     if (!writable.ok()) return writable.error();
     return ok();
@@ -119,6 +128,7 @@ Status LocalDatabase::Impl::recover() {
     if (auto status = ensure_control(); !status.ok()) return status;
     stop_office_workers();
     if (auto status = end_users_and_writes(); !status.ok()) return status;
+    if (auto status = demand_keys(*control_, true); !status.ok()) return status;
     auto others = roll_back_prepared(*control_, rollback_limit);
     if (!others.ok()) return others.error();
     for (const std::string& xid : *others) {

@@ -514,12 +514,26 @@ def temporary_tables_of_routines():
                                 INSERT INTO r.t (a) SELECT a FROM r.two;
                                 SELECT * FROM r.one;
                               END""")
+            cursor.execute("""CREATE PROCEDURE r.put_together(n INT) BEGIN
+                                CREATE TEMPORARY TABLE IF NOT EXISTS r.four (id INT AUTO_INCREMENT PRIMARY KEY, a INT);
+                                TRUNCATE TABLE r.four;
+                                EXECUTE IMMEDIATE CONCAT('CREATE OR REPLACE TEMPORARY TABLE r.', 'five (a INT)');
+                                SET @made = CONCAT('CREATE OR REPLACE TEMPORARY TABLE r.six AS SELECT seq AS a FROM r.seq_1_to_', n);
+                                PREPARE made FROM @made;
+                                EXECUTE made;
+                                INSERT INTO r.five SELECT a FROM r.six;
+                                INSERT INTO r.four (a) SELECT a + 10 FROM r.five;
+                                SELECT * FROM r.four;
+                              END""")
         for node in cluster.nodes:
             client = connect(cluster, node, autocommit=True)
             with client.cursor() as cursor:
                 for _ in range(2):
                     cursor.execute("CALL r.report(5)")
                     equal(cursor.fetchall(), ((5, "x"), (6, "y"), (5, "x")), "what the procedure tells")
+                for last in (3, 2):
+                    cursor.execute(f"CALL r.put_together({last})")
+                    equal(cursor.fetchall(), tuple((n, n + 10) for n in range(1, last + 1)), "put together by the procedure")
                 cursor.execute("BEGIN NOT ATOMIC CREATE TEMPORARY TABLE r.three ENGINE=MyISAM SELECT * FROM r.two; END")
                 cursor.execute("SELECT a, c FROM r.three")
                 equal(cursor.fetchall(), ((5, 2), (6, 1)), "made by a block")

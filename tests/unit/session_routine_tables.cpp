@@ -66,3 +66,28 @@ TEST_CASE("a routine drops its temporary tables as such") {
     CHECK(with_routine_tables("CREATE PROCEDURE p() BEGIN CREATE TEMPORARY TABLE t LIKE x; DROP TEMPORARY TABLE t")
               .empty());
 }
+
+TEST_CASE("a routine empties its temporary tables by what does not commit") {
+    CHECK(with_routine_tables(
+              "CREATE PROCEDURE p() BEGIN CREATE TEMPORARY TABLE IF NOT EXISTS t (a INT KEY);\n"
+              "TRUNCATE TABLE T; truncate `t`; TRUNCATE x; SELECT TRUNCATE(1.5, 0); TRUNCATE t WAIT 1; END") ==
+          "CREATE PROCEDURE p() BEGIN CREATE TEMPORARY TABLE IF NOT EXISTS t (a INT KEY);\n"
+          "DELETE FROM T; DELETE FROM `t`; TRUNCATE x; SELECT TRUNCATE(1.5, 0); TRUNCATE t WAIT 1; END");
+    CHECK(with_routine_tables(
+              "CREATE PROCEDURE p() BEGIN CREATE TEMPORARY TABLE IF NOT EXISTS d.t (a INT AUTO_INCREMENT KEY) "
+              "ENGINE=MEMORY; TRUNCATE d.t; END") ==
+          "CREATE PROCEDURE p() BEGIN CREATE TEMPORARY TABLE IF NOT EXISTS d.t (a INT AUTO_INCREMENT KEY) "
+          "ENGINE=InnoDB; CREATE OR REPLACE TEMPORARY TABLE d.t (a INT AUTO_INCREMENT KEY) ENGINE=InnoDB; END");
+    CHECK(
+        with_routine_tables("CREATE PROCEDURE p() BEGIN CREATE TEMPORARY TABLE t LIKE x; TRUNCATE t; END") ==
+        "CREATE PROCEDURE p() BEGIN CREATE TEMPORARY TABLE t LIKE x; CREATE OR REPLACE TEMPORARY TABLE t LIKE x; END");
+    for (const char* text :
+         {"CREATE PROCEDURE p() BEGIN CREATE TEMPORARY TABLE t (a INT AUTO_INCREMENT KEY) SELECT 1 AS b; TRUNCATE t; "
+          "END",
+          "CREATE PROCEDURE p() BEGIN IF x THEN CREATE TEMPORARY TABLE t LIKE y; ELSE CREATE TEMPORARY TABLE t LIKE x; "
+          "END IF; TRUNCATE t; END",
+          "CREATE PROCEDURE p() BEGIN CREATE TEMPORARY TABLE t LIKE x; TRUNCATE"}) {
+        CAPTURE(text);
+        CHECK(with_routine_tables(text).empty());
+    }
+}
