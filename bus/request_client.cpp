@@ -134,6 +134,7 @@ std::string RequestClient::Impl::try_address(const std::string& address, Clock::
     if (zmq_connect(dealer_.get(), ("tcp://" + address).c_str()) != 0) return zmq_error();
     bool reached = false;
     int closed_handshakes = 0;
+    const auto begin = Clock::now();
     while (true) {
         while (const auto event = monitor_.next()) {
             switch (event->kind) {
@@ -146,11 +147,14 @@ std::string RequestClient::Impl::try_address(const std::string& address, Clock::
                     return "refused: key not accepted";
                 case ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL:
                     return mismatch();
-                case ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL:
-                case ZMQ_EVENT_DISCONNECTED:
+                case ZMQ_EVENT_DISCONNECTED:  // one for each attempt, also behind HANDSHAKE_FAILED_NO_DETAIL
                     // A node cannot tell a client with foreign keys why, it just closes. So does one that is being
-                    // stopped, and that must not look like a refusal: ZeroMQ tries again by itself and shows which.
-                    if (++closed_handshakes >= 2) return mismatch();
+                    // stopped, and that must not look like a refusal: ZeroMQ tries again by itself and shows which. A
+                    // node that is late closes, too, but only when a handshake's time is over.
+                    ++closed_handshakes;
+                    if (closed_handshakes >= 2 &&
+                        Clock::now() - begin < std::chrono::milliseconds(handshake_ms) * closed_handshakes)
+                        return mismatch();
                     break;
                 case ZMQ_EVENT_CLOSED:
                     return "nothing listens there";

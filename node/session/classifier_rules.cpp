@@ -446,11 +446,17 @@ std::string order_dependent_alter(Tokens tokens) {
         return "ALTER IGNORE of a table without primary key is refused: which rows it drops differs from node to node" +
                std::string(way_out);
     }
-    const auto numbers = [&](std::size_t i) { return tokens[i].is("AUTO_INCREMENT"); };
-    if (!mentions(tokens, "PRIMARY") || find_in_added(tokens, numbers) == tokens.size()) return {};
-    return "adding an AUTO_INCREMENT column to a table without primary key is refused: its rows would be numbered in "
-           "another order on each node" +
-           std::string(way_out);
+    // A column's word, one that is added or one that is there and has rows without a number, not the table's next one.
+    const auto numbers = [](const Token& token, const Token& next) {
+        return token.is("AUTO_INCREMENT") && !next.symbol('=') && next.kind != Token::Kind::number;
+    };
+    for (std::size_t i = 0; i < tokens.size(); ++i) {
+        if (!numbers(tokens[i], token_at(tokens, i + 1))) continue;
+        return "an AUTO_INCREMENT column in a table without primary key is refused: its rows would be numbered in "
+               "another order on each node" +
+               std::string(way_out);
+    }
+    return {};
 }
 
 }  // namespace ddb::session::rules

@@ -18,6 +18,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 #include <utility>
 
 namespace ddb::storage {
@@ -188,6 +189,19 @@ std::optional<std::string> ChildProcess::wait(int timeout_ms) {
         reaped_ = true;
     }
     return describe(status_);
+}
+
+std::chrono::milliseconds ChildProcess::cpu_time() const {
+    const std::string stat = read_all("/proc/" + std::to_string(pid_) + "/stat");
+    const auto name_end = stat.rfind(')');  // the name may hold anything
+    if (name_end == std::string::npos) return {};
+    std::istringstream fields(stat.substr(name_end + 1));
+    constexpr int fields_before = 11;
+    std::string skipped;
+    for (int i = 0; i < fields_before; ++i) fields >> skipped;
+    long user_ticks = 0, system_ticks = 0;
+    fields >> user_ticks >> system_ticks;
+    return std::chrono::milliseconds((user_ticks + system_ticks) * 1000 / ::sysconf(_SC_CLK_TCK));
 }
 
 Result<std::string> run_program(const std::string& program, const std::vector<std::string>& arguments, int timeout_ms) {

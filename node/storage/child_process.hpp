@@ -5,6 +5,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <optional>
 #include <string>
 #include <vector>
@@ -42,6 +43,8 @@ class ChildProcess {
     // (Killed)".
     [[nodiscard]] std::optional<std::string> wait(int timeout_ms);
     [[nodiscard]] bool succeeded() const { return reaped_ && status_ == 0; }
+    // The processors' time it has used up, without its own children's; 0 once it ended.
+    [[nodiscard]] std::chrono::milliseconds cpu_time() const;
 
   private:
     ChildProcess(pid_t pid, int pidfd) : pid_(pid), pidfd_(pidfd) {}

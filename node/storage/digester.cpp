@@ -71,9 +71,10 @@ std::uint64_t first_bytes(const Digest& digest) {
 }
 
 // Parts of an index: column, length where it is not all of it, type, name of the index, whether it may be NULL.
-bool orders_all_rows(std::span<const Connection::Row> parts) {
+bool orders_all_rows(std::span<const Connection::Row> parts, bool whole) {
     if (parts.front().at(3) == "PRIMARY") return true;
-    return std::all_of(parts.begin(), parts.end(), [](const auto& part) { return !part.at(1) && part.at(4) != "YES"; });
+    return std::all_of(parts.begin(), parts.end(),
+                       [&](const auto& part) { return (!part.at(1) || !whole) && part.at(4) != "YES"; });
 }
 
 // Of one table: it was dropped or altered since the snapshot.
@@ -250,21 +251,23 @@ Result<std::string> Digester::columns_of(const Name& name) {
     return out;
 }
 
-// The primary key, or a UNIQUE one of whole columns without NULL: servers ask for no more of a table. All nodes choose
-// alike, as their definitions are compared too.
+// The primary key, or a UNIQUE one without NULL, of whole columns where there is such a one: servers ask for no more of
+// a table. All nodes choose alike, as their definitions are compared too.
 Result<Digester::Key> Digester::key_of(const Name& name) {
     auto rows = connection_->rows(
         "SELECT s.column_name, s.sub_part, c.data_type, s.index_name, s.nullable FROM information_schema.statistics s "
         "JOIN information_schema.columns c USING (table_schema, table_name, column_name) WHERE " +
         is_table(name) + " AND s.non_unique=0 ORDER BY s.index_name<>'PRIMARY', BINARY s.index_name, s.seq_in_index");
     if (!rows.ok()) return rows.error();
-    std::span<const Connection::Row> rest(*rows);
-    while (!rest.empty()) {
-        const auto end =
-            std::find_if(rest.begin(), rest.end(), [&](const auto& part) { return part.at(3) != rest.front().at(3); });
-        const auto parts = rest.first(static_cast<std::size_t>(end - rest.begin()));
-        if (orders_all_rows(parts)) return key_of_parts(parts);
-        rest = rest.subspan(parts.size());
+    for (const bool whole : {true, false}) {
+        std::span<const Connection::Row> rest(*rows);
+        while (!rest.empty()) {
+            const auto end = std::find_if(rest.begin(), rest.end(),
+                                          [&](const auto& part) { return part.at(3) != rest.front().at(3); });
+            const auto parts = rest.first(static_cast<std::size_t>(end - rest.begin()));
+            if (orders_all_rows(parts, whole)) return key_of_parts(parts);
+            rest = rest.subspan(parts.size());
+        }
     }
     return fail(ErrorCode::sql, "it has no primary key");
 }
@@ -277,7 +280,9 @@ Digester::Key Digester::key_of_parts(std::span<const Connection::Row> parts) {
         key.columns.push_back(quoted_name(part.at(0).value_or("")));
         const auto literal = literal_of(part.at(2).value_or(""));
         key.literals.push_back(literal.value_or(Literal::text));
-        key.order += (key.order.empty() ? "" : ",") + key.columns.back();
+        // Whole values can be equal, to a collation, whose first characters are not.
+        const std::string part_of = part.at(1) ? "LEFT(" + key.columns.back() + "," + *part.at(1) + ")" : "";
+        key.order += (key.order.empty() ? "" : ",") + (part_of.empty() ? key.columns.back() : part_of);
         continued = continued && !part.at(1) && literal;
     }
     if (!continued) key.columns.clear();

@@ -124,7 +124,9 @@ Status LocalDatabase::Impl::start() {
 Status LocalDatabase::Impl::launch_server() {
     if (options_.managed && (server_ == nullptr || !server_->running())) {
         server_.reset();
-        auto started = ManagedServer::start(managed_options(options_), [this](const std::string& reason) {
+        ManagedOptions managed = managed_options(options_);
+        managed.given_up = [this] { return ending_.load(); };
+        auto started = ManagedServer::start(managed, [this](const std::string& reason) {
             if (!ending_) send(ServerLost{"the database server ended: " + reason, true});
         });
         if (!started.ok()) return started.error();

@@ -28,6 +28,7 @@ using Clock = std::chrono::steady_clock;
 constexpr int orphan_timeout_ms = 30'000;
 constexpr int kill_timeout_ms = 30'000;
 constexpr auto ready_probe_interval = std::chrono::milliseconds(20);
+constexpr int work_share = 200;  // of its time a server has used a processor for, at least, if it is not just waiting
 constexpr std::uint64_t log_bytes_max = 16u << 20;  // then it moves to mysqld.log.old at the next start
 
 std::uint64_t file_size(const std::string& path) {
@@ -240,7 +241,9 @@ class ManagedServer::Impl {
     }
 
     Status wait_until_ready() {
-        const auto deadline = Clock::now() + std::chrono::milliseconds(options_.start_timeout_ms);
+        const auto limit = std::chrono::milliseconds(options_.start_timeout_ms);
+        auto deadline = Clock::now() + limit;
+        auto worked = std::chrono::milliseconds(0);
         ConnectOptions connect;
         connect.endpoint.socket = paths_.socket;
         connect.user = options_.service_user;
@@ -258,10 +261,17 @@ class ManagedServer::Impl {
                 return fail(ErrorCode::io, "the database server " + reason_ +
                                                " while starting: " + explain_log(paths_.log, log_offset_, options_));
             }
+            if (options_.given_up && options_.given_up())
+                return fail(ErrorCode::shutting_down, "the node ends while its database server starts");
+            if (const auto used = child_->cpu_time(); used - worked >= limit / work_share) {
+                worked = used;
+                deadline = Clock::now() + limit;
+            }
             if (Clock::now() >= deadline) {
-                return fail(ErrorCode::timeout, "the database server does not take connections after " +
-                                                    std::to_string(options_.start_timeout_ms) + " ms (" + last + "); " +
-                                                    explain_log(paths_.log, log_offset_, options_));
+                return fail(ErrorCode::timeout,
+                            "the database server takes no connections, and has done nothing for it in the last " +
+                                std::to_string(options_.start_timeout_ms) + " ms (" + last + "); " +
+                                explain_log(paths_.log, log_offset_, options_));
             }
             // The server announces nothing when it listens, so it is asked; its end is noticed at once.
             ended_.wait_for(lock, ready_probe_interval, [this] { return exited_; });

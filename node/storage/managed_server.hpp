@@ -29,8 +29,11 @@ struct ManagedOptions {
     std::uint64_t buffer_pool_bytes = 64u << 20;
     std::uint64_t redo_log_bytes = 48u << 20;
     std::uint32_t connections_max = 2100;  // fronts and guests, as many each, and twice as many backs
+    // Without connections and without work (a fraction of a percent of a processor). One that works is waited for,
+    // however long: recovery behind a crash would begin where it began before.
     int start_timeout_ms = 60'000;
-    int stop_timeout_ms = 20'000;  // SIGTERM until then, SIGKILL after
+    std::function<bool()> given_up;  // asked while it starts; optional
+    int stop_timeout_ms = 20'000;    // SIGTERM until then, SIGKILL after
 };
 
 class ManagedServer {

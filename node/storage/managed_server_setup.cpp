@@ -19,7 +19,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t socket_path_bytes_max = 107;  // sun_path less its terminating NUL
-constexpr int version_timeout_ms = 10'000;
+constexpr int version_timeout_ms = 60'000;          // a machine may be busy
 constexpr int initialise_timeout_ms = 120'000;
 
 bool executable(const fs::path& path) {

@@ -36,7 +36,10 @@ CREATE TABLE d.load_here (id INT AUTO_INCREMENT PRIMARY KEY, v INT);
 # MySQL refuses what has no primary key.
 OTHER_KEYS = [] if MYSQL else ["CREATE TABLE d.other_keys (x INT UNIQUE, t VARCHAR(90) NOT NULL, a VARCHAR(40) NOT NULL, b INT NOT NULL, "
                                "UNIQUE by_part (t(9)), UNIQUE by_two (b, a))",
-                               "INSERT INTO d.other_keys SELECT NULL, UUID(), CONCAT('a ', seq), seq DIV 3 FROM d.seq_1_to_4500"]
+                               "INSERT INTO d.other_keys SELECT NULL, UUID(), CONCAT('a ', seq), seq DIV 3 FROM d.seq_1_to_4500",
+                               # Equal as a whole, as a collation has it, where their parts differ.
+                               "CREATE TABLE d.part_keys (t TEXT COLLATE utf8mb4_unicode_ci NOT NULL, n INT, UNIQUE by_part (t(9)))",
+                               "INSERT INTO d.part_keys VALUES ('12345678ß', 1), ('12345678ss', 2), ('a', 3)"]
 INSERT = "INSERT INTO d.load_here (v) VALUES (1)"
 
 

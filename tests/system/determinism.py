@@ -128,6 +128,12 @@ def definitions(cluster):
         cluster.sql(3, "/* an application's */ GRANT SELECT ON d.f TO ann@localhost", "SET STATEMENT sql_mode = '' FOR CREATE ROLE fifth",
                     "CREATE ROLE sixth # with a comment behind it", user="bob", arguments=["-pother"])
         cluster.sql(1, "SET old_passwords = 1", "CREATE USER older@'%' IDENTIFIED BY 'secret'")
+        # InnoDB keeps no rows in the order of a key of parts: they lie as they came, which differs from node to node.
+        cluster.sql(1, "CREATE TABLE d.by_part (t VARCHAR(20) NOT NULL, n INT, UNIQUE (t(5)))",
+                    "INSERT INTO d.by_part SELECT seq, 0 FROM d.seq_1_to_9")
+        for change in ("ADD id INT AUTO_INCREMENT UNIQUE", "MODIFY n INT AUTO_INCREMENT UNIQUE"):
+            equal(cluster.cli(2, f"ALTER TABLE d.by_part {change}").error.get("code"), 1235, change)
+        cluster.sql(1, "ALTER TABLE d.by_part AUTO_INCREMENT = 5")
     # Fails, and yet drops a table on MariaDB: the failure and its effect are the same everywhere.
     answer = cluster.cli(2, "DROP TABLE d.victim, d.missing")
     equal(answer.error.get("code"), 1051, f"DROP of a table that is missing: {answer}")

@@ -2,6 +2,7 @@
 #include <thread>
 
 #include "bus/request_client.hpp"
+#include "bus/socket.hpp"
 #include "tests/unit/bus_support.hpp"
 #include "tests/unit/schemas_samples.hpp"
 
@@ -180,6 +181,25 @@ TEST_CASE("connection errors are quick and say why") {
     Server open(3, nullptr);
     CHECK(error_of({open.address()}, &right).find("refused") != std::string::npos);
     CHECK(client_of({open.address()}, nullptr)->connect(5000).ok());
+}
+
+TEST_CASE("a node that is late for handshakes does not refuse") {
+    const auto keys = keys_of(1);
+    const ClientKeys right = client_keys_of(keys);
+    const std::uint16_t port = free_port();
+    std::atomic<bool> ready{false};
+    std::jthread late([&](const std::stop_token& stop) {
+        Node node(1, port, &keys);
+        const bool opened = node.open().ok();
+        ready = true;
+        // Two handshakes and more end without its word meanwhile: each is given handshake_ms.
+        std::this_thread::sleep_for(std::chrono::milliseconds(2 * handshake_ms + handshake_ms / 2));
+        while (opened && !stop.stop_requested()) node.pump(20);
+    });
+    while (!ready) std::this_thread::yield();
+    const auto done = client_of({"127.0.0.1:" + std::to_string(port)}, &right)->connect(20'000);
+    INFO((done.ok() ? "connected" : done.error().message));
+    CHECK(done.ok());
 }
 
 TEST_CASE("a port that accepts and says nothing costs one timeout") {

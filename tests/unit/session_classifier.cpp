@@ -346,7 +346,10 @@ TEST_CASE("refused in words") {
     CHECK(!refused("SELECT * FROM ddb_meta.transactions_log"));
     CHECK(!classify("ALTER IGNORE TABLE t ADD UNIQUE (a)").refused_without_key.empty());
     CHECK(!classify("ALTER TABLE t ADD id INT AUTO_INCREMENT PRIMARY KEY").refused_without_key.empty());
-    CHECK(classify("ALTER TABLE t MODIFY id INT AUTO_INCREMENT, ADD PRIMARY KEY (id)").refused_without_key.empty());
+    CHECK(!classify("ALTER TABLE t ADD id INT AUTO_INCREMENT UNIQUE").refused_without_key.empty());
+    CHECK(!classify("ALTER TABLE t MODIFY id INT AUTO_INCREMENT, ADD PRIMARY KEY (id)").refused_without_key.empty());
+    CHECK(classify("ALTER TABLE t AUTO_INCREMENT = 7, COMMENT 'c'").refused_without_key.empty());
+    CHECK(classify("ALTER TABLE t AUTO_INCREMENT 7").refused_without_key.empty());
     CHECK(!refused("INSERT INTO t VALUES ('ddb_meta')"));
     CHECK(!refused("FLUSH TABLES"));
     CHECK(!refused("SET GLOBAL max_connections=10"));

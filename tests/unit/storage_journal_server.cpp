@@ -155,6 +155,43 @@ TEST_CASE("a deep directory moves the socket, a second start in a used directory
     std::filesystem::remove_all(std::filesystem::path(server->endpoint().socket).parent_path(), ignored);
 }
 
+TEST_CASE("a server that works is waited for when it starts, one that does nothing is not") {
+    TemporaryDir dir;
+    ManagedOptions options = small_server(dir.path() + "/mysql");
+    start(options)->stop();
+    // In front of the server: what takes as long as recovery behind a crash may, and what hangs.
+    const std::string program = dir.path() + "/slow-mariadbd";
+    const auto write_program = [&](const std::string& first) {
+        std::ofstream(program) << "#!/bin/sh\n"
+                               << R"(case "$*" in *--version*) ;; *) )" << first << " ;; esac\n"
+                               << "PATH=$PATH:/usr/local/sbin:/usr/sbin exec mariadbd \"$@\"\n";
+        std::filesystem::permissions(program, std::filesystem::perms::owner_all);
+    };
+    options.program = program;
+    options.start_timeout_ms = 2000;
+    const std::string busy =
+        "read up rest </proc/uptime; end=$((${up%.*} + 6));"
+        " while [ ${up%.*} -lt $end ]; do read up rest </proc/uptime; done";
+    SECTION("it works") {
+        write_program(busy);
+        auto server = start(options);
+        (void)open(service_account(*server, options));
+    }
+    SECTION("it hangs") {
+        write_program("exec sleep 100");
+        auto server = ManagedServer::start(options, nullptr);
+        REQUIRE_FALSE(server.ok());
+        CHECK(server.error().message.find("has done nothing for it in the last 2000 ms") != std::string::npos);
+    }
+    SECTION("nobody waits for it any more") {
+        write_program(busy);
+        options.given_up = [] { return true; };
+        auto server = ManagedServer::start(options, nullptr);
+        REQUIRE_FALSE(server.ok());
+        CHECK(server.error().code == ErrorCode::shutting_down);
+    }
+}
+
 TEST_CASE("what is wrong is said in words") {
     TemporaryDir dir;
     ManagedOptions options = small_server(dir.path() + "/mysql");
