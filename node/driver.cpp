@@ -248,6 +248,7 @@ void Driver::tick(std::uint64_t now_ms) {
     now_ms_ = now_ms;
     const bool idle = sessions_.idle();
     const bool stalled = parts_.journal.stalled() || parts_.database.stalled();
+    if (stalled != report_.disk_stalled) note_stall(stalled);
     if (idle != report_.idle || stalled != report_.disk_stalled) {
         report_.idle = idle;
         report_.disk_stalled = stalled;
@@ -271,6 +272,18 @@ void Driver::tick(std::uint64_t now_ms) {
         next_publish_ms_ = now_ms + parts_.settings.timing.heartbeat_ms;
         publish({});
     }
+}
+
+// A slow disk comes and goes.
+void Driver::note_stall(bool stalled) {
+    constexpr std::uint64_t stall_again_ms = 60'000;
+    if (!stalled && std::exchange(stall_said_, false)) spdlog::info("this node's journal and database go on");
+    if (!stalled || now_ms_ < stall_again_ms_) return;
+    stall_again_ms_ = now_ms_ + stall_again_ms;
+    stall_said_ = true;
+    spdlog::warn(
+        "this node's journal or database stands still, by a disk that is slow or full, or for want of memory, files or "
+        "connections: what is decided waits here until there is room");
 }
 
 void Driver::report_if_changed() {

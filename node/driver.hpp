@@ -100,6 +100,7 @@ class Driver final : public session::SessionHost {
     void refresh_view();
     void record_formation();
     void publish(const std::string& event);
+    void note_stall(bool stalled);
     void advance_quiesce();
     [[nodiscard]] std::uint64_t uptime_s() const { return now_ms_ / 1000 - started_ms_ / 1000; }
 
@@ -142,6 +143,8 @@ class Driver final : public session::SessionHost {
     std::map<core::Role, SaidRole> said_roles_;
     std::uint64_t started_ms_ = 0;
     std::uint64_t next_publish_ms_ = 0;
+    std::uint64_t stall_again_ms_ = 0;  // when the log may be told of one again
+    bool stall_said_ = false;
 };
 
 }  // namespace ddb::node

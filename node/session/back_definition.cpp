@@ -63,7 +63,8 @@ void BackSession::definition_done(JobReport report) {
     const std::uint64_t sequence = storage::statement_sequence(txn_.txn);
     active_->kept = std::move(report.kept);
     const std::uint16_t code = report.end.error ? report.end.error->mysql_code : std::uint16_t{0};
-    const bool failed_grant = active_->statement.grant && code != 0 && !denied(code);
+    // Settings came with it only where it has changed something.
+    const bool failed_grant = active_->statement.grant && code != 0 && !denied(code) && !report.settings_event.empty();
     if (report.logged || (failed_grant && !report.uncertain)) {
         propose_definition(report);
         return;

@@ -16,6 +16,7 @@
 #include "node/session/sql_scan.hpp"
 #include "node/session/temporary_renames.hpp"
 #include "node/storage/failpoint.hpp"
+#include "node/storage/privileges_digest.hpp"
 
 namespace ddb::session {
 namespace {
@@ -197,6 +198,25 @@ void keep_forgotten_warnings(JobReport& report, const StatementJob& job) {
     const auto run = storage::LocalDatabase::traces_of_run(connection);
     return run ? *run : 1;
 }
+
+// A GRANT is alone in changing them: what fails where it waits for a lock, is killed there or finds no room on the disk
+// must not be said on nodes where nothing stands in its way.
+class PrivilegesBefore {
+  public:
+    explicit PrivilegesBefore(const StatementJob& job) : job_(job) {
+        if (!job.grant) return;
+        if (auto digest = storage::privileges_digest(job.database->service())) before_ = std::move(*digest);
+    }
+    [[nodiscard]] bool unchanged() const {
+        if (before_.empty()) return false;
+        const auto now = storage::privileges_digest(job_.database->service());
+        return now && *now == before_;
+    }
+
+  private:
+    const StatementJob& job_;
+    std::string before_;
+};
 
 // The connection died while the statement ran: waits until the server has ended it, then asks the server's own log.
 void look_after_loss(JobReport& report, const StatementJob& job, std::uint64_t connection_id, std::uint64_t traces) {
@@ -493,6 +513,7 @@ JobReport run_definition(ConnectionPtr connection, const StatementJob& job) {
     }
     storage::pass(storage::Failpoint::intent_recorded);
     const std::uint64_t connection_id = report.connection->id();
+    const PrivilegesBefore privileges(job);
     if (auto begun = report.connection->execute_all(job.database->statement_begin_sql(job.sequence)); !begun) {
         report.end.error = by_another_account(begun.error());
         if (report.connection->broken()) report.connection.reset();
@@ -518,7 +539,7 @@ JobReport run_definition(ConnectionPtr connection, const StatementJob& job) {
         auto gtid = storage::LocalDatabase::statement_gtid(*report.connection, job.sequence);
         if (gtid) report.last_gtid = *gtid;
         report.logged = !report.last_gtid.empty();
-        const bool failed_grant = job.grant && report.end.error && !report.logged;
+        const bool failed_grant = job.grant && report.end.error && !report.logged && !privileges.unchanged();
         if (report.logged || failed_grant) {
             if (auto settings = failed_grant ? storage::LocalDatabase::whole_settings_event(*report.connection)
                                              : storage::LocalDatabase::settings_event(*report.connection))

@@ -29,6 +29,9 @@ constexpr std::uint64_t gather_entries = 64;
 // A batch that fails for passing reasons is tried again for this long before the node is fenced.
 constexpr std::chrono::seconds transient_limit{120};
 constexpr std::chrono::milliseconds retry_pause{20};
+// Where there is no room no other database would find more: it is waited for, however long.
+constexpr std::chrono::milliseconds room_pause_first{100};
+constexpr std::chrono::milliseconds room_pause_max{5000};
 constexpr int service_read_timeout_ms = 600'000;
 // In turns in one mode and the other: somebody else may open a table in between.
 constexpr int calculations_max = 20;
@@ -106,6 +109,7 @@ void Applier::resume(const Position& position, LogIndex ceiling) {
         position_ = position;
         in_parts_ = TxnId{};
         holding_out_ = false;
+        waits_for_room_ = false;
         applied_ = position.index;
         ceiling_ = ceiling;
         connection_.reset();
@@ -170,6 +174,7 @@ void Applier::forget() {
     std::lock_guard lock(mutex_);
     decided_ = LogIndex{};
     fenced_ = false;
+    waits_for_room_ = false;
 }
 
 LogIndex Applier::applied() const {
@@ -260,15 +265,17 @@ Status Applier::apply(std::span<const Entry> entries, const std::stop_token& sto
         }
         // A lost server comes back in its own time; the supervisor pauses us meanwhile.
         if (!give_up) give_up = std::chrono::steady_clock::now() + transient_limit;
-        if (!lost && std::chrono::steady_clock::now() >= *give_up) {
+        const bool no_room = lacks_room(error);
+        if (!lost && !no_room && std::chrono::steady_clock::now() >= *give_up) {
             fence(where + "still failing after " + std::to_string(transient_limit.count()) + " s: " + error.message);
             return error;
         }
         constexpr std::uint16_t lock_wait = 1205;
         // A transaction may hold a table of which it has read no row, and InnoDB not know of it: next time they all go.
         if (error.mysql_code == lock_wait) end_local_readers(std::exchange(in_the_way, Victims::all));
+        const auto pause = no_room ? wait_for_room() : retry_pause;
         std::unique_lock lock(mutex_);
-        changed_.wait_for(lock, stop, retry_pause, [&] { return !running_; });
+        changed_.wait_for(lock, stop, pause, [&] { return !running_; });
         if (stop.stop_requested() || !running_) return error;
     }
 }
@@ -518,7 +525,15 @@ void Applier::clear_intent_of(TxnId txn) {
     }
 }
 
+std::chrono::milliseconds Applier::wait_for_room() {
+    room_pause_ = std::clamp(room_pause_ * 2, room_pause_first, room_pause_max);
+    waits_for_room_ = true;
+    return room_pause_;
+}
+
 void Applier::advance(LogIndex index) {
+    waits_for_room_ = false;
+    room_pause_ = {};
     {
         std::lock_guard lock(mutex_);
         applied_ = index;
@@ -537,6 +552,7 @@ void Applier::fence(const std::string& reason) {
     {
         std::lock_guard lock(mutex_);
         fenced_ = true;
+        waits_for_room_ = false;
     }
     hooks_.fenced(reason);
 }

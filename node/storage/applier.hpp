@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <functional>
 #include <memory>
@@ -39,7 +40,7 @@ class Applier {
         std::function<void(LogIndex applied)> applied;
         std::function<void(const std::string& reason)> fenced;
         std::function<void(LogIndex index)> audit;  // the server holds what is in the log up to here and nothing else
-        std::function<void(const std::string& what)> foreign;  // the server holds this besides
+        std::function<void(const std::string& what)> foreign;    // the server holds this besides
     };
 
     Applier(Options options, Journal& journal, Hooks hooks);
@@ -63,6 +64,7 @@ class Applier {
     // The database's content is void: forgets what was decided and what it was fenced for. Only while paused.
     void forget();
     [[nodiscard]] LogIndex applied() const;
+    [[nodiscard]] bool waits_for_room() const { return waits_for_room_; }
 
   private:
     struct Batch;
@@ -97,12 +99,14 @@ class Applier {
     void advance(LogIndex index);
     void end_local_readers(Victims victims);
     void fence(const std::string& reason);
+    [[nodiscard]] std::chrono::milliseconds wait_for_room();
     [[nodiscard]] bool interrupted(const std::stop_token& stop) const;
 
     const Options options_;
     Journal& journal_;
     const Hooks hooks_;
     std::atomic<OtherCopies> other_copies_ = OtherCopies::some;
+    std::atomic<bool> waits_for_room_{false};
 
     mutable std::mutex mutex_;
     std::condition_variable_any changed_;
@@ -124,7 +128,8 @@ class Applier {
     std::optional<RanStatements> ran_;
     std::uint64_t ran_from_ = 0;  // `ran_` knows everything from this sequence number on
     std::string flush_setting_;
-    TxnId in_parts_;  // whose end has not come yet
+    TxnId in_parts_;                           // whose end has not come yet
+    std::chrono::milliseconds room_pause_{0};  // while there is no room
 
     std::jthread thread_;
 };

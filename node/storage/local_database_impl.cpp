@@ -50,6 +50,12 @@ ManagedOptions managed_options(const DatabaseOptions& options) {
     return out;
 }
 
+// The same trouble comes with other times and process ids whenever it is tried again.
+std::string without_numbers(std::string text) {
+    std::erase_if(text, [](char c) { return c >= '0' && c <= '9'; });
+    return text;
+}
+
 // A row of SHOW PROCESSLIST: the disk is full, or a commit has not returned for long.
 bool commit_stalls(const Connection::Row& thread) {
     constexpr std::size_t time_column = 5, state_column = 6, info_column = 7;
@@ -121,10 +127,11 @@ Status LocalDatabase::Impl::start() {
     return ok();
 }
 
-Status LocalDatabase::Impl::launch_server() {
+Status LocalDatabase::Impl::launch_server(bool may_initialise) {
     if (options_.managed && (server_ == nullptr || !server_->running())) {
         server_.reset();
         ManagedOptions managed = managed_options(options_);
+        managed.may_initialise = may_initialise;
         managed.given_up = [this] { return ending_.load(); };
         auto started = ManagedServer::start(managed, [this](const std::string& reason) {
             if (!ending_) send(ServerLost{"the database server ended: " + reason, true});
@@ -183,7 +190,8 @@ Status LocalDatabase::Impl::prepare_server() {
 }
 
 Status LocalDatabase::Impl::bring_up() {
-    if (auto status = launch_server(); !status.ok()) return status;
+    // An empty one in its place, when its files are gone under way, would be taken for what the log began with.
+    if (auto status = launch_server(false); !status.ok()) return status;
     if (auto status = prepare_server(); !status.ok()) return status;
     return recover();
 }
@@ -243,7 +251,8 @@ void LocalDatabase::Impl::handle(const Command& command) {
 
 bool LocalDatabase::Impl::stalled() const {
     const Clock::time_point asked = asked_;
-    return stalled_ || (asked != Clock::time_point{} && Clock::now() - asked >= unanswered_limit);
+    return stalled_ || applier_->waits_for_room() ||
+           (asked != Clock::time_point{} && Clock::now() - asked >= unanswered_limit);
 }
 
 void LocalDatabase::Impl::lose_server(const std::string& reason) {
@@ -263,8 +272,9 @@ void LocalDatabase::Impl::try_again() {
     if (Clock::now() < next_attempt_) return;
     const Status status = bring_up();
     if (!status.ok()) {
-        if (status.error().message != trouble_) sink_(ServerDown{status.error().message});
-        trouble_ = status.error().message;
+        const std::string trouble = without_numbers(status.error().message);
+        if (trouble != trouble_) sink_(ServerDown{status.error().message});
+        trouble_ = trouble;
         const bool half_dead = Clock::now() - down_since_ >= half_dead_limit;
         next_attempt_ = Clock::now() + back_off_;
         back_off_ = std::min(back_off_ * 2, back_off_max);

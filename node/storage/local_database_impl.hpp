@@ -104,7 +104,7 @@ class LocalDatabase::Impl {
     // local_database_impl.cpp
     void supervise(const std::stop_token& stop);
     void handle(const Command& command);
-    Status launch_server();
+    Status launch_server(bool may_initialise = true);
     Status prepare_server();  // ddb_meta and settings
     Status bring_up();        // launch, prepare, recover
     void lose_server(const std::string& reason);

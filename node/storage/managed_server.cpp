@@ -168,6 +168,11 @@ class ManagedServer::Impl {
                                                 " holds no database (mysql/ is missing). Move the directory " +
                                                 "away; the node then gets its data from the other nodes");
         }
+        if (!options_.may_initialise) {
+            return fail(ErrorCode::io, paths_.data +
+                                           " is gone. Put it back; or start the node anew, which then gets its data "
+                                           "from the other nodes");
+        }
         fresh_ = true;
         return initialise_server(options_, program_, paths_);
     }

@@ -19,6 +19,7 @@ namespace ddb::storage {
 struct ManagedOptions {
     std::string dir;
     std::string program;         // empty: mariadbd or mysqld in PATH and the usual sbin directories
+    bool may_initialise = true;  // where there is no data directory
     NodeId node;                 // server_id
     std::uint16_t tcp_port = 0;  // 0: socket only
     std::string bind_address = "127.0.0.1";
@@ -40,9 +41,9 @@ class ManagedServer {
   public:
     using OnExit = std::function<void(const std::string& reason)>;  // only when it ends by itself
 
-    // Initialises the data directory when there is none, ends a server that survived an earlier process of this node,
-    // starts, and returns once it takes connections of the service account.
-    // Errors say what the server said: port in use, no space, no permission, the end of its log.
+    // Initialises the data directory when there is none and that may be, ends a server that survived an earlier process
+    // of this node, starts, and returns once it takes connections of the service account. Errors say what the server
+    // said: port in use, no space, no permission, the end of its log.
     [[nodiscard]] static Result<std::unique_ptr<ManagedServer>> start(const ManagedOptions& options, OnExit on_exit);
     ~ManagedServer();  // stop()
 

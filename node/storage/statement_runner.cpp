@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
+#include <charconv>
 #include <optional>
 #include <utility>
 
@@ -209,11 +211,30 @@ Status run_text(const ConnectOptions& service, Connection& connection, const std
 
 bool is_transient(const Error& error) {
     if (error.code != ErrorCode::sql) return error.code == ErrorCode::io;
-    // Lock limits, deadlock, snapshot conflict, interrupted or killed, shutting down, no room, too many connections,
-    // read view or definition changed under us.
-    constexpr std::array<std::uint16_t, 14> codes = {1205, 1213, 1020, 1317, 1927, 1053, 1021,
-                                                     1026, 1114, 1040, 1203, 1969, 1412, 4031};
-    return std::find(codes.begin(), codes.end(), error.mysql_code) != codes.end();
+    // Lock limits, deadlock, snapshot conflict, interrupted or killed, shutting down, read view or definition changed
+    // under us, an index whose making found the directory for temporary files full.
+    constexpr std::array<std::uint16_t, 10> codes = {1205, 1213, 1020, 1317, 1927, 1053, 1969, 1412, 4031, 1034};
+    return std::find(codes.begin(), codes.end(), error.mysql_code) != codes.end() || lacks_room(error);
+}
+
+// Many of the server's errors stand for whatever the system said, whose number is in their texts: (errno: 28 "No space
+// left on device"), (Errcode: 28 …), Got error 28 … from storage engine.
+bool lacks_room(const Error& error) {
+    if (error.code != ErrorCode::sql) return false;
+    // Disk full, writing failed, out of memory, too many connections, out of resources, table full, too many of one
+    // user's, no thread, too many transactions, temporary file not written.
+    constexpr std::array<std::uint16_t, 10> codes = {1021, 1026, 1037, 1040, 1041, 1114, 1203, 1135, 1637, 1878};
+    if (std::find(codes.begin(), codes.end(), error.mysql_code) != codes.end()) return true;
+    constexpr std::array<std::string_view, 4> told{"errno: ", "Errcode: ", "error: ", "Got error "};
+    constexpr std::array<int, 5> numbers{ENOMEM, ENFILE, EMFILE, ENOSPC, EDQUOT};
+    return std::any_of(told.begin(), told.end(), [&](std::string_view words) {
+        const std::size_t at = error.message.find(words);
+        if (at == std::string::npos) return false;
+        int number = 0;
+        const char* const end = error.message.data() + error.message.size();
+        (void)std::from_chars(error.message.data() + at + words.size(), end, number);
+        return std::find(numbers.begin(), numbers.end(), number) != numbers.end();
+    });
 }
 
 Result<StatementParts> take_apart(const StatementPayload& payload) {

@@ -40,5 +40,7 @@ Status run_statement(const ConnectOptions& service, const StatementPayload& payl
 
 // 1205, 1213 and their kin: nothing happened, try again.
 [[nodiscard]] bool is_transient(const Error& error);
+// Of these, what lasts until somebody makes room on this host: its disk, its memory, its files or connections.
+[[nodiscard]] bool lacks_room(const Error& error);
 
 }  // namespace ddb::storage
