@@ -337,9 +337,11 @@ void BackSession::with_barrier(std::function<void()> go) {
 }
 
 void BackSession::dispatch_data() {
-    // It would leave out each row and say so in a warning.
-    const bool may_ignore = connection_ && connection_->leaves_out_defaults();
-    if (may_ignore && ignores_errors(active_->execute.sql) && asks_for_columns()) return;
+    // It would leave out each row and say so in a warning; or begin a transaction, fail, and begin another one, for
+    // which nothing is set any more.
+    const bool cannot_wait =
+        connection_ && connection_->leaves_out_defaults() && (next_is_set_ || ignores_errors(active_->execute.sql));
+    if (cannot_wait && asks_for_columns()) return;
     // Begins no transaction on a server either, and drivers ask whether they are in one.
     if (active_->statement.tableless && !txn_.open && !autocommit_ && !next_is_set_) return run_outside();
     const HandlerVerb handler = active_->statement.handler;

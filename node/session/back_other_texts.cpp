@@ -17,17 +17,30 @@
 namespace ddb::session {
 namespace {
 
+// The columns of a table that SELECT * has. A query that is only looked at leaves it to the transaction that comes next
+// what SET TRANSACTION said; SHOW does not, but asks for less rights.
+std::vector<std::string> visible_columns(storage::Connection& connection, const std::string& table) {
+    std::vector<std::string> out;
+    if (connection.describe("SELECT * FROM " + table).ok()) {
+        for (const Column& column : connection.columns()) out.push_back(column.name);
+        return out;
+    }
+    const auto shown = connection.rows("SHOW COLUMNS FROM " + table);
+    for (const auto& row : shown ? *shown : std::vector<storage::Connection::Row>()) {
+        constexpr std::size_t extra = 5;
+        if (row.size() <= extra || row[extra].value_or("").find("INVISIBLE") != std::string::npos) continue;
+        out.push_back(row[0].value_or(""));
+    }
+    return out;
+}
+
 // Of an INSERT that names no columns: the text with those that are visible; empty where they cannot be told.
 JobReport name_columns(ConnectionPtr connection, const StatementJob& job) {
     JobReport report;
     report.connection = std::move(connection);
-    const auto shown = report.connection->rows("SHOW COLUMNS FROM " + table_filled_unnamed(job.sql));
     std::string names;
     bool plain = true;
-    for (const auto& row : shown ? *shown : std::vector<storage::Connection::Row>()) {
-        constexpr std::size_t extra = 5;
-        if (row.size() <= extra || row[extra].value_or("").find("INVISIBLE") != std::string::npos) continue;
-        const std::string name = row[0].value_or("");
+    for (const std::string& name : visible_columns(*report.connection, table_filled_unnamed(job.sql))) {
         plain =
             plain && std::all_of(name.begin(), name.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; });
         names += (names.empty() ? "" : ", ") + storage::quoted_name(name);

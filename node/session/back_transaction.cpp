@@ -4,13 +4,42 @@
 
 #include "node/session/back_session.hpp"
 #include "node/session/hidden_writes.hpp"
+#include "node/session/sql_scan.hpp"
+#include "node/storage/calculation_settings.hpp"
 
 namespace ddb::session {
 namespace {
 
+// Behind what may have changed the session's settings in the middle of a transaction, or undone what its mark has told
+// of them: it is marked again (storage/calculation_settings.hpp), which other servers need not.
+void mark_again(JobReport& report, const StatementJob& job) {
+    if (!report.connection || !storage::calculates_rows(report.connection->dialect())) return;
+    if (!report.end.error && report.end.ok.warnings > 0 && report.warnings.rows == 0) {
+        JobReport kept = keep_last_warnings(std::move(report.connection), job);
+        report.connection = std::move(kept.connection);
+        report.warnings = std::move(kept.warnings);
+        if (!report.connection) return;
+    }
+    const std::vector<std::string> begin = job.database->begin_sql(job.xid, job.txn);
+    if (!report.connection->execute(begin.back()) || report.connection->broken()) report.connection.reset();
+}
+
+JobReport run_inside_and_mark_again(ConnectionPtr connection, const StatementJob& job) {
+    JobReport report = run_in_transaction(std::move(connection), job);
+    if (report.xa_active) mark_again(report, job);
+    return report;
+}
+
 // What they run is known to the server only: it may leave the session in a state in which XA START fails.
 [[nodiscard]] bool hides_statements(StatementKind kind) {
     return kind == StatementKind::call || kind == StatementKind::execute;
+}
+
+// Or take away what was marked.
+[[nodiscard]] bool may_change_settings(StatementKind kind, std::string_view sql) {
+    if (kind == StatementKind::savepoint) return contains_ignoring_case(sql, "ROLLBACK");
+    if (kind == StatementKind::read) return calls_unknown(sql);
+    return kind == StatementKind::set || hides_statements(kind);
 }
 
 }  // namespace
@@ -47,9 +76,12 @@ void BackSession::start_job(Work work, StatementJob job, Done done) {
 void BackSession::start_inside(StatementJob job) {
     const bool fits = active_->execute.credit_bytes >= storage::Connection::peeked_bytes_max;
     storage::Connection& connection = *connection_;
-    const bool one_call = is_one_call(job) && !switch_autocommit_on_;
+    const bool again = storage::calculates_rows(connection.dialect()) && !job.read_only &&
+                       may_change_settings(active_->statement.kind, job.sql);
+    const bool one_call = is_one_call(job) && !switch_autocommit_on_ && !again;
     const bool sent = fits && one_call && parts_.early.send(connection, job.sql, before_in_transaction(job));
-    Task task = make_task(run_in_transaction, std::move(job), &BackSession::inside_done);
+    Task task =
+        make_task(again ? run_inside_and_mark_again : run_in_transaction, std::move(job), &BackSession::inside_done);
     if (sent) {
         parts_.early.wait(connection, std::move(task));
     } else {
@@ -499,8 +531,10 @@ void BackSession::run_outside() {
     // autocommit is kept here, not in the server: there it would let reads open transactions that block XA START (FACTS
     // 9).
     const bool reset = active_->statement.autocommit.has_value();
-    const auto work = [reset](ConnectionPtr connection, const StatementJob& todo) {
+    const bool again = txn_.active && !job.read_only && active_->statement.kind == StatementKind::set;
+    const auto work = [reset, again](ConnectionPtr connection, const StatementJob& todo) {
         JobReport report = run_prepare(std::move(connection), todo);
+        if (again) mark_again(report, todo);
         if (reset && report.connection && !report.connection->execute("SET autocommit=1")) report.connection.reset();
         return report;
     };

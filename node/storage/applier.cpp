@@ -9,6 +9,7 @@
 
 #include "node/storage/binlog_event.hpp"
 #include "node/storage/binlog_statement.hpp"
+#include "node/storage/calculation_settings.hpp"
 #include "node/storage/changed_tables.hpp"
 #include "node/storage/failpoint.hpp"
 #include "node/storage/local_database.hpp"
@@ -249,11 +250,13 @@ Status Applier::apply(std::span<const Entry> entries, const std::stop_token& sto
             connection_.reset();
         } else {
             (void)connection_->execute("ROLLBACK");
+            const std::string settings = usual_settings_sql();
+            if (!settings.empty() && !connection_->execute(settings).ok()) connection_.reset();
         }
         if (interrupted(stop)) return error;
         constexpr std::uint16_t out_of_range = 1690;
         if (!lost && error.mysql_code == out_of_range && entries.size() > 1) return apply_singly(entries, stop);
-        if (!lost && error.mysql_code == out_of_range && calculated++ < calculations_max &&
+        if (connection_ != nullptr && error.mysql_code == out_of_range && calculated++ < calculations_max &&
             calculate_otherwise(entries.front()))
             continue;
         const std::string where =
@@ -313,11 +316,22 @@ Status Applier::ensure_connection() {
     if (!position.ok()) return position.error();
     if (auto set = (*connection)->execute("SET SESSION autocommit=0"); !set.ok()) return set.error();
     connection_ = std::move(*connection);
+    if (const std::string settings = usual_settings_sql(); !settings.empty()) {
+        if (auto set = connection_->execute(settings); !set.ok()) {
+            connection_.reset();
+            return set.error();
+        }
+    }
     flush_setting_ = setting->value_or("1");
     position_ = std::move(*position);
     format_sent_ = false;
     arithmetic_mode_ = 0;
     return ok();
+}
+
+// Of a session that applies rows, where it calculates what they have been calculated from.
+std::string Applier::usual_settings_sql() const {
+    return calculates_rows(connection_->dialect()) ? usual_calculation_sql() : std::string();
 }
 
 Status Applier::send_format_description() {
@@ -347,15 +361,19 @@ Status Applier::send_transaction(std::span<const Entry> entries, const Statement
         if (!done.ok()) return done.error();
         return ok();
     };
-    BinlogPacker packer([&](std::string sql) -> Status {
-        pending_bytes += sql.size();
-        pending.push_back(std::move(sql));
-        return pending_bytes < pending_bytes_max ? ok() : send();
-    });
+    BinlogPacker packer(
+        [&](std::string sql) -> Status {
+            pending_bytes += sql.size();
+            pending.push_back(std::move(sql));
+            return pending_bytes < pending_bytes_max ? ok() : send();
+        },
+        usual_settings_sql());
     Status status = ok();
-    if (!of_statement.events.empty()) status = packer.add(of_statement.events);
+    if (!of_statement.settings.empty()) status = packer.add(settings_event(of_statement.settings));
+    if (status.ok() && !of_statement.events.empty()) status = packer.add(of_statement.events);
     if (status.ok() && of_statement.parts) status = add_parts(packer, entries.back(), *of_statement.parts, stop);
     for (const Entry& entry : entries) {
+        if (leaves_marker(entry.kind) && entry.kind != EntryKind::statement) packer.begin_group();
         if (status.ok() && entry.kind == EntryKind::rows) status = packer.add(entry.payload.view());
         if (!status.ok() || entry.kind != EntryKind::rows_end) continue;
         const auto parts = decode_parts(entry.payload.view());
@@ -457,7 +475,9 @@ Status Applier::apply_statement(const Entry& entry, const std::stop_token& stop)
     }
     const std::array<Entry, 1> entries = {entry};
     StatementRows rows;
-    if (!by_ourselves) rows = {parts->rows, payload->parts};
+    // These are some of the definition's, where there are rows to calculate from.
+    const bool calculates = calculates_rows(connection_->dialect());
+    if (!by_ourselves && has_rows) rows = {calculates ? parts->settings : "", parts->rows, payload->parts};
     if (auto status = send_transaction(entries, rows, stop); !status.ok()) return status;
     // The position must be durable before the next statement runs: of several that ran without it, account statements
     // could not be told apart from rows that have to be applied again.
@@ -465,6 +485,7 @@ Status Applier::apply_statement(const Entry& entry, const std::stop_token& stop)
     const Status status = commit(entry);
     (void)connection_->execute("SET GLOBAL innodb_flush_log_at_trx_commit=" + flush_setting_);
     if (status.ok()) clear_intent_of(entry.txn);
+    if (!rows.settings.empty()) connection_.reset();  // not all of them are taken back
     return status;
 }
 

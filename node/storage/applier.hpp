@@ -84,9 +84,11 @@ class Applier {
     void clear_intent_of(TxnId txn);
     Status ensure_connection();
     Status send_format_description();
+    [[nodiscard]] std::string usual_settings_sql() const;
     Status load_ran_statements(std::uint64_t least);
     // Rows of a statement entry, which has them apart from its definitions.
     struct StatementRows {
+        std::string_view settings;
         std::string_view events;
         std::optional<PartsRange> parts;
     };

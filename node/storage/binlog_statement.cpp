@@ -1,6 +1,7 @@
 #include "node/storage/binlog_statement.hpp"
 
 #include "node/storage/binlog_event.hpp"
+#include "node/storage/calculation_settings.hpp"
 #include "schemas/entry.hpp"
 
 namespace ddb::storage {
@@ -35,26 +36,42 @@ std::string binlog_statement(std::string_view events) {
 Status BinlogPacker::add(std::string_view group) {
     EventReader reader(group);
     while (const auto event = reader.next()) {
-        const bool is_map = event->type == EventType::table_map;
-        if (!is_map && !event->is_rows())
-            return fail(ErrorCode::corrupt, "rows entry with an event that holds no rows");
-        // Maps belong to the rows behind them, so a piece ends only in front of rows, or between statements.
-        if (has_rows_ && piece_.size() + event->raw.size() > binlog_statement_bytes_max) {
-            if (auto status = send(); !status.ok()) return status;
-            for (const std::string& map : maps_) piece_.append(map);
-        }
-        piece_.append(event->raw);
-        if (is_map) {
-            maps_.emplace_back(event->raw);
+        if (event->type == settings_event_type) {
+            settings_ = event->body;
             continue;
         }
-        has_rows_ = true;
-        const auto rows = parse_rows(*event);
-        if (!rows) return fail(ErrorCode::corrupt, "rows entry with a malformed event");
-        if (rows->statement_end) maps_.clear();
+        if (auto status = add_rows(*event); !status.ok()) return status;
     }
     if (reader.malformed()) return fail(ErrorCode::corrupt, "rows entry with a malformed event");
     return ok();
+}
+
+Status BinlogPacker::add_rows(const EventView& event) {
+    const bool is_map = event.type == EventType::table_map;
+    if (!is_map && !event.is_rows()) return fail(ErrorCode::corrupt, "rows entry with an event that holds no rows");
+    // Maps belong to the rows behind them, so a piece ends only in front of rows, or between statements.
+    if (settings_ != session_) {
+        if (auto status = set(settings_); !status.ok()) return status;
+    }
+    if (has_rows_ && piece_.size() + event.raw.size() > binlog_statement_bytes_max) {
+        if (auto status = send(); !status.ok()) return status;
+    }
+    piece_.append(event.raw);
+    if (is_map) {
+        maps_.emplace_back(event.raw);
+        return ok();
+    }
+    has_rows_ = true;
+    const auto rows = parse_rows(event);
+    if (!rows) return fail(ErrorCode::corrupt, "rows entry with a malformed event");
+    if (rows->statement_end) maps_.clear();
+    return ok();
+}
+
+Status BinlogPacker::set(const std::string& settings) {
+    if (auto status = send(); !status.ok()) return status;
+    session_ = settings;
+    return sink_(settings);
 }
 
 Status BinlogPacker::add_piece(std::string_view piece) {
@@ -72,13 +89,16 @@ Status BinlogPacker::add_piece(std::string_view piece) {
 
 Status BinlogPacker::flush() {
     if (!cut_.empty()) return fail(ErrorCode::corrupt, "rows entries that end in the middle of an event");
-    return send();
+    if (auto status = send(); !status.ok()) return status;
+    return session_ == usual_settings_ ? ok() : set(usual_settings_);
 }
 
+// What follows begins with the maps of the statement under way.
 Status BinlogPacker::send() {
     Status status = ok();
     if (has_rows_) status = sink_(binlog_statement(piece_));
     piece_.clear();
+    for (const std::string& map : maps_) piece_.append(map);
     has_rows_ = false;
     return status;
 }

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "node/storage/binlog_event.hpp"
 #include "schemas/result.hpp"
 
 namespace ddb::storage {
@@ -17,12 +18,19 @@ inline constexpr std::size_t binlog_statement_bytes_max = 1u << 20;
 [[nodiscard]] std::string base64(std::string_view bytes);
 [[nodiscard]] std::string binlog_statement(std::string_view events);
 
-// Packs the Table_map and rows events of any number of whole groups into statements. The server silently drops rows
+// Packs the Table_map and rows events of any number of whole groups into statements, with a SET between those whose
+// rows were calculated under different settings. The server silently drops rows
 // whose Table_map is not in the same statement, so maps are repeated wherever a group is split.
 class BinlogPacker {
   public:
     using Sink = std::function<Status(std::string sql)>;
-    explicit BinlogPacker(Sink sink) : sink_(std::move(sink)) {}
+    // `usual_settings`: the SET statement that takes back those of settings events; the session begins and ends as it
+    // says.
+    explicit BinlogPacker(Sink sink, std::string usual_settings = {})
+        : sink_(std::move(sink)), usual_settings_(std::move(usual_settings)) {}
+
+    // The settings of the group before do not hold any more.
+    void begin_group() { settings_ = usual_settings_; }
 
     // Whole events of one group, or whole groups. Errors: corrupt (not whole Table_map and rows events), or what the
     // sink returned.
@@ -33,10 +41,15 @@ class BinlogPacker {
     Status flush();  // corrupt too: the pieces end in the middle of an event
 
   private:
+    Status add_rows(const EventView& event);
+    Status set(const std::string& settings);
     Status send();
 
     Sink sink_;
-    std::string cut_;  // the beginning of an event
+    const std::string usual_settings_;
+    std::string settings_ = usual_settings_;  // of the rows that come
+    std::string session_ = usual_settings_;   // as the session has them, behind what was sent
+    std::string cut_;                         // the beginning of an event
     std::string piece_;
     std::vector<std::string> maps_;  // of the statement under way
     bool has_rows_ = false;

@@ -4,8 +4,11 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
+#include "node/storage/calculation_settings.hpp"
 #include "node/storage/metadata.hpp"
+#include "node/storage/statement_runner.hpp"
 
 namespace ddb::storage {
 namespace {
@@ -96,13 +99,19 @@ Status GroupAssembler::take_kind(std::string_view text) {
 
 // Rows that outgrow the memory given to a group are dropped here and read again from their place.
 void GroupAssembler::add_event(const EventView& event) {
+    if (const std::string settings = std::exchange(group_.settings, {}); !settings.empty())
+        add_raw(settings_event(settings));
+    add_raw(event.raw);
+}
+
+void GroupAssembler::add_raw(std::string_view raw) {
     Captured& out = group_.out;
-    group_.place.largest_event_bytes = std::max(group_.place.largest_event_bytes, event.raw.size());
-    if (!out.place && out.events.size() + event.raw.size() > bytes_in_memory_) {
+    group_.place.largest_event_bytes = std::max(group_.place.largest_event_bytes, raw.size());
+    if (!out.place && out.events.size() + raw.size() > bytes_in_memory_) {
         out.place.emplace();
         out.events = definitions_in(out.events);
     }
-    if (!out.place) out.events.append(event.raw);
+    if (!out.place) out.events.append(raw);
 }
 
 void GroupAssembler::roll_back_to(std::string_view name, std::uint32_t end) {
@@ -165,6 +174,10 @@ Status GroupAssembler::add_query(const EventView& event, bool& ends) {
 Status GroupAssembler::add_table_map(const EventView& event) {
     const auto table = parse_table_map(event);
     if (!table) return unreadable("Table_map");
+    if (notes_settings(*table)) {
+        group_.settings_tables.push_back(table->table_id);
+        return ok();
+    }
     const TableOwner owner = owner_of(*table);
     if (owner != TableOwner::all) {
         (owner == TableOwner::node ? group_.own_tables : group_.statistics_tables).push_back(table->table_id);
@@ -181,6 +194,10 @@ Status GroupAssembler::add_rows(const EventView& event) {
     const auto is_one_of = [&](const std::vector<std::uint64_t>& tables) {
         return std::find(tables.begin(), tables.end(), rows->table_id) != tables.end();
     };
+    if (is_one_of(group_.settings_tables)) {
+        if (auto sql = noted_settings_sql(event, *rows); !sql.empty()) group_.settings = std::move(sql);
+        return ok();
+    }
     if (is_one_of(group_.own_tables)) return ok();
     Captured& out = group_.out;
     if (is_one_of(group_.statistics_tables)) {

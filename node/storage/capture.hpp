@@ -49,7 +49,9 @@ class GroupAssembler {
         bool kind_open = false;   // its first Query event will tell what it is
         std::vector<Savepoint> savepoints;
         std::vector<std::uint64_t> own_tables;  // table ids of ddb_meta
+        std::vector<std::uint64_t> settings_tables;
         std::vector<std::uint64_t> statistics_tables;
+        std::string settings;  // noted, and nothing has been written behind them yet
         struct Map {
             std::uint64_t table_id = 0;
             std::string event;
@@ -64,6 +66,7 @@ class GroupAssembler {
     Status add_table_map(const EventView& event);
     Status add_rows(const EventView& event);
     void add_event(const EventView& event);
+    void add_raw(std::string_view raw);
     void roll_back_to(std::string_view name, std::uint32_t end);
     Captured finish(bool rolled_back, std::uint32_t end);
 

@@ -5,6 +5,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "node/storage/calculation_settings.hpp"
+#include "node/storage/statement_runner.hpp"
+
 namespace ddb::storage {
 
 Result<bool> GroupRows::wanted(const EventView& event) {
@@ -14,7 +17,7 @@ Result<bool> GroupRows::wanted(const EventView& event) {
         const auto table = parse_table_map(event);
         if (!table) return fail(ErrorCode::corrupt, "binary log: malformed Table_map event");
         if (owner_of(*table) != TableOwner::all) {
-            own_tables_.push_back(table->table_id);
+            (notes_settings(*table) ? settings_tables_ : own_tables_).push_back(table->table_id);
             return false;
         }
         return !undone;
@@ -22,10 +25,23 @@ Result<bool> GroupRows::wanted(const EventView& event) {
     if (!event.is_rows()) return false;
     const auto rows = parse_rows(event);
     if (!rows) return fail(ErrorCode::corrupt, "binary log: malformed rows event");
-    const bool own = std::find(own_tables_.begin(), own_tables_.end(), rows->table_id) != own_tables_.end();
-    if (own || undone) return false;
+    const auto is_one_of = [&](const std::vector<std::uint64_t>& tables) {
+        return std::find(tables.begin(), tables.end(), rows->table_id) != tables.end();
+    };
+    if (is_one_of(own_tables_)) return false;
+    // Also of what was undone: it is noted again behind that.
+    if (is_one_of(settings_tables_)) {
+        if (auto sql = noted_settings_sql(event, *rows); !sql.empty()) settings_ = std::move(sql);
+        return false;
+    }
+    if (undone) return false;
     ++row_events_;
     return true;
+}
+
+std::string GroupRows::in_front() {
+    const std::string settings = std::exchange(settings_, {});
+    return settings.empty() ? std::string() : settings_event(settings);
 }
 
 GroupReader::GroupReader(ConnectOptions service, Epoch epoch, GroupPlace place, OnPart on_part, OnFailure on_failure)
@@ -78,9 +94,11 @@ Status GroupReader::read(const std::stop_token& stop) {
         const auto wanted = rows_.wanted(**event);
         if (!wanted.ok()) return wanted.error();
         if (*wanted) {
+            const std::string front = rows_.in_front();
             const std::string_view raw = (*event)->raw;
-            if (!part_.empty() && part_.size() + raw.size() > part_bytes && !deliver(stop, false)) return ok();
-            part_.append(raw);
+            const std::size_t bytes = front.size() + raw.size();
+            if (!part_.empty() && part_.size() + bytes > part_bytes && !deliver(stop, false)) return ok();
+            part_.append(front).append(raw);
         }
         if (rows_.ended(**event)) {
             if (!rows_.complete()) return fail(ErrorCode::corrupt, "a large group reads otherwise the second time");

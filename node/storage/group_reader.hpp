@@ -27,6 +27,8 @@ class GroupRows {
 
     // Whether the event belongs into the payload of an entry. Errors: corrupt.
     [[nodiscard]] Result<bool> wanted(const EventView& event);
+    // Of one that is wanted: what goes in front of it; may be empty.
+    [[nodiscard]] std::string in_front();
     [[nodiscard]] bool ended(const EventView& event) const { return event.end >= place_.end; }
     // At the end: whether everything was found that the capture saw.
     [[nodiscard]] bool complete() const { return row_events_ == place_.row_events; }
@@ -35,6 +37,8 @@ class GroupRows {
   private:
     GroupPlace place_;
     std::vector<std::uint64_t> own_tables_;  // table ids of those that are not replicated
+    std::vector<std::uint64_t> settings_tables_;
+    std::string settings_;  // noted, and nothing wanted has come behind them
     std::uint32_t row_events_ = 0;
 };
 

@@ -101,7 +101,7 @@ Status LocalDatabase::kill(std::uint64_t connection_id, bool query_only) const {
 }
 
 std::vector<std::string> LocalDatabase::begin_sql(const std::string& xid, TxnId txn) const {
-    return {xa_sql("START", xid), call_mark_sql(impl_->key(), txn)};
+    return {xa_sql("START", xid), call_mark_sql(ServerDialect::of(impl_->initial().version), impl_->key(), txn)};
 }
 std::vector<std::string> LocalDatabase::prepare_sql(const std::string& xid) const {
     return {xa_sql("END", xid), xa_sql("PREPARE", xid)};

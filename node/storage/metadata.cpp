@@ -4,6 +4,7 @@
 
 #include <array>
 
+#include "node/storage/calculation_settings.hpp"
 #include "node/storage/server_dialect.hpp"
 
 namespace ddb::storage {
@@ -52,9 +53,25 @@ constexpr const char* proof_parameter = "proof CHAR(32) CHARACTER SET ascii";
 
 // Runs in the client's session: a literal of no named character set would be of that session's, which may be utf32,
 // with a client's that is none. Then the proof would be eight characters, and no transaction could begin.
-std::string call_with_proof(const char* procedure, const MarkerKey& key, std::uint64_t number) {
-    return std::string("CALL ddb_meta.") + procedure + "(" + std::to_string(number) + ",_ascii'" + key.proof(number) +
-           "')";
+std::string call_with_proof(const char* procedure, const MarkerKey& key, std::uint64_t number,
+                            std::string_view more = {}) {
+    std::string out =
+        std::string("CALL ddb_meta.") + procedure + "(" + std::to_string(number) + ",_ascii'" + key.proof(number) + "'";
+    if (!more.empty()) out.append(",").append(more);
+    return out + ")";
+}
+
+std::vector<std::string> mark_procedure_sql(const ServerDialect& dialect, const MarkerKey& key) {
+    const bool notes = calculates_rows(dialect);
+    const std::string begin = std::string("(txn BIGINT UNSIGNED, ") + proof_parameter +
+                              (notes ? ", " + std::string(settings_parameters) : std::string()) +
+                              ") MODIFIES SQL DATA SQL SECURITY DEFINER BEGIN " + checked(key, "txn");
+    if (!notes)
+        return dialect.create_procedure_sql("ddb_meta.mark", begin + "INSERT INTO ddb_meta.applied VALUES (txn); END");
+    std::vector<std::string> out = dialect.create_procedure_sql(
+        "ddb_meta.mark", begin + "INSERT IGNORE INTO ddb_meta.applied VALUES (txn); " + note_settings_body() + "END");
+    out.insert(out.begin(), settings_table_sql());
+    return out;
 }
 
 }  // namespace
@@ -113,10 +130,7 @@ Status create_metadata(Connection& connection, const MarkerKey& key) {
     const auto add = [&](const std::vector<std::string>& more) {
         statements.insert(statements.end(), more.begin(), more.end());
     };
-    add(dialect.create_procedure_sql("ddb_meta.mark", std::string("(txn BIGINT UNSIGNED, ") + proof_parameter +
-                                                          ") MODIFIES SQL DATA SQL SECURITY DEFINER BEGIN " +
-                                                          checked(key, "txn") +
-                                                          "INSERT INTO ddb_meta.applied VALUES (txn); END"));
+    add(mark_procedure_sql(dialect, key));
     add(dialect.create_procedure_sql("ddb_meta.statement_begin",
                                      std::string("(sequence BIGINT UNSIGNED, ") + proof_parameter +
                                          ") NO SQL SQL SECURITY DEFINER BEGIN " + checked(key, "sequence") +
@@ -187,20 +201,20 @@ std::string set_position_sql(LogIndex index, Epoch epoch, const std::string* for
     return sql + " WHERE id=1";
 }
 
+// In UTC, whatever the session's time zone.
 std::string log_rows_sql(std::span<const Entry> entries) {
     std::string sql = "REPLACE INTO ddb_meta.transactions_log VALUES ";
     const char* separator = "";
     for (const Entry& entry : entries) {
         if (entry.kind == EntryKind::rows_part) continue;  // told by the entry that ends them
-        const std::string micros = std::to_string(entry.created_at_us % 1'000'000);
         sql += separator;
         sql += "(" + std::to_string(entry.id.index.value) + "," + std::to_string(entry.id.epoch.value) + ",'";
         if (entry.txn) sql += to_string(entry.txn);
         sql += "','";
         if (entry.session) sql += to_string(entry.session);
         sql += std::string("','") + name_of(entry.kind) + "'," + std::to_string(entry.statement_count) + "," +
-               std::to_string(entry.row_count) + ",FROM_UNIXTIME(" + std::to_string(entry.created_at_us / 1'000'000) +
-               "." + std::string(6 - micros.size(), '0') + micros + "))";
+               std::to_string(entry.row_count) + ",TIMESTAMPADD(MICROSECOND," + std::to_string(entry.created_at_us) +
+               ",'1970-01-01'))";
         separator = ",";
     }
     return *separator != '\0' ? sql : "DO 0";
@@ -230,8 +244,9 @@ std::string set_cluster_sql(const std::string& uuid) {
     return "UPDATE ddb_meta.position SET cluster=" + to_hex_literal(uuid) + " WHERE id=1";
 }
 
-std::string call_mark_sql(const MarkerKey& key, TxnId txn) {
-    return call_with_proof("mark", key, marker_of(txn));
+std::string call_mark_sql(const ServerDialect& dialect, const MarkerKey& key, TxnId txn) {
+    return call_with_proof("mark", key, marker_of(txn),
+                           calculates_rows(dialect) ? settings_arguments : std::string_view());
 }
 
 std::string call_statement_begin_sql(const MarkerKey& key, std::uint64_t sequence) {

@@ -35,6 +35,8 @@ class MarkerKey {
     return (txn.epoch.value << 40) | (txn.counter & ((std::uint64_t{1} << 40) - 1));
 }
 
+class ServerDialect;
+
 struct Position {
     LogIndex index;
     Epoch epoch;
@@ -61,7 +63,7 @@ Status create_metadata(Connection& connection, const MarkerKey& key);
 [[nodiscard]] std::string delete_markers_sql(std::span<const std::uint64_t> markers);
 [[nodiscard]] std::string set_cluster_sql(const std::string& uuid);
 
-[[nodiscard]] std::string call_mark_sql(const MarkerKey& key, TxnId txn);
+[[nodiscard]] std::string call_mark_sql(const ServerDialect& dialect, const MarkerKey& key, TxnId txn);
 [[nodiscard]] std::string call_statement_begin_sql(const MarkerKey& key, std::uint64_t sequence);
 [[nodiscard]] std::string call_statement_end_sql();
 

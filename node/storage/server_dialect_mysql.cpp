@@ -2,6 +2,7 @@
 #include <charconv>
 #include <optional>
 
+#include "node/storage/calculation_settings.hpp"
 #include "node/storage/connection.hpp"
 #include "node/storage/server_dialects.hpp"
 
@@ -89,7 +90,7 @@ std::string MySqlDialect::user_session_sql(int lock_wait_s) const {
     // Nothing that takes a privilege: this is run as the user.
     return "SET SESSION session_track_schema=1, session_track_state_change=1, session_track_gtids=OWN_GTID, "
            "session_track_system_variables="
-           "'autocommit,character_set_client,character_set_connection,character_set_results,time_zone', "
+           "'autocommit,character_set_client,character_set_connection,character_set_results,time_zone,lc_time_names', "
            "lock_wait_timeout=" +
            seconds + ", innodb_lock_wait_timeout=" + seconds;
 }
@@ -125,8 +126,8 @@ bool MySqlDialect::has_sequences() const {
 }
 
 std::vector<std::string> MySqlDialect::arithmetic_modes_sql() const {
-    return {"SET SESSION sql_mode='STRICT_ALL_TABLES'",
-            "SET SESSION sql_mode='STRICT_ALL_TABLES,NO_UNSIGNED_SUBTRACTION'"};
+    return {"SET SESSION sql_mode='STRICT_ALL_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE'",
+            "SET SESSION sql_mode='STRICT_ALL_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,NO_UNSIGNED_SUBTRACTION'"};
 }
 
 bool MySqlDialect::forgets_warnings() const {
@@ -202,13 +203,15 @@ Result<std::string> MySqlDialect::found_statement_gtid(Connection& connection, s
 }
 
 Result<std::string> MySqlDialect::unlogged_settings_sql(Connection& user) const {
-    const auto row = user.rows(select_as_is_sql({"@@div_precision_increment", "@@default_week_format",
-                                                 "@@innodb_ft_enable_stopword", "@@block_encryption_mode"}));
+    const auto row = user.rows(
+        select_as_is_sql({"@@time_zone", "@@lc_time_names", "@@block_encryption_mode", "@@sql_mode",
+                          "@@div_precision_increment", "@@default_week_format", "@@innodb_ft_enable_stopword"}));
     if (!row.ok()) return row.error();
     if (row->size() != 1) return fail(ErrorCode::corrupt, "the server shows no settings");
     const auto value = [&](std::size_t i) { return row->front().at(i).value_or(""); };
-    return "SET SESSION div_precision_increment=" + value(0) + ", default_week_format=" + value(1) +
-           ", innodb_ft_enable_stopword=" + value(2) + ", block_encryption_mode='" + value(3) + "'";
+    // The Query events of a definition have its sql_mode.
+    return calculation_sql(value(0), value(1), value(2), value(3)) + ", div_precision_increment=" + value(4) +
+           ", default_week_format=" + value(5) + ", innodb_ft_enable_stopword=" + value(6);
 }
 
 // The set of executed GTIDs is kept by the storage engine with what was executed: no need to read the log.

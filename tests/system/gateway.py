@@ -452,6 +452,11 @@ def tables_without_key():
         equal(told(lambda: rows("INSERT INTO n.all_ways VALUES (100, 'no')")), 3819 if MYSQL else 4025, "the table's own constraint")
         equal(told(lambda: rows("BEGIN", "INSERT INTO n.all_ways VALUES (100, 'no')")), 3819 if MYSQL else 4025, "in a transaction")
         rows("INSERT INTO n.all_ways VALUES (12, 'last')", "COMMIT")
+        for insert in ("INSERT", "INSERT IGNORE"):  # what was said of the next transaction holds for the one that it begins
+            level = rows("SET autocommit = 0", "SET TRANSACTION ISOLATION LEVEL READ COMMITTED", f"{insert} INTO n.alike VALUES (20, 'x')",
+                         "SELECT trx_isolation_level FROM information_schema.INNODB_TRX WHERE trx_mysql_thread_id = CONNECTION_ID()")
+            equal(level, (("READ COMMITTED",),), f"the level of what an {insert} begins")
+            rows("ROLLBACK", "SET autocommit = 1")
         program = os.path.join(os.path.dirname(os.path.dirname(SERVER)), "bin", "mysqldump") if MYSQL else need("mariadb-dump")
         options = ["--get-server-public-key", "--set-gtid-purged=OFF", "--no-tablespaces"] if MYSQL else []
         dump = subprocess.run([program, "--no-defaults", "-h", cluster.nodes[1]["address"], "-P", str(cluster.port + 2), "-u", USER, *options,

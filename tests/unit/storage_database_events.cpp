@@ -103,6 +103,30 @@ TEST_CASE("pieces of a group are put together, wherever they were cut", "[events
     CHECK_FALSE(packed(std::string(40, '\0'), 7).ok());  // no event is that short
 }
 
+TEST_CASE("rows are applied under the settings that stand in front of them, and others as usual", "[events]") {
+    std::vector<std::string> said;
+    BinlogPacker packer(
+        [&](std::string sql) -> Status {
+            said.push_back(sql.starts_with("BINLOG") ? "rows" : std::move(sql));
+            return ok();
+        },
+        "SET usual");
+    const std::string rows = table_map(9) + write_rows(9, true);
+    const auto add = [&](const std::string& group) {
+        packer.begin_group();
+        REQUIRE(packer.add(group).ok());
+    };
+    add(rows + rows);
+    add(settings_event("SET east") + rows);
+    add(settings_event("SET east") + rows + settings_event("SET west") + rows);
+    add(rows);
+    add(settings_event("SET usual") + rows + settings_event("SET east"));
+    add(rows + settings_event("SET west") + rows);
+    REQUIRE(packer.flush().ok());
+    CHECK(said == std::vector<std::string>{"rows", "SET east", "rows", "SET west", "rows", "SET usual", "rows",
+                                           "SET west", "rows", "SET usual"});
+}
+
 TEST_CASE("base64", "[events]") {
     CHECK(base64("") == "");
     CHECK(base64("f") == "Zg==");

@@ -1,0 +1,109 @@
+#!/usr/bin/python3
+"""Stored columns and index entries that depend on settings of the session that wrote the row: equal on every node."""
+
+from ddb_cluster import Cluster, MYSQL, check, equal, main, numbers
+
+TIMES = ("ts TIMESTAMP NULL, d DATETIME AS (ts) STORED, day DATE AS (DATE(ts)) STORED, name VARCHAR(20) AS (DATE_FORMAT(ts, '%W')) STORED, "
+         "v INT NOT NULL DEFAULT 0")
+EAST, WEST = "SET time_zone = '+05:00'", "SET SESSION time_zone = '-08:00'"
+
+
+def nobody_fenced(cluster):
+    cluster.settle()
+    for node in cluster.nodes:
+        check("fenced" not in cluster.log(node), f"node {node}: {cluster.log(node)[-800:]}")
+
+
+def row(number, table="times"):
+    return f"INSERT INTO s.{table} (id, ts) VALUES ({number}, '2024-03-01 01:02:03')"
+
+
+def alone(cluster):
+    """Statements that are transactions of their own, in sessions of several time zones, through every node."""
+    for node in cluster.nodes:
+        base = node * 100
+        cluster.sql(node, row(base), EAST, row(base + 1), WEST, row(base + 2), "SET time_zone = DEFAULT", row(base + 3))
+        cluster.sql(node, "SET lc_time_names = 'de_DE'", row(base + 4), "SET lc_time_names = 'en_US'", row(base + 5))
+        cluster.sql(node, EAST, f"UPDATE s.times SET v = v + 1 WHERE id IN ({base}, {base + 1})",
+                    f"REPLACE INTO s.times (id, ts) VALUES ({base + 6}, '2024-06-30 23:00:00'), ({base + 2}, '2024-06-30 23:00:00')",
+                    f"INSERT INTO s.times (id, ts) VALUES ({base + 4}, NOW()) ON DUPLICATE KEY UPDATE ts = '2023-01-01 00:30:00'")
+        cluster.sql(node, row(base + 7))
+    days = {str(r[1]) for r in cluster.sql(1, "SELECT id, HOUR(d) FROM s.times WHERE id IN (101, 103)").rows}
+    if MYSQL:
+        equal(days, {"1"}, "each as its session has it")
+
+
+def dates_that_are_none(cluster):
+    """Texts that are dates for some sessions only, ciphers, blanks at the end."""
+    texts = ("s VARCHAR(20), c CHAR(5), a DATE AS (STR_TO_DATE(s, '%Y-%m-%d')) STORED, b DATE AS (CAST(s AS DATE)) STORED, "
+             "n INT AS (CHAR_LENGTH(c)) STORED, t TIME AS (CAST('10:11:12.9' AS TIME)) STORED")
+    if MYSQL:
+        texts += ", e VARBINARY(99) AS (AES_ENCRYPT(c, REPEAT('k', 32), '0123456789abcdef')) STORED"
+    cluster.sql(2, f"CREATE TABLE s.texts (id INT AUTO_INCREMENT PRIMARY KEY, {texts})")
+    fill = "INSERT IGNORE INTO s.texts (s, c) VALUES ('2020-00-00', 'x'), ('0000-00-00', 'yz'), ('2021-02-31', ''), ('2022-03-04', NULL)"
+    cluster.sql(1, fill)
+    for mode in ("", "NO_ZERO_DATE", "ALLOW_INVALID_DATES", "PAD_CHAR_TO_FULL_LENGTH,NO_ZERO_IN_DATE", "NO_ZERO_IN_DATE,NO_ZERO_DATE,TIME_TRUNCATE_FRACTIONAL",
+                 "NO_UNSIGNED_SUBTRACTION"):
+        cluster.sql(2, f"SET sql_mode = '{mode}'", fill, "BEGIN", fill, "SET sql_mode = DEFAULT", fill, "COMMIT")
+    if MYSQL:
+        cluster.sql(3, "SET block_encryption_mode = 'aes-256-cbc'", fill)
+    cluster.sql(3, fill)
+
+
+def inside(cluster):
+    """Transactions in which the time zone changes, and such that go back to a savepoint."""
+    cluster.sql(1, "BEGIN", row(400), EAST, row(401), WEST, row(402), "COMMIT", row(403))
+    cluster.sql(2, "SET autocommit = 0", "SELECT 1", row(410), EAST, "SAVEPOINT a", row(411), WEST, row(412), "ROLLBACK TO a",
+                row(413), "COMMIT", row(414), "SET time_zone = '+00:00'", row(415), "COMMIT")
+    cluster.sql(3, EAST, "BEGIN", row(420), "SAVEPOINT a", row(421), "ROLLBACK TO SAVEPOINT a", row(422), "RELEASE SAVEPOINT a",
+                "SAVEPOINT b", row(423), "SET lc_time_names = 'pl_PL'", "ROLLBACK TO b", row(424), "COMMIT")
+    cluster.sql(1, "BEGIN", EAST, row(430), "ROLLBACK", row(431))
+    cluster.sql(1, "BEGIN", row(440), "SELECT s.to_the_west()", row(441), "COMMIT")
+    cluster.sql(2, "BEGIN", row(450), "CALL s.go_west()", row(451), "COMMIT", row(452))
+
+
+def definitions(cluster):
+    """Rows that a definition makes, and columns that it adds."""
+    cluster.sql(2, EAST, "CREATE TABLE s.added (id INT PRIMARY KEY, ts TIMESTAMP NULL)",
+                "INSERT INTO s.added VALUES (1, '2024-03-01 01:02:03')", "ALTER TABLE s.added ADD d DATETIME AS (ts) STORED",
+                "ALTER TABLE s.added ADD n VARCHAR(20) AS (DATE_FORMAT(ts, '%a %M')) STORED")
+    cluster.sql(3, EAST, f"CREATE TABLE s.selected (id INT PRIMARY KEY, {TIMES}) SELECT id, ts FROM s.times")
+    cluster.sql(1, row(900), row(900, "selected"))
+
+
+def large(cluster):
+    """A transaction that travels in parts, with a change in its middle and one at its beginning."""
+    fill = f"INSERT INTO s.wide (id, ts, t) SELECT seq + {{}}, '2024-03-01 01:02:03', REPEAT('x', 8000) FROM {numbers(700, 's')}"
+    cluster.sql(2, EAST, "BEGIN", fill.format(0), WEST, fill.format(1000), "SAVEPOINT a", fill.format(2000), "ROLLBACK TO a",
+                "UPDATE s.wide SET v = v + 1 WHERE id > 1000", "SET time_zone = DEFAULT", fill.format(3000), "COMMIT", timeout=60)
+    cluster.sql(1, "DELETE FROM s.wide WHERE id BETWEEN 100 AND 200", timeout=30)
+
+
+def entries_of_indexes(cluster):
+    """What an index of a virtual column or of an expression holds, as a search by it finds it."""
+    cluster.sql(1, "CREATE TABLE s.indexed (id INT PRIMARY KEY, ts TIMESTAMP NULL, day DATE AS (DATE(ts)) VIRTUAL, v INT, KEY (day), "
+                   "KEY ((HOUR(ts))))")
+    cluster.sql(2, EAST, *[f"INSERT INTO s.indexed (id, ts) VALUES ({n}, '2024-03-0{n} 01:00:00')" for n in range(1, 9)],
+                "UPDATE s.indexed SET v = 1 WHERE id < 3", "DELETE FROM s.indexed WHERE id = 5")
+    cluster.settle()
+    for sql in ("SELECT day, id FROM s.indexed FORCE INDEX (day) WHERE day > '2000-01-01' ORDER BY day, id",
+                "SELECT COUNT(*) FROM s.indexed WHERE HOUR(ts) = 1", "SELECT COUNT(*) FROM s.indexed WHERE HOUR(ts) = 20"):
+        cluster.same(sql)
+        cluster.same("SET time_zone = '+05:00'; " + sql)
+    cluster.same("CHECK TABLE s.indexed")
+
+
+def stored_columns():
+    with Cluster() as cluster:
+        cluster.sql(1, "CREATE DATABASE s", f"CREATE TABLE s.times (id INT PRIMARY KEY, {TIMES})",
+                    f"CREATE TABLE s.wide (id INT PRIMARY KEY, t TEXT, {TIMES})")
+        cluster.sql(1, text=b"DELIMITER //\nCREATE FUNCTION s.to_the_west() RETURNS INT NO SQL BEGIN SET time_zone = '-08:00'; RETURN 1; END//\n"
+                            b"CREATE PROCEDURE s.go_west() NO SQL SET time_zone = '-08:00'//\n")
+        for part in (alone, dates_that_are_none, inside, definitions, large, entries_of_indexes):
+            part(cluster)
+            nobody_fenced(cluster)
+            cluster.same_tables("s")
+
+
+if __name__ == "__main__":
+    main(stored_columns)
