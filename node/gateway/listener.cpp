@@ -16,6 +16,9 @@ namespace ddb::gateway {
 namespace {
 
 constexpr int keepalive_idle_s = 60, keepalive_interval_s = 10;
+// Of what was sent, or asked, and nobody confirms: while an answer is on its way the kernel does not ask, and by itself
+// would try for a quarter of an hour. Clients that are there and read nothing are let go by it, too.
+constexpr int unconfirmed_ms_max = 150'000;
 
 void set_option(int fd, int level, int option, int value) {
     (void)::setsockopt(fd, level, option, &value, sizeof value);
@@ -131,6 +134,7 @@ Listener::Accepted Listener::accept() const {
     set_option(out.socket.get(), SOL_SOCKET, SO_KEEPALIVE, 1);
     set_option(out.socket.get(), IPPROTO_TCP, TCP_KEEPIDLE, keepalive_idle_s);
     set_option(out.socket.get(), IPPROTO_TCP, TCP_KEEPINTVL, keepalive_interval_s);
+    set_option(out.socket.get(), IPPROTO_TCP, TCP_USER_TIMEOUT, unconfirmed_ms_max);
     char text[INET_ADDRSTRLEN] = {};
     (void)::inet_ntop(AF_INET, &address.sin_addr, text, sizeof text);
     out.peer = text;

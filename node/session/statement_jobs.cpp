@@ -16,7 +16,6 @@
 #include "node/session/sql_scan.hpp"
 #include "node/session/temporary_renames.hpp"
 #include "node/storage/failpoint.hpp"
-#include "node/storage/privileges_digest.hpp"
 
 namespace ddb::session {
 namespace {
@@ -205,11 +204,11 @@ class PrivilegesBefore {
   public:
     explicit PrivilegesBefore(const StatementJob& job) : job_(job) {
         if (!job.grant) return;
-        if (auto digest = storage::privileges_digest(job.database->service())) before_ = std::move(*digest);
+        if (auto digest = job.database->privileges_digest()) before_ = std::move(*digest);
     }
     [[nodiscard]] bool unchanged() const {
         if (before_.empty()) return false;
-        const auto now = storage::privileges_digest(job_.database->service());
+        const auto now = job_.database->privileges_digest();
         return now && *now == before_;
     }
 

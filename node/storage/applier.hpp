@@ -40,7 +40,7 @@ class Applier {
         std::function<void(LogIndex applied)> applied;
         std::function<void(const std::string& reason)> fenced;
         std::function<void(LogIndex index)> audit;  // the server holds what is in the log up to here and nothing else
-        std::function<void(const std::string& what)> foreign;    // the server holds this besides
+        std::function<void(const std::string& what)> foreign;  // the server holds this besides
     };
 
     Applier(Options options, Journal& journal, Hooks hooks);

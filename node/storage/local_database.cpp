@@ -7,6 +7,7 @@
 #include "node/storage/changed_tables.hpp"
 #include "node/storage/local_database_impl.hpp"
 #include "node/storage/metadata.hpp"
+#include "node/storage/privileges_digest.hpp"
 #include "node/storage/server_dialect.hpp"
 #include "node/storage/statement_runner.hpp"
 #include "node/storage/stored_texts.hpp"
@@ -162,6 +163,10 @@ void LocalDatabase::end_rebuild() {
 
 DefinitionClock& LocalDatabase::definitions() const {
     return impl_->definitions();
+}
+
+Result<std::string> LocalDatabase::privileges_digest() const {
+    return storage::privileges_digest(impl_->service());
 }
 
 Result<StoredTexts> LocalDatabase::texts_about_sessions(const std::string& words) const {

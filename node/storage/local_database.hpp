@@ -257,6 +257,8 @@ class LocalDatabase {
     // Any thread. Those that are applied are counted; a coordinator's sessions count theirs.
     [[nodiscard]] DefinitionClock& definitions() const;
 
+    // Any thread, blocking: see privileges_digest.hpp.
+    [[nodiscard]] Result<std::string> privileges_digest() const;
     // Any thread, blocking: see stored_texts.hpp.
     [[nodiscard]] Result<StoredTexts> texts_about_sessions(const std::string& words) const;
     // Any thread, blocking. An error also where there are too many.

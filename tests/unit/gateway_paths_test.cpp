@@ -1,4 +1,6 @@
-// Paths that MySQL clients of this host connect to, with real sockets.
+// Where MySQL clients connect to, with real sockets: paths of this host, and the network.
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -101,4 +103,27 @@ TEST_CASE("a path that cannot be one is named with the reason") {
     const auto longer = Listener::on_path(dir.path() + "/" + std::string(socket_path_bytes_max, 'x'));
     REQUIRE_FALSE(longer.ok());
     CHECK(longer.error().message.find("it has more than 107 bytes") != std::string::npos);
+}
+
+TEST_CASE("the kernel lets go of a client that is gone without a word, also while an answer is on its way") {
+    const auto listener = Listener::on_network("127.0.0.1", 0);
+    REQUIRE(listener.ok());
+    sockaddr_in address{};
+    socklen_t size = sizeof address;
+    REQUIRE(::getsockname(listener->fd(), reinterpret_cast<sockaddr*>(&address), &size) == 0);
+    const Descriptor client(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    REQUIRE(::connect(client.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+    const Listener::Accepted accepted = listener->accept();
+    REQUIRE(accepted.socket.get() >= 0);
+    const auto option = [&](int level, int name) {
+        int value = 0;
+        socklen_t bytes = sizeof value;
+        REQUIRE(::getsockopt(accepted.socket.get(), level, name, &value, &bytes) == 0);
+        return value;
+    };
+    constexpr int soon_s = 180;
+    CHECK(option(SOL_SOCKET, SO_KEEPALIVE) == 1);
+    CHECK(option(IPPROTO_TCP, TCP_KEEPIDLE) < soon_s);
+    CHECK(option(IPPROTO_TCP, TCP_USER_TIMEOUT) > 0);
+    CHECK(option(IPPROTO_TCP, TCP_USER_TIMEOUT) < soon_s * 1000);
 }
