@@ -33,7 +33,6 @@ TEST_CASE("a literal text is refused as it would be by itself") {
     for (const char* text :
          {"EXECUTE IMMEDIATE 'PURGE BINARY LOGS BEFORE NOW()'", "PREPARE s FROM \"CHANGE MASTER TO MASTER_HOST=''\"",
           "EXECUTE IMMEDIATE 'SET GLOBAL innodb_force_primary_key = OFF'",
-          "EXECUTE IMMEDIATE 'SET GLOBAL local_infile = 1'",
           "EXECUTE IMMEDIATE 'CREATE TABLE t (a INT) PARTITION BY SYSTEM_TIME LIMIT 10 PARTITIONS 2'",
           "PREPARE s FROM 'ALTER TABLE t DISCARD TABLESPACE'"}) {
         CAPTURE(text);
