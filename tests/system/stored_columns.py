@@ -94,6 +94,8 @@ def entries_of_indexes(cluster):
 
 
 def stored_columns():
+    if not MYSQL:
+        return  # MariaDB's servers take the values that come with the row
     with Cluster() as cluster:
         cluster.sql(1, "CREATE DATABASE s", f"CREATE TABLE s.times (id INT PRIMARY KEY, {TIMES})",
                     f"CREATE TABLE s.wide (id INT PRIMARY KEY, t TEXT, {TIMES})")
