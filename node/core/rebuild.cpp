@@ -144,6 +144,7 @@ void Core::Impl::on(const Voter& from, const SnapshotRequest& request) {
     if (found == office->peers.end()) return;
     found->second.snapshot_offered = 0;
     found->second.asked_for_snapshot = true;
+    found->second.fit = false;  // to give its own, whatever its last vote said
     offer_snapshot(from.id, found->second, request.avoid);
 }
 
