@@ -226,23 +226,23 @@ TEST_CASE("rights are given and taken by hidden statements as by those of their 
 }
 
 TEST_CASE("a hidden definition is asked what one of its own is") {
-    Client c = fresh("hw10");
+    Client c = fresh("hw13");
     const std::string own = bench().database->service().user;
     c.good("SET @drop = 'DROP USER " + own + "@localhost'");
-    c.good("PREPARE hw10p FROM @drop");
-    c.good("SET @space = 'ALTER TABLE hw10 DISCARD TABLESPACE'");
+    c.good("PREPARE hw13p FROM @drop");
+    c.good("SET @space = 'ALTER TABLE hw13 DISCARD TABLESPACE'");
     const auto entries = bench().entries.size();
     for (const char* const begin : {"COMMIT", "BEGIN"}) {
         INFO(begin);
         c.good(begin);
         for (const std::string& sql :
-             {std::string("EXECUTE hw10p"), std::string("EXECUTE IMMEDIATE @drop"),
+             {std::string("EXECUTE hw13p"), std::string("EXECUTE IMMEDIATE @drop"),
               "EXECUTE IMMEDIATE CONCAT('RENAME ', 'USER " + own + " TO x')", std::string("EXECUTE IMMEDIATE @space"),
-              std::string("EXECUTE IMMEDIATE 'ALTER TABLE hw10 DISCARD TABLESPACE'"),
+              std::string("EXECUTE IMMEDIATE 'ALTER TABLE hw13 DISCARD TABLESPACE'"),
               std::string("PREPARE x FROM @space"), std::string("EXECUTE IMMEDIATE 'PURGE BINARY LOGS BEFORE NOW()'"),
               std::string("EXECUTE IMMEDIATE 'SET GLOBAL binlog_format = STATEMENT'"),
               std::string(
-                  "EXECUTE IMMEDIATE CONCAT('CREATE TABLE hw10s (PRIMARY KEY (id)) ', 'IGNORE SELECT * FROM hw10')")}) {
+                  "EXECUTE IMMEDIATE CONCAT('CREATE TABLE hw13s (PRIMARY KEY (id)) ', 'IGNORE SELECT * FROM hw13')")}) {
             INFO(sql);
             CHECK(c.run(sql).code() == 1235);
         }
@@ -250,22 +250,22 @@ TEST_CASE("a hidden definition is asked what one of its own is") {
     }
     c.good("COMMIT");
     CHECK(bench().entries.size() == entries);
-    c.good("EXECUTE IMMEDIATE 'CREATE TABLE hw10a (a INT)'");
-    c.good("SET @make = 'CREATE TABLE hw10b AS SELECT 1 AS a'");
-    c.good("PREPARE hw10p FROM @make");
+    c.good("EXECUTE IMMEDIATE 'CREATE TABLE hw13a (a INT)'");
+    c.good("SET @make = 'CREATE TABLE hw13b AS SELECT 1 AS a'");
+    c.good("PREPARE hw13p FROM @make");
     c.good("BEGIN");
-    c.good("EXECUTE hw10p");
-    c.good("INSERT INTO hw10a VALUES (1), (1)");
-    c.good("UPDATE hw10b SET a = a + 1");
+    c.good("EXECUTE hw13p");
+    c.good("INSERT INTO hw13a VALUES (1), (1)");
+    c.good("UPDATE hw13b SET a = a + 1");
     // In another database than the present one its names are that one's.
-    c.good("CREATE DATABASE hw10d");
-    c.good("PREPARE hw10p FROM 'DROP TABLE hw10b'");
-    c.good("USE hw10d");
-    c.good("EXECUTE hw10p");
-    c.good("DROP DATABASE hw10d");
+    c.good("CREATE DATABASE hw13d");
+    c.good("PREPARE hw13p FROM 'DROP TABLE hw13b'");
+    c.good("USE hw13d");
+    c.good("EXECUTE hw13p");
+    c.good("DROP DATABASE hw13d");
     c.good("USE d");
-    CHECK(c.run("SELECT * FROM hw10b").code() == 1146);
-    CHECK(c.good("SELECT COUNT(*) FROM hw10a").cell() == "2");
+    CHECK(c.run("SELECT * FROM hw13b").code() == 1146);
+    CHECK(c.good("SELECT COUNT(*) FROM hw13a").cell() == "2");
 }
 
 TEST_CASE("autocommit that a procedure switches off is off") {
