@@ -133,7 +133,7 @@ def definitions(cluster):
                     "INSERT INTO d.by_part SELECT seq, 0 FROM d.seq_1_to_9")
         for change in ("ADD id INT AUTO_INCREMENT UNIQUE", "MODIFY n INT AUTO_INCREMENT UNIQUE"):
             equal(cluster.cli(2, f"ALTER TABLE d.by_part {change}").error.get("code"), 1235, change)
-        cluster.sql(1, "ALTER TABLE d.by_part AUTO_INCREMENT = 5")
+        cluster.sql(1, "ALTER TABLE d.by_part AUTO_INCREMENT = 5", "DROP TABLE d.by_part")
     # Fails, and yet drops a table on MariaDB: the failure and its effect are the same everywhere.
     answer = cluster.cli(2, "DROP TABLE d.victim, d.missing")
     equal(answer.error.get("code"), 1051, f"DROP of a table that is missing: {answer}")

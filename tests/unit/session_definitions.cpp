@@ -24,7 +24,10 @@ TEST_CASE("definitions and accounts") {
     CHECK(c.good("SELECT id FROM t6c").cell() == "1");
     c.good("CREATE USER u6 IDENTIFIED BY 'pw'");
     c.good("GRANT SELECT ON d.* TO u6");
-    CHECK(c.run("GRANT SELECT ON d.* TO u6, nobody6").code() == 1133);
+    const auto granted = bench().entries.size();
+    CHECK(c.run("GRANT SELECT ON d.* TO u6, nobody6").code() == 1133);  // of what it has
+    CHECK(bench().entries.size() == granted);
+    CHECK(c.run("GRANT UPDATE ON d.* TO u6, nobody6").code() == 1133);
     CHECK(bench().entries.back().outcome.error_code == 1133);
     Client u(bench(), *bench().node, "u6", "d");
     CHECK(u.good("SELECT id FROM t6c").cell() == "1");
