@@ -36,13 +36,8 @@ Result<BulkExecution> BulkExecution::open(std::string_view payload, PreparedStat
     FieldReader fields(payload);
     const auto flags = fields.integer(2);
     if (!flags || (*flags & ~types_follow) != 0) return bad_arguments();
-    if ((*flags & types_follow) != 0) {
-        const auto said = fields.bytes(statement.placeholders.size() * 2);
-        if (!said) return bad_arguments();
-        FieldReader each(*said);
-        statement.types.clear();
-        while (const auto type = each.integer(2)) statement.types.push_back(static_cast<std::uint16_t>(*type));
-    }
+    const bool typed = (*flags & types_follow) != 0;
+    if (typed && !read_types(fields, statement.placeholders.size(), statement.types)) return bad_arguments();
     if (statement.types.size() != statement.placeholders.size() || fields.empty()) return bad_arguments();
     out.sql_ = statement.sql;
     out.placeholders_ = statement.placeholders;
@@ -86,8 +81,7 @@ Result<std::vector<Parameter>> BulkExecution::next_parameters() {
     std::vector<Parameter> parameters(types_.size());
     for (std::size_t i = 0; i < types_.size(); ++i) {
         Parameter& parameter = parameters[i];
-        parameter.type = static_cast<std::uint8_t>(types_[i] & 0xFFU);
-        parameter.is_unsigned = (types_[i] & 0x8000U) != 0;
+        parameter.take_type(types_[i]);
         const auto indicator = fields.integer(1);
         if (!indicator) return bad_arguments();
         parameter.null = *indicator == is_null;

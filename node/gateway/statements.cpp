@@ -402,6 +402,20 @@ Result<std::vector<std::size_t>> find_placeholders(std::string_view sql, bool no
     return offsets;
 }
 
+void Parameter::take_type(std::uint16_t sent) {
+    type = static_cast<std::uint8_t>(sent & 0xFFU);
+    is_unsigned = (sent & 0x8000U) != 0;
+}
+
+bool read_types(FieldReader& fields, std::size_t count, std::vector<std::uint16_t>& types) {
+    const auto said = fields.bytes(count * 2);
+    if (!said) return false;
+    FieldReader each(*said);
+    types.clear();
+    while (const auto type = each.integer(2)) types.push_back(static_cast<std::uint16_t>(*type));
+    return true;
+}
+
 Result<std::vector<Parameter>> decode_parameters(std::string_view payload, std::size_t count,
                                                  std::vector<std::uint16_t>& types,
                                                  const std::map<std::uint16_t, std::string>& long_data) {
@@ -412,18 +426,13 @@ Result<std::vector<Parameter>> decode_parameters(std::string_view payload, std::
     const auto types_follow = fields.integer(1);
     if (!nulls || !types_follow) return bad_arguments();
     if (*types_follow != 0) {
-        const auto said = fields.bytes(count * 2);
-        if (!said) return bad_arguments();
-        FieldReader each(*said);
-        types.clear();
-        while (const auto type = each.integer(2)) types.push_back(static_cast<std::uint16_t>(*type));
+        if (!read_types(fields, count, types)) return bad_arguments();
     }
     if (types.size() != count) return bad_arguments();
     std::vector<Parameter> parameters(count);
     for (std::size_t i = 0; i < count; ++i) {
         Parameter& parameter = parameters[i];
-        parameter.type = static_cast<std::uint8_t>(types[i] & 0xFFU);
-        parameter.is_unsigned = (types[i] & 0x8000U) != 0;
+        parameter.take_type(types[i]);
         if (const auto sent = long_data.find(static_cast<std::uint16_t>(i)); sent != long_data.end()) {
             parameter.long_data = true;
             parameter.value = sent->second;

@@ -38,7 +38,13 @@ struct Parameter {
     std::string value;
     std::string variable{};   // a user variable that stands in its place
     bool is_default = false;  // the column's own
+
+    void take_type(std::uint16_t sent);  // as read_types() has it
 };
+
+// The types that a client sends ahead of its values, of so many parameters: a number and a sign each. False: bytes are
+// missing, and nothing has changed.
+[[nodiscard]] bool read_types(FieldReader& fields, std::size_t count, std::vector<std::uint16_t>& types);
 
 // The next value as its type has it on the wire, raw as Parameter::value; nothing where the bytes are none.
 [[nodiscard]] std::optional<std::string_view> read_value(FieldReader& fields, std::uint8_t type);

@@ -10,7 +10,7 @@ import time
 
 import discovery
 import processes
-from ddb_cluster import MYSQL, SERVER, SLOW, Cluster, check, equal, need, note, wait_until
+from ddb_cluster import MYSQL, SERVER, SLOW, Cluster, check, equal, fill_disk, need, note, wait_until
 
 MEMORY_MB_MAX = 400  # a node may grow by this while it keeps entries for one that sleeps
 DISK_MB = 700
@@ -88,16 +88,7 @@ class SmallDisks(Cluster):
         super().close(failed)
 
     def fill(self, node):
-        """Leaves no byte free; returns the file to remove."""
-        path = os.path.join(self.mounts()[node - 1], "filler")
-        with open(path, "wb", buffering=0) as file:
-            for size in (1 << 20, 4096, 1):
-                try:
-                    while True:
-                        file.write(b"\0" * size)
-                except OSError:
-                    pass
-        return path
+        return fill_disk(self.mounts()[node - 1])
 
 
 def mounting_impossible():

@@ -58,6 +58,19 @@ def path():
     return ":".join([os.environ.get("PATH", "/usr/bin:/bin")] + extra)
 
 
+def fill_disk(directory):
+    """Leaves no byte free on its file system; returns the file to remove."""
+    path = os.path.join(directory, "filler")
+    with open(path, "wb", buffering=0) as file:
+        for size in (1 << 20, 4096, 1):
+            try:
+                while True:
+                    file.write(b"\0" * size)
+            except OSError:
+                pass
+    return path
+
+
 def need(name):
     found = shutil.which(name, path=path())
     check(found, f"{name} is missing: run tools/setup --test")

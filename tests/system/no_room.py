@@ -8,7 +8,7 @@ import signal
 import subprocess
 import time
 
-from ddb_cluster import NO_QUORUM, SQL_ERROR, SLOW, STEADY, Cluster, check, equal, main, need, note, wait_until
+from ddb_cluster import NO_QUORUM, SQL_ERROR, SLOW, STEADY, Cluster, check, equal, fill_disk, main, need, note, wait_until
 
 DISK_MB = 400
 DEFINITIONS = ("ALTER TABLE d.wide ADD KEY (v(200))", "ALTER TABLE d.wide MODIFY n BIGINT, ALGORITHM=COPY", "CREATE TABLE d.made (id INT PRIMARY KEY)",
@@ -64,17 +64,6 @@ class SmallDisk(Cluster):
         subprocess.run([need("umount"), "-l", self.place], check=False)
         super().close(failed)
 
-    def fill(self):
-        path = os.path.join(self.place, "filler")
-        with open(path, "wb", buffering=0) as file:
-            for size in (1 << 20, 4096, 1):
-                try:
-                    while True:
-                        file.write(b"\0" * size)
-                except OSError:
-                    pass
-        return path
-
 
 def full_disk_of_a_follower():
     """Definitions that its server cannot do now are done when there is room again."""
@@ -89,7 +78,7 @@ def full_disk_of_a_follower():
         node = cluster.coordinator()
         cluster.settle()
         for definition in DEFINITIONS:
-            filler = cluster.fill()
+            filler = fill_disk(cluster.place)
             try:
                 cluster.sql(node, definition, timeout=30)
                 time.sleep(2)
