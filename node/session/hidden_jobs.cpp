@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "node/session/hidden_texts.hpp"
+#include "node/session/job_endings.hpp"
 #include "node/session/statement_jobs.hpp"
 
 namespace ddb::session {
@@ -27,15 +28,18 @@ JobReport run_prepare(ConnectionPtr connection, const StatementJob& job) {
     const std::string& expression = prepared->expression;
     const bool simple = expression.find('\\') == std::string::npos;  // what it stands for depends on sql_mode
     if (simple) report.hidden_text = literal_value(expression);
-    if (!report.hidden_text) report.hidden_text = ask_text(*report.connection, expression);
-    if (report.hidden_text && defines(*report.hidden_text)) {
+    if (!report.hidden_text) {
+        keep_warnings(report, job);
+        if (report.connection) report.hidden_text = ask_text(*report.connection, expression);
+    }
+    if (report.connection && report.hidden_text && defines(*report.hidden_text)) {
         const Classified found = classify(*report.hidden_text);
         if (found.kind == StatementKind::refused) {
             (void)report.connection->execute("DEALLOCATE PREPARE " + storage::quoted_name(prepared->name));
             report.end.error = Error{ErrorCode::invalid_argument, found.refusal, 1235, "42000"};
         }
     }
-    if (report.connection->broken()) report.connection.reset();
+    if (report.connection && report.connection->broken()) report.connection.reset();
     return report;
 }
 

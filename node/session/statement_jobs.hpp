@@ -126,6 +126,10 @@ using storage::xa_sql;
                  "HY000"};
 }
 
+// What they run is known to the server only: it may leave the session in a state in which XA START fails.
+[[nodiscard]] constexpr bool hides_statements(StatementKind kind) {
+    return kind == StatementKind::call || kind == StatementKind::execute;
+}
 // One entry of the log could not keep the order of what these commit.
 [[nodiscard]] inline bool runs_several(const Classified& statement) {
     return statement.kind == StatementKind::call || statement.block;

@@ -1,0 +1,45 @@
+#include "node/session/job_endings.hpp"
+
+#include <charconv>
+
+namespace ddb::session {
+
+void drop_if_unusable(JobReport& report) {
+    if (!report.connection) return;
+    const bool unread = report.end.error && report.end.error->code != ErrorCode::sql;
+    if (unread || report.connection->broken()) report.connection.reset();
+}
+
+void learn_left_state(JobReport& report) {
+    report.left_state = report.left_state || (report.connection && report.connection->left_state());
+}
+
+void keep_warnings(JobReport& report, const StatementJob& job) {
+    if (!report.connection || (!report.end.error && report.end.ok.warnings == 0)) return;
+    learn_left_state(report);
+    if (report.connection->start(show_warnings_sql))
+        report.warnings = read_warnings(*report.connection, job.session, job.request);
+    if (report.connection->broken()) report.connection.reset();
+}
+
+void learn_generated_id(JobReport& report, const StatementJob& job) {
+    if (job.describe || report.end.error || !report.connection) return;
+    if (!hides_generated_id(job.kind, job.sql)) return;
+    // As bytes, and by a LIMIT of its own: character_set_results may be utf16, sql_select_limit 0.
+    const auto answer =
+        report.connection->rows("SELECT CAST(FOUND_ROWS() AS BINARY), CAST(LAST_INSERT_ID() AS BINARY) LIMIT 1");
+    // MySQL would tell of the question's own warnings.
+    if (report.connection->forgets_warnings()) (void)report.connection->execute("DO 0");
+    if (report.connection->broken()) report.connection.reset();
+    if (!answer || answer->size() != 1 || answer->front().size() != 2) return;
+    report.end.found_rows = number_in(answer->front()[0]);
+    report.end.generated_id = number_in(answer->front()[1]);
+}
+
+std::uint64_t number_in(const std::optional<std::string>& digits) {
+    std::uint64_t number = 0;
+    if (digits) (void)std::from_chars(digits->data(), digits->data() + digits->size(), number);
+    return number;
+}
+
+}  // namespace ddb::session
