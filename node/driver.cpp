@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include "node/storage/failpoint.hpp"
@@ -14,6 +15,10 @@ namespace {
 constexpr std::uint64_t quiesce_ms = 200;
 constexpr std::uint64_t same_role_said_ms = 60'000;
 constexpr int effect_rounds_max = 16;
+// A journal that takes longer for a write is given up for another node's, and later where leaving the office has a
+// price.
+constexpr std::chrono::milliseconds stalled_ms{1000};
+constexpr std::chrono::milliseconds stalled_ms_costly{10'000};
 
 template <class... Ts>
 struct Overloaded : Ts... {
@@ -247,8 +252,9 @@ void Driver::tick(std::uint64_t now_ms) {
     if (started_ms_ == 0) started_ms_ = now_ms;
     now_ms_ = now_ms;
     const bool idle = sessions_.idle();
-    const bool stalled = parts_.journal.stalled() || parts_.database.stalled();
-    if (stalled != report_.disk_stalled) note_stall(stalled);
+    const bool journal_stalled = parts_.journal.stalled(sessions_.costly_to_leave() ? stalled_ms_costly : stalled_ms);
+    const bool stalled = journal_stalled || parts_.database.stalled();
+    if (stalled != report_.disk_stalled) note_stall(stalled, journal_stalled ? "journal" : "database");
     if (idle != report_.idle || stalled != report_.disk_stalled) {
         report_.idle = idle;
         report_.disk_stalled = stalled;
@@ -275,15 +281,17 @@ void Driver::tick(std::uint64_t now_ms) {
 }
 
 // A slow disk comes and goes.
-void Driver::note_stall(bool stalled) {
+void Driver::note_stall(bool stalled, const char* what) {
     constexpr std::uint64_t stall_again_ms = 60'000;
     if (!stalled && std::exchange(stall_said_, false)) spdlog::info("this node's journal and database go on");
     if (!stalled || now_ms_ < stall_again_ms_) return;
     stall_again_ms_ = now_ms_ + stall_again_ms;
     stall_said_ = true;
     spdlog::warn(
-        "this node's journal or database stands still, by a disk that is slow or full, or for want of memory, files or "
-        "connections: what is decided waits here until there is room");
+        "this node's {} stands still, by a disk that is slow or full, or for want of memory, files or connections: "
+        "what "
+        "is decided waits here until it goes on",
+        what);
 }
 
 void Driver::report_if_changed() {
@@ -483,10 +491,7 @@ void Driver::carry_out(core::Effect effect) {
                               parts_.links.set_incarnation(identity.incarnation);
                               parts_.dialler.set_incarnation(identity.incarnation);
                           },
-                          [&](core::CommandAnswer& answer) {
-                              status_ = core_.status();  // with the membership the answer speaks of
-                              verbs_.on_command(answer);
-                          },
+                          [&](core::CommandAnswer& answer) { on_command_answer(answer); },
                           [&](core::Complaint& complaint) { spdlog::warn("{}", complaint.text); },
                           [&](core::Trace& trace) { spdlog::debug("{}", trace.text); }},
                effect);

@@ -62,6 +62,10 @@ class Driver final : public session::SessionHost {
     void on_answers_readable() { sessions_.on_answers(now_ms_); }
     // Carries out everything the core wants done; call once per round of the loop.
     void flush();
+    // Told to end: a coordinator hands its office over first, to whoever can take it. The loop goes on until
+    // may_stop(), which is at once without an office, and otherwise within two seconds.
+    void begin_stop();
+    [[nodiscard]] bool may_stop() const;
 
     [[nodiscard]] const core::CoreStatus& status() const { return status_; }
     [[nodiscard]] Hello hello() const;
@@ -100,8 +104,9 @@ class Driver final : public session::SessionHost {
     void refresh_view();
     void record_formation();
     void publish(const std::string& event);
-    void note_stall(bool stalled);
+    void note_stall(bool stalled, const char* what);
     void advance_quiesce();
+    void on_command_answer(const core::CommandAnswer& answer);
     [[nodiscard]] std::uint64_t uptime_s() const { return now_ms_ / 1000 - started_ms_ / 1000; }
 
     Parts parts_;
@@ -134,6 +139,7 @@ class Driver final : public session::SessionHost {
     std::uint64_t foreign_writes_wished_ = 0;  // those an audit was wished for
     bool cluster_recorded_ = false;
     std::optional<std::uint64_t> quiesce_until_ms_;
+    std::optional<std::uint64_t> stop_until_ms_;
     std::optional<OpId> entries_under_way_;  // oldest journal write with entries that is not durable
     std::uint64_t now_ms_ = 0;
     struct SaidRole {

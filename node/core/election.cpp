@@ -63,8 +63,7 @@ void Core::Impl::candidate_check() {
     for (const Member& member : log_.membership()->members) {
         const NodeId id = member.voter.id;
         if (member.learner || id == config_.id || candidate.answered.contains(id)) continue;
-        const auto peer = peers_.find(id);
-        if (peer == peers_.end() || !peer->second.link_down) all_answered = false;
+        if (!link_down(id)) all_answered = false;
     }
     if (!enough) {
         if (all_answered)
@@ -94,8 +93,7 @@ std::optional<std::string> Core::Impl::hears_coordinator() const {
     const Following* following = this->following();
     if (!following || !following->coordinator) return std::nullopt;
     if (now_ - coordinator_heard_ >= config_.election_ticks) return std::nullopt;
-    const auto peer = peers_.find(following->coordinator);
-    if (peer != peers_.end() && peer->second.link_down) return std::nullopt;
+    if (link_down(following->coordinator)) return std::nullopt;
     return "hears coordinator " + to_string(following->coordinator);
 }
 

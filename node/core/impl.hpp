@@ -360,6 +360,10 @@ class Core::Impl {
     std::optional<Error> membership_error(const Entry& entry) const;
     void on(EntriesRead& input);
     bool reachable(const Progress& peer) const { return now_ - peer.heard < config_.election_ticks; }
+    bool link_down(NodeId id) const {
+        const auto peer = peers_.find(id);
+        return peer != peers_.end() && peer->second.link_down;
+    }
 
     // following.cpp
     Following* following();

@@ -167,9 +167,7 @@ std::optional<Error> Core::Impl::loses_majority(NodeId without) const {
     std::size_t in_reach = is_self_voter() && without != config_.id ? 1 : 0;
     for (const auto& [id, peer] : office.peers) {
         // One whose link has just closed counts as gone at once: the list without the other would need its vote.
-        const auto known = peers_.find(id);
-        const bool link_down = known != peers_.end() && known->second.link_down;
-        if (id != without && is_voter(id) && reachable(peer) && !link_down) ++in_reach;
+        if (id != without && is_voter(id) && reachable(peer) && !link_down(id)) ++in_reach;
     }
     const std::size_t left = voters() - 1, needed = left / 2 + 1;
     if (in_reach >= needed) return std::nullopt;

@@ -23,7 +23,7 @@ std::optional<NodeId> Core::Impl::best_successor() const {
     std::optional<NodeId> best;
     LogIndex matched;
     for (const auto& [id, peer] : office.peers) {
-        if (!is_voter(id) || !reachable(peer) || !peer.fit || peer.matched < matched) continue;
+        if (!is_voter(id) || !reachable(peer) || link_down(id) || !peer.fit || peer.matched < matched) continue;
         best = id;  // ascending: the highest among equals
         matched = peer.matched;
     }
@@ -33,9 +33,7 @@ std::optional<NodeId> Core::Impl::best_successor() const {
 void Core::Impl::watch_levels() {
     auto& office = std::get<Coordinator>(role_);
     for (auto& [id, peer] : office.peers) {
-        const auto known = peers_.find(id);
-        const bool link_down = known != peers_.end() && known->second.link_down;
-        if (link_down || !level(peer, level_slack_entries)) {
+        if (link_down(id) || !level(peer, level_slack_entries)) {
             peer.level_since.reset();
         } else if (!peer.level_since) {
             peer.level_since = now_;
@@ -72,6 +70,7 @@ void Core::Impl::hand_over_tick() {
     HandOverAttempt& attempt = *office.hand_over;
     const auto successor = office.peers.find(attempt.successor);
     if (successor == office.peers.end()) return abandon_hand_over("the successor is no member any more");
+    if (link_down(attempt.successor)) return abandon_hand_over("the successor is out of reach");
     const Ticks waited = now_ - attempt.started;
     if (!attempt.quiesced && waited >= hand_over_ticks) {
         if (!attempt.forced) return abandon_hand_over("transactions stayed open");

@@ -397,6 +397,10 @@ bool SessionEngine::idle() const {
     return true;
 }
 
+bool SessionEngine::costly_to_leave() const {
+    return !impl_->parts.gate.quiet() || !impl_->parts.pipeline.between_large_groups();
+}
+
 const std::map<NodeId, std::uint64_t>& SessionEngine::reads_by_node() const {
     return impl_->parts.balancer.reads();
 }

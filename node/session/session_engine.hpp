@@ -124,6 +124,10 @@ class SessionEngine {
     [[nodiscard]] bool large_groups_held();
     [[nodiscard]] bool idle() const;  // no transaction, temporary table or user lock open on this coordinator
 
+    // A definition is under way here, or a transaction in parts: a change of coordinator now would cost this database,
+    // which is loaded anew where the log does not have what ran, or minutes of a client's work.
+    [[nodiscard]] bool costly_to_leave() const;
+
     struct Counters {
         std::uint32_t sessions = 0, forwarded_sessions = 0, guests = 0, open_transactions = 0, executors = 0;
         std::uint64_t balanced_reads = 0, reads_asked_again = 0;  // sent to a guest; and anew, as it could not

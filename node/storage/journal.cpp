@@ -17,7 +17,6 @@ namespace ddb::storage {
 namespace {
 
 constexpr std::uint64_t batch_bytes_max = 8u << 20;  // one write may exceed it alone
-constexpr auto stalled_after = std::chrono::seconds(1);
 constexpr auto free_files_interval = std::chrono::seconds(2);
 constexpr std::uint64_t entry_overhead_bytes = 256;  // an entry's fields beside its payload, roughly
 
@@ -57,10 +56,10 @@ void Journal::Impl::write(core::JournalWrite write) {
     filled_.notify_one();
 }
 
-bool Journal::Impl::stalled() const {
+bool Journal::Impl::stalled(std::chrono::milliseconds longer_than) const {
     std::lock_guard lock(mutex_);
     if (queued_bytes_ > options_.pending_bytes_max) return true;
-    const auto limit = Clock::now() - stalled_after;
+    const auto limit = Clock::now() - longer_than;
     if (writing_since_) return *writing_since_ < limit;
     return !queue_.empty() && queue_.front().since < limit;
 }
@@ -334,8 +333,8 @@ Status Journal::clear_intent(const StatementIntent& intent) {
 std::vector<StatementIntent> Journal::intents() const {
     return impl_->intents();
 }
-bool Journal::stalled() const {
-    return impl_->stalled();
+bool Journal::stalled(std::chrono::milliseconds longer_than) const {
+    return impl_->stalled(longer_than);
 }
 
 }  // namespace ddb::storage

@@ -3,6 +3,7 @@
 // Owner: the daemon; write() from the loop thread, read() from any thread.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -64,7 +65,8 @@ class Journal {
     Status clear_intent(const StatementIntent& intent);
     [[nodiscard]] std::vector<StatementIntent> intents() const;
 
-    [[nodiscard]] bool stalled() const;  // the oldest write has waited longer than a second
+    // The oldest write has waited for longer than that, or more is waiting than there is room for.
+    [[nodiscard]] bool stalled(std::chrono::milliseconds longer_than) const;
 
   private:
     class Impl;

@@ -38,7 +38,7 @@ class Journal::Impl {
     Result<std::vector<Entry>> read(LogIndex from, LogIndex to, std::size_t bytes_max) const;
     Status put_intent(const StatementIntent& intent, bool present);
     [[nodiscard]] std::vector<StatementIntent> intents() const;
-    [[nodiscard]] bool stalled() const;
+    [[nodiscard]] bool stalled(std::chrono::milliseconds longer_than) const;
 
     Journal::Identity identity_;
     core::RecoveredState recovered_;

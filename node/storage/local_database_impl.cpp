@@ -17,7 +17,6 @@ using std::chrono::milliseconds;
 using Clock = std::chrono::steady_clock;
 
 constexpr milliseconds housekeeping_interval{1000};
-constexpr double commit_stalled_after_s = 4;
 constexpr milliseconds unanswered_limit{4000};  // a server that hangs keeps its connections, and says nothing
 constexpr milliseconds retry_interval{100};
 constexpr milliseconds back_off_first{200};
@@ -56,22 +55,13 @@ std::string without_numbers(std::string text) {
     return text;
 }
 
-// A row of SHOW PROCESSLIST: the disk is full, or a commit has not returned for long.
-bool commit_stalls(const Connection::Row& thread) {
-    constexpr std::size_t time_column = 5, state_column = 6, info_column = 7;
-    if (thread.size() <= info_column) return false;
-    const std::string info = thread[info_column].value_or("");
-    if (thread[state_column].value_or("") == "Waiting for someone to free space") return true;
-    return (info.starts_with("XA PREPARE ") || info.starts_with("XA COMMIT ")) &&
-           std::strtod(thread[time_column].value_or("0").c_str(), nullptr) >= commit_stalled_after_s;
-}
-
 }  // namespace
 
 LocalDatabase::Impl::Impl(const DatabaseOptions& options, Journal& journal, Sink sink)
     : options_(options),
       journal_(journal),
       sink_(std::move(sink)),
+      commits_(options.managed ? options.data_dir + "/mysql/data" : ""),
       key_(MarkerKey::random()),
       service_(service_options(options)),
       commands_(commands_max) {}
@@ -334,13 +324,12 @@ void LocalDatabase::Impl::sample_durability() {
     sink_(Applied{applied_, durable_});
 }
 
-// A server whose disk is full waits inside its commits, for a minute at a time, and answers everything else.
 void LocalDatabase::Impl::watch_commits() {
     if (!up_ || control_ == nullptr || capture_ == nullptr) return;
     // Not from information_schema: that table is built on the disk that may be full.
     const auto threads = control_->rows("SHOW PROCESSLIST");
     if (!threads.ok()) return;
-    stalled_ = std::any_of(threads->begin(), threads->end(), commit_stalls);
+    stalled_ = commits_.stalls(*threads);
 }
 
 // Out of office nothing of ours goes into the binary log but statement entries, in a domain of their own: whatever else

@@ -16,6 +16,7 @@
 #include "node/storage/applier.hpp"
 #include "node/storage/binlog_stream.hpp"
 #include "node/storage/capture.hpp"
+#include "node/storage/commit_watch.hpp"
 #include "node/storage/committer.hpp"
 #include "node/storage/digester.hpp"
 #include "node/storage/group_reader.hpp"
@@ -138,6 +139,7 @@ class LocalDatabase::Impl {
     const DatabaseOptions options_;
     Journal& journal_;
     const Sink sink_;
+    CommitWatch commits_;
     const MarkerKey key_;
     ConnectOptions service_;
 

@@ -139,5 +139,26 @@ def hung_server():
         cluster.same_tables("d")
 
 
+def stopped():
+    """Each node in turn is told to stop, as for an upgrade: who has the office hands it over first, and no write fails."""
+    with Cluster() as cluster:
+        cluster.sql(1, "CREATE DATABASE load_", f"CREATE TABLE load_.t {TABLE}")
+        with Writers(cluster) as writers:
+            for _ in range(3):
+                coordinator = wait_until(cluster.coordinator, 30, "a coordinator")
+                cluster.tool("stop", coordinator)
+                said = cluster.log(coordinator)
+                check("hands its office over before it stops" in said and "stops with its office" not in said,
+                      f"node {coordinator} says what it does:\n{said[-2000:]}")
+                cluster.start(coordinator)
+        cluster.settle()
+        writers.ledger.check({node: [row[0] for row in cluster.mysql(node, "SELECT token FROM load_.t ORDER BY id")]
+                              for node in cluster.nodes})
+        cluster.same_tables("load_")
+        ledger = writers.ledger
+        note(f"{ledger.count('acknowledged')} writes acknowledged, {ledger.count('unknown')} unknown")
+        check(not ledger.reasons, f"not acknowledged: {ledger.reasons}")
+
+
 if __name__ == "__main__":
-    main(failover, hung_server)
+    main(failover, hung_server, stopped)

@@ -105,7 +105,7 @@ def rows_of_file(first, count):
 
 def client_file():
     """LOAD DATA LOCAL of a file that no node keeps whole: through every node, by both clients; and ended in its middle."""
-    rows = 60 * 1000 if not LONG else 1000 * 1000  # of a kilobyte
+    rows = 60 * 1000 if not LONG else 400 * 1000  # of a kilobyte; a transaction has them twice, and at most a gigabyte
     with Cluster(settings=STEADY) as cluster:
         for statement in account():
             cluster.sql(1, statement)

@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 
-from ddb_cluster import SLOW, STEADY, Cluster, check, equal, main, note, wait_until
+from ddb_cluster import BIN, SLOW, STEADY, Cluster, check, equal, main, note, wait_until
 from wire_client import Client
 
 USER, PASSWORD = "app", "secret"
@@ -122,5 +122,45 @@ def while_it_is_applied():
         cluster.same_tables("d")
 
 
+def while_a_disk_stands_still():
+    """For a few seconds the coordinator's disk syncs nothing. It keeps its office for the definition that it runs, as its database
+    would have to be loaded anew where the log does not get it; without one it hands the office over."""
+    with Cluster(settings=STEADY) as cluster:
+        prepare(cluster)
+        coordinator = cluster.coordinator()
+        stall = os.path.join(cluster.base, "stalled")
+        cluster.kill(coordinator)
+        cluster.start(coordinator, env={"LD_PRELOAD": os.path.join(BIN, "stalled_disk.so"), "DDB_STALLED_DISK": stall})
+        wait_until(lambda: cluster.coordinator() == coordinator, 60, "the node with the highest id has its office again")
+        node = cluster.others(coordinator)[0]
+        cluster.sql(node, "INSERT INTO d.u VALUES (2, 0), (3, 0), (4, 0)")
+        epoch = cluster.epoch(node)
+        told = []
+        running = threading.Thread(target=lambda: told.append(cluster.cli(
+            node, "CREATE TABLE d.copy (PRIMARY KEY (id)) AS SELECT id, SLEEP(1.2) AS slept FROM d.u", deadline_s=60)))
+        running.start()
+        wait_until(lambda: "AS slept" in str(cluster.mysql(coordinator, "SHOW PROCESSLIST")), 30, "the definition runs")
+        # Its disk stands still where something waits for it only.
+        writing = threading.Thread(target=cluster.cli, args=(node, "UPDATE d.t SET v = v + 1"), kwargs={"deadline_s": 60})
+        with open(stall, "w", encoding="ascii"):
+            writing.start()
+        # Without a definition it is given up after one second.
+        time.sleep(3)
+        os.remove(stall)
+        running.join()
+        writing.join()
+        equal(told[0].code, 0, f"the definition: {told[0]}")
+        equal(cluster.epoch(node), epoch, "the epoch")
+        writing = threading.Thread(target=cluster.cli, args=(node, "UPDATE d.t SET v = v + 1"), kwargs={"deadline_s": 60})
+        with open(stall, "w", encoding="ascii"):
+            writing.start()
+        wait_until(lambda: cluster.coordinator(node) not in (0, coordinator), 30, "another one has the office")
+        os.remove(stall)
+        writing.join()
+        cluster.settle()
+        cluster.same_tables("d")
+        equal(cluster.same("SELECT v FROM d.t"), [["2"]], "what was written meanwhile")
+
+
 if __name__ == "__main__":
-    main(while_one_runs, while_it_is_applied)
+    main(while_one_runs, while_it_is_applied, while_a_disk_stands_still)

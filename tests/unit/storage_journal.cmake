@@ -6,6 +6,7 @@ add_executable(storage_journal_test
   ${CMAKE_CURRENT_LIST_DIR}/storage_journal_journal.cpp
   ${CMAKE_CURRENT_LIST_DIR}/storage_journal_damage.cpp
   ${CMAKE_CURRENT_LIST_DIR}/storage_journal_check.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/storage_journal_commit_watch.cpp
   ${CMAKE_CURRENT_LIST_DIR}/storage_journal_failpoint.cpp
 )
 target_link_libraries(storage_journal_test PRIVATE ddb_storage Catch2::Catch2)

@@ -209,7 +209,7 @@ TEST_CASE("what waits shares one sync, in order") {
     WARN(count << " writes in " << seconds << " s");
     const auto completed = journal.completed();
     CHECK(std::is_sorted(completed.begin(), completed.end()));
-    CHECK_FALSE(journal->stalled());
+    CHECK_FALSE(journal->stalled(std::chrono::seconds(1)));
 }
 
 TEST_CASE("latency of a single synced write") {
