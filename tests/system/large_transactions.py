@@ -105,7 +105,7 @@ def rows_of_file(first, count):
 
 def client_file():
     """LOAD DATA LOCAL of a file that no node keeps whole: through every node, by both clients; and ended in its middle."""
-    rows = 60 * 1000 if not LONG else 400 * 1000  # of a kilobyte; a transaction has them twice, and at most a gigabyte
+    rows = 30 * 1000 if not LONG else 400 * 1000  # of a kilobyte; a transaction has them twice, and at most a gigabyte
     with Cluster(settings=STEADY) as cluster:
         for statement in account():
             cluster.sql(1, statement)
@@ -170,7 +170,7 @@ def many_rows():
 
 def one_large_row():
     """It travels in pieces, so heartbeats do not wait behind it, and an UPDATE has it twice."""
-    megabytes = 50
+    megabytes = 50 if LONG else 24
     with Cluster() as cluster:
         cluster.sql(1, "CREATE DATABASE d", "CREATE TABLE d.blobs (id INT PRIMARY KEY, note VARCHAR(10), b LONGBLOB)",
                     "CREATE TABLE d.other (id INT AUTO_INCREMENT PRIMARY KEY, note VARCHAR(10))")
