@@ -74,6 +74,7 @@ bool BackSession::runs_again_otherwise(const JobReport& report) {
     bool& done = keyless ? active_->row_key : active_->own_engine;
     if (sql.empty() || std::exchange(done, true)) return false;
     active_->execute.sql = std::move(sql);
+    warnings_ = {};  // of the refusal, which the client does not see
     dispatch_kind();
     return true;
 }
@@ -126,6 +127,7 @@ void BackSession::columns_named(JobReport report) {
         return;
     }
     if (!report.ran.empty()) active_->execute.sql = std::move(report.ran);
+    warnings_ = {};
     dispatch_kind();
 }
 

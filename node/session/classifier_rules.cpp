@@ -24,6 +24,7 @@ constexpr std::array<std::string_view, 3> tracing_variables{"PROFILING", "PROFIL
 
 struct Assignment {
     bool global = false;
+    bool persistent = false;  // MySQL keeps it in a file of its own
     bool user_variable = false;
     std::string_view name;
     Tokens value;
@@ -41,9 +42,11 @@ struct Assignment {
 // `global` is the scope that the item before had by a word: it holds for the names behind it, too.
 [[nodiscard]] Assignment take_assignment(Tokens tokens, std::size_t& i, bool& global) {
     Assignment out;
-    constexpr std::array<std::string_view, 3> global_words{"GLOBAL", "PERSIST", "PERSIST_ONLY"};
     constexpr std::array<std::string_view, 2> session_words{"SESSION", "LOCAL"};
-    if (one_of(token_at(tokens, i), global_words)) {
+    const Token behind = token_at(tokens, i + 1);
+    const bool names = behind.kind == Token::Kind::word || behind.kind == Token::Kind::quoted;
+    out.persistent = names && (token_at(tokens, i).is("PERSIST") || token_at(tokens, i).is("PERSIST_ONLY"));
+    if (out.persistent || token_at(tokens, i).is("GLOBAL")) {
         global = true;
         ++i;
     } else if (one_of(token_at(tokens, i), session_words)) {
@@ -55,6 +58,7 @@ struct Assignment {
     out.user_variable = name.kind == Token::Kind::user_variable;
     out.global = global && !signs && !out.user_variable;
     out.name = signs ? without_scope(name.text, out.global) : name.text;
+    out.persistent |= signs && starts_ignoring_case(name.text, "PERSIST") && out.global;
     ++i;
     if (signs && name.text.ends_with('.')) out.name = token_at(tokens, i++).text;
     while (token_at(tokens, i).symbol('.')) {  // keycache.name
@@ -199,7 +203,7 @@ constexpr std::string_view globally_serializable =
     bool global = false;
     std::size_t i = 0;
     const Assignment first = take_assignment(tokens, i, global);
-    if (i < tokens.size() || !first.global || first.user_variable) return std::nullopt;
+    if (i < tokens.size() || !first.global || first.user_variable || first.persistent) return std::nullopt;
     Classified out;
     out.kind = StatementKind::plain;
     out.kept_setting = kept_setting(first.name, first.value);
@@ -211,7 +215,8 @@ constexpr std::string_view globally_serializable =
     bool global = false;
     std::size_t i = 0;
     const Assignment first = take_assignment(tokens, i, global);
-    if (i < tokens.size() || first.user_variable || !pinned(first.name, first.global)) return std::nullopt;
+    if (i < tokens.size() || first.user_variable || first.persistent) return std::nullopt;
+    if (!pinned(first.name, first.global)) return std::nullopt;
     if (first.value.size() != 1) return std::nullopt;
     const Token& value = first.value[0];
     const bool user = value.kind == Token::Kind::user_variable;
@@ -228,6 +233,9 @@ constexpr std::string_view globally_serializable =
 
 // Effects of one assignment on the session; a reason when it is refused.
 [[nodiscard]] std::string take_effect(const Assignment& assignment, Classified& out) {
+    if (assignment.persistent) {
+        return "SET PERSIST is refused: one server would keep it, and no other; say SET GLOBAL";
+    }
     if (!assignment.user_variable && pinned(assignment.name, assignment.global) &&
         !changes_nothing(assignment.name, assignment.value)) {
         return "SET " + std::string(assignment.name) +

@@ -9,6 +9,7 @@
 #include "node/session/classifier_rules.hpp"
 #include "node/session/definition_reach.hpp"
 #include "node/session/sql_scan.hpp"
+#include "node/storage/calculation_settings.hpp"
 
 namespace ddb::session {
 namespace {
@@ -152,6 +153,113 @@ struct Ties {
                  1235, "42000"};
 }
 
+// Where in the definition of a table or an index something stands.
+enum class Within {
+    list,         // of columns and keys; options, partitions
+    calculation,  // of a generated column or a part of a key: done whenever a row is written
+    check,
+    standard,  // DEFAULT (…)
+    members,   // of ENUM and SET
+    query,
+};
+
+[[nodiscard]] Within within_parenthesis(Within around, const Token& before) {
+    if (around != Within::list) return around;
+    if (before.is("CHECK")) return Within::check;
+    if (before.is("DEFAULT")) return Within::standard;
+    if (before.is("ENUM") || before.is("SET")) return Within::members;
+    const bool part_of_key = before.symbol('(') || before.symbol(',');
+    return before.is("AS") || part_of_key ? Within::calculation : Within::list;
+}
+
+// take(token, before it, within) for each token of a definition's text, but for the query that its rows come from.
+template <typename Take>
+void each_token(std::string_view text, const Take& take) {
+    std::vector<Within> open{Within::list};
+    SqlScanner scanner(text);
+    Token before;
+    for (Token token = scanner.next(); token.kind != Token::Kind::end; token = scanner.next()) {
+        if (token.is("SELECT") && open.size() == 1) return;
+        if (token.is("SELECT") && before.symbol('(')) open.back() = Within::query;
+        if (token.symbol('(')) open.push_back(within_parenthesis(open.back(), before));
+        if (token.symbol(')') && open.size() > 1) open.pop_back();
+        take(token, before, open.back());
+        if (!(token.kind == Token::Kind::word && token.text.starts_with('_'))) before = token;  // _utf8mb4'…'
+    }
+}
+
+[[nodiscard]] bool defines_table_or_key(std::string_view sql) {
+    constexpr std::array<std::string_view, 2> kinds{"TABLE", "INDEX"};
+    constexpr std::size_t head_max = 4;
+    const std::vector<Token> head = scan(sql, head_max);
+    if (head.empty() || !(head[0].is("CREATE") || head[0].is("ALTER"))) return false;
+    return std::any_of(head.begin(), head.end(), [&](const Token& token) { return one_of(token, kinds); });
+}
+
+// Whether it has a character that utf8mb4 writes with four bytes.
+[[nodiscard]] bool has_wide_character(std::string_view text) {
+    constexpr unsigned char first_min = 0xF0;
+    constexpr unsigned char first_max = 0xF4;
+    const auto continues = [&](std::size_t i) { return i < text.size() && (text[i] & 0xC0) == 0x80; };
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        const auto first = static_cast<unsigned char>(text[i]);
+        const bool begins = first >= first_min && first <= first_max;
+        if (begins && continues(i + 1) && continues(i + 2) && continues(i + 3)) return true;
+    }
+    return false;
+}
+
+// Servers show such a character as a question mark, so that a node loaded from this one would have that in its place.
+[[nodiscard]] Status refuse_wide_characters(const storage::Connection& connection, const StatementJob& job) {
+    if (!has_wide_character(job.sql)) return ok();
+    const std::string_view sql = behind_settings(job.sql);
+    if (!defines_table_or_key(sql)) return ok();
+    const bool mysql = storage::calculates_rows(connection.dialect());
+    Within found = Within::list;
+    Token earlier;
+    each_token(sql, [&](const Token& token, const Token& before, Within within) {
+        if (token.kind == Token::Kind::string && has_wide_character(token.text)) {
+            const bool bare = before.is("DEFAULT") || (before.symbol('(') && earlier.is("DEFAULT"));
+            const bool expression =
+                within == Within::calculation || within == Within::check || within == Within::standard;
+            if (within == Within::members || (mysql && expression)) found = within;
+            if (!mysql && bare) found = Within::standard;
+        }
+        earlier = before;
+    });
+    if (found == Within::list) return ok();
+    std::string_view way_out = ", nor can it be said otherwise";
+    if (found != Within::members)
+        way_out = mysql ? "; say CONVERT(x'F0…' USING utf8mb4)" : "; say DEFAULT (CONCAT('…'))";
+    return Error{ErrorCode::invalid_argument,
+                 "a character of four bytes in a member of ENUM or SET, a default or an expression of a table's "
+                 "definition is refused: the server shows it as '?', so that a node which is loaded would have that" +
+                     std::string(way_out),
+                 1235, "42000"};
+}
+
+// MySQL settles in which language names are when it opens a table, by whichever session did.
+[[nodiscard]] Status refuse_names_of_days(const storage::Connection& connection, const StatementJob& job) {
+    if (!storage::calculates_rows(connection.dialect())) return ok();
+    const std::string_view sql = behind_settings(job.sql);
+    if (!contains_ignoring_case(sql, "DAYNAME") && !contains_ignoring_case(sql, "MONTHNAME")) return ok();
+    if (!defines_table_or_key(sql)) return ok();
+    bool days = false;
+    bool months = false;
+    each_token(sql, [&](const Token& token, const Token& before, Within within) {
+        if (within != Within::calculation || !token.symbol('(')) return;
+        days |= before.is("DAYNAME");
+        months |= before.is("MONTHNAME");
+    });
+    if (!days && !months) return ok();
+    return Error{ErrorCode::invalid_argument,
+                 std::string(days ? "DAYNAME()" : "MONTHNAME()") +
+                     " in a generated column or a key is refused: each server would have the name in the language of "
+                     "the session that opened the table; say DATE_FORMAT() with " +
+                     (days ? "'%W'" : "'%M'"),
+                 1235, "42000"};
+}
+
 // Of an EXECUTE that is to run as a definition.
 [[nodiscard]] Status refuse_hidden(storage::Connection& connection, const StatementJob& job) {
     if (job.kind != StatementKind::execute) return ok();
@@ -179,6 +287,8 @@ Status may_define(storage::Connection& connection, const StatementJob& job) {
     if (may) may = refuse_ignored(connection, job);
     if (may) may = refuse_for_children(connection, job);
     if (may) may = refuse_versioned_cascades(connection, job);
+    if (may) may = refuse_names_of_days(connection, job);
+    if (may) may = refuse_wide_characters(connection, job);
     if (may) may = refuse_hidden(connection, job);
     return may;
 }

@@ -44,7 +44,8 @@ std::string without_next_number(std::string definition) {
 }
 
 // MySQL's log spells out which collation a constant's column has in CREATE ... SELECT, and its SHOW CREATE tells
-// whether that was spelt out: on the coordinator it was not.
+// whether that, or any other one, was spelt out: on the coordinator it was not, and where what is shown was loaded all
+// are. So a charset's default collation is left out, and the charset in front of another one.
 std::string without_default_collations(std::string definition, const std::set<std::string, std::less<>>& defaults) {
     constexpr std::string_view before = " CHARACTER SET ";
     constexpr std::string_view word = " COLLATE ";
@@ -55,10 +56,13 @@ std::string without_default_collations(std::string definition, const std::set<st
         const auto charset = definition.rfind(before, at);
         const bool behind_charset =
             charset != std::string::npos && definition.find_first_not_of(name_bytes, charset + before.size()) == at;
-        if (behind_charset && defaults.contains(std::string_view(definition).substr(begin, end - begin))) {
+        if (!behind_charset) {
+            at = end;
+        } else if (defaults.contains(std::string_view(definition).substr(begin, end - begin))) {
             definition.erase(at, end - at);
         } else {
-            at = end;
+            definition.erase(charset, at - charset);
+            at = end - (at - charset);
         }
     }
     return definition;

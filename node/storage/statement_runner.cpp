@@ -155,16 +155,22 @@ Result<OkPacket> run_as_administrator(const ConnectOptions& service, Connection&
     auto admin = open_service(service);
     if (!admin.ok()) return admin.error();
     const std::string who = to_hex_literal(service.user);
-    const std::array<std::string, 3> begin = {
-        "INSERT IGNORE INTO mysql.roles_mapping SELECT r.host, r.user, g.user, 'Y' FROM mysql.global_priv g JOIN "
-        "mysql.global_priv r ON r.user=" +
-            who + " WHERE g.user <> 'PUBLIC' AND JSON_VALUE(g.priv, '$.is_role')",
+    // On MySQL it has the right to grant roles; only proxies are a matter of the account.
+    const bool roles = connection.dialect().roles_have_administrators();
+    const std::string accounts = roles ? "mysql.global_priv" : "mysql.user";
+    std::vector<std::string> begin = {
         "INSERT IGNORE INTO mysql.proxies_priv (host, user, proxied_host, proxied_user, with_grant, grantor) SELECT "
-        "host, user, '', '', 1, '' FROM mysql.global_priv WHERE user=" +
-            who,
+        "host, user, '', '', 1, '' FROM " +
+            accounts + " WHERE user=" + who,
         "FLUSH PRIVILEGES"};
-    const std::array<std::string, 3> end = {"DELETE FROM mysql.roles_mapping WHERE user=" + who,
-                                            "DELETE FROM mysql.proxies_priv WHERE user=" + who, "FLUSH PRIVILEGES"};
+    std::vector<std::string> end = {"DELETE FROM mysql.proxies_priv WHERE user=" + who, "FLUSH PRIVILEGES"};
+    if (roles) {
+        begin.insert(begin.begin(),
+                     "INSERT IGNORE INTO mysql.roles_mapping SELECT r.host, r.user, g.user, 'Y' FROM mysql.global_priv "
+                     "g JOIN mysql.global_priv r ON r.user=" +
+                         who + " WHERE g.user <> 'PUBLIC' AND JSON_VALUE(g.priv, '$.is_role')");
+        end.insert(end.begin(), "DELETE FROM mysql.roles_mapping WHERE user=" + who);
+    }
     auto done = (*admin)->execute_all(begin);
     if (done.ok()) done = connection.execute(text);
     if (auto cleared = (*admin)->execute_all(end); !cleared.ok() && done.ok()) return cleared;

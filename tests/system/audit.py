@@ -105,7 +105,10 @@ def definitions_meanwhile(cluster):
 
 
 def silent_change(cluster, follower):
-    """Without the binary log, so that nothing but the audit can find it."""
+    """Without the binary log, so that nothing but the audit can find it. A node that was loaded shows collations that others imply."""
+    cluster.sql(1, "CREATE DATABASE collated COLLATE utf8mb4_spanish_ci", "CREATE TABLE collated.t (id INT PRIMARY KEY, a VARCHAR(9), "
+                "b CHAR(3) CHARACTER SET latin1 COLLATE latin1_bin, c CHAR(3) CHARACTER SET latin1, d TEXT COLLATE utf8mb4_bin)",
+                "CREATE TABLE collated.other (id INT PRIMARY KEY, a VARCHAR(9) COLLATE utf8mb4_spanish_ci) COLLATE utf8mb4_bin")
     cluster.mysql(follower, "SET sql_log_bin=0; UPDATE d.numbers SET v = v + 1 WHERE id = 6001")
     found = audit(cluster, cluster.coordinator(), code=1)
     note(f"found: {found['differences']}")

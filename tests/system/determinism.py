@@ -211,14 +211,34 @@ def sequences(cluster):
 
 def proxies(cluster):
     """Who may make others a proxy is not among the rights that the nodes' own account has."""
-    if MYSQL:
-        return
     cluster.sql(2, "CREATE USER pa, pb", "GRANT PROXY ON pa TO pb WITH GRANT OPTION")
     cluster.settle()
     cluster.same("SELECT Host, User, Proxied_host, Proxied_user, With_grant, Grantor FROM mysql.proxies_priv ORDER BY 1, 2, 3, 4")
     cluster.sql(2, "REVOKE PROXY ON pa FROM pb", "DROP USER pa, pb")
     nobody_fenced(cluster)
     equal(cluster.same("SELECT COUNT(*) FROM mysql.proxies_priv WHERE User IN ('pb', 'ddb')"), [["0"]], "what is left of it")
+
+
+def wide_characters(cluster):
+    """What utf8mb4 writes with four bytes is shown as a question mark in some places, which a node that is loaded would have."""
+    face, table = "\U0001F600", "CREATE TABLE d.wide (id INT PRIMARY KEY, "
+    default, added = f"t VARCHAR(9) DEFAULT '{face}')", f"t VARCHAR(9) DEFAULT (CONCAT('{face}')))"
+    calculated, checked = f"t VARCHAR(9) AS (CONCAT('{face}', id)) STORED)", f"t VARCHAR(9), CHECK (t <> '{face}'))"
+    refused = [f"e ENUM('a', '{face}'))", f"e SET ('{face}') CHARACTER SET utf8mb4)"]
+    refused += [added, calculated, checked, f"t VARCHAR(9), KEY (t), KEY k ((CONCAT(t, _utf8mb4'{face}'))))"] if MYSQL else [
+        default, f"t VARCHAR(9) DEFAULT ('{face}'))", f"t VARCHAR(9) DEFAULT _utf8mb4 '{face}')"]
+    taken = [default, f"t VARCHAR(9) AS (CONCAT(CONVERT(x'{face.encode().hex()}' USING utf8mb4), id)) STORED)"] if MYSQL else [
+        added, calculated, checked]
+    for columns in refused:
+        equal(cluster.cli(1, table + columns).error.get("code"), 1235, columns)
+    for columns in taken + [f"t VARCHAR(9)) SELECT 1 AS id, '{face}' AS t"]:
+        cluster.sql(2, table + columns, "INSERT INTO d.wide (id) VALUES (7)")
+        equal(cluster.cli(3, f"ALTER TABLE d.wide ADD more ENUM('{face}')").error.get("code"), 1235, "a column that is added")
+        cluster.settle()
+        cluster.same("SELECT * FROM d.wide")
+        shown = str(cluster.mysql(1, "SHOW CREATE TABLE d.wide"))
+        check("?" not in shown, f"{columns}: {shown}")
+        cluster.sql(1, "DROP TABLE d.wide")
 
 
 def blocks(cluster):
@@ -458,7 +478,7 @@ def compare(cluster):
 
 def determinism():
     with Cluster() as cluster:
-        for part in (values, last_insert_ids, statements, definitions, sessions, failed_half_way, sequences, proxies, blocks, settings, differences,
+        for part in (values, last_insert_ids, statements, definitions, sessions, failed_half_way, sequences, proxies, wide_characters, blocks, settings, differences,
                      left_behind, rights_by_role, own_names, lists_and_rows, names_with_quotes, own_tables_of_servers, compare):
             part(cluster)
 

@@ -93,6 +93,21 @@ def entries_of_indexes(cluster):
     cluster.same("CHECK TABLE s.indexed")
 
 
+def names_of_days(cluster):
+    """Their language is that of whoever opened the table, so only what is calculated for each reader may have them."""
+    table = "CREATE TABLE s.named (id INT PRIMARY KEY, d DATE"
+    for columns in (", n VARCHAR(20) AS (DAYNAME(d)) STORED)", ", n VARCHAR(20) GENERATED ALWAYS AS (UPPER(monthname (d))) VIRTUAL, KEY (n))",
+                    ", KEY n (d, (DAYNAME(d))))", ", KEY n ((LEFT(MONTHNAME(d), 3)) DESC))"):
+        equal(cluster.cli(1, table + columns).error.get("code"), 1235, columns)
+    cluster.sql(2, table + ", t VARCHAR(20) DEFAULT (DAYNAME(d)), n VARCHAR(20) AS (DATE_FORMAT(d, '%W')) STORED, "
+                           "CHECK (DAYNAME(d) <> MONTHNAME(d)))", "SET lc_time_names = 'de_DE'",
+                "INSERT INTO s.named (id, d) VALUES (1, '2024-03-01')",
+                "CREATE TABLE s.names (id INT PRIMARY KEY, n VARCHAR(20)) AS (SELECT id, DAYNAME(d) AS n FROM s.named)")
+    for change in ("ALTER TABLE s.named ADD m VARCHAR(20) AS (MONTHNAME(d)) STORED", "CREATE INDEX m ON s.named ((DAYNAME(d)))",
+                   "ALTER TABLE s.named ADD KEY m ((DAYNAME(d)))"):
+        equal(cluster.cli(3, change).error.get("code"), 1235, change)
+
+
 def stored_columns():
     if not MYSQL:
         return  # MariaDB's servers take the values that come with the row
@@ -101,7 +116,7 @@ def stored_columns():
                     f"CREATE TABLE s.wide (id INT PRIMARY KEY, t TEXT, {TIMES})")
         cluster.sql(1, text=b"DELIMITER //\nCREATE FUNCTION s.to_the_west() RETURNS INT NO SQL BEGIN SET time_zone = '-08:00'; RETURN 1; END//\n"
                             b"CREATE PROCEDURE s.go_west() NO SQL SET time_zone = '-08:00'//\n")
-        for part in (alone, dates_that_are_none, inside, definitions, large, entries_of_indexes):
+        for part in (alone, dates_that_are_none, inside, definitions, large, entries_of_indexes, names_of_days):
             part(cluster)
             nobody_fenced(cluster)
             cluster.same_tables("s")
