@@ -157,16 +157,13 @@ struct Ties {
 enum class Within {
     list,         // of columns and keys; options, partitions
     calculation,  // of a generated column or a part of a key: done whenever a row is written
-    check,
-    standard,  // DEFAULT (…)
-    members,   // of ENUM and SET
-    query,
+    members,      // of ENUM and SET
+    other,        // CHECK (…), DEFAULT (…), a query
 };
 
 [[nodiscard]] Within within_parenthesis(Within around, const Token& before) {
     if (around != Within::list) return around;
-    if (before.is("CHECK")) return Within::check;
-    if (before.is("DEFAULT")) return Within::standard;
+    if (before.is("CHECK") || before.is("DEFAULT")) return Within::other;
     if (before.is("ENUM") || before.is("SET")) return Within::members;
     const bool part_of_key = before.symbol('(') || before.symbol(',');
     return before.is("AS") || part_of_key ? Within::calculation : Within::list;
@@ -179,12 +176,13 @@ void each_token(std::string_view text, const Take& take) {
     SqlScanner scanner(text);
     Token before;
     for (Token token = scanner.next(); token.kind != Token::Kind::end; token = scanner.next()) {
+        if (token.kind == Token::Kind::word && token.text.starts_with('_')) continue;  // _utf8mb4'…'
         if (token.is("SELECT") && open.size() == 1) return;
-        if (token.is("SELECT") && before.symbol('(')) open.back() = Within::query;
+        if (token.is("SELECT") && before.symbol('(')) open.back() = Within::other;
         if (token.symbol('(')) open.push_back(within_parenthesis(open.back(), before));
         if (token.symbol(')') && open.size() > 1) open.pop_back();
         take(token, before, open.back());
-        if (!(token.kind == Token::Kind::word && token.text.starts_with('_'))) before = token;  // _utf8mb4'…'
+        before = token;
     }
 }
 
@@ -214,28 +212,24 @@ void each_token(std::string_view text, const Take& take) {
     if (!has_wide_character(job.sql)) return ok();
     const std::string_view sql = behind_settings(job.sql);
     if (!defines_table_or_key(sql)) return ok();
-    const bool mysql = storage::calculates_rows(connection.dialect());
-    Within found = Within::list;
+    const bool shows_defaults = storage::calculates_rows(connection.dialect());
+    bool member = false;
+    bool standard = false;
     Token earlier;
     each_token(sql, [&](const Token& token, const Token& before, Within within) {
         if (token.kind == Token::Kind::string && has_wide_character(token.text)) {
-            const bool bare = before.is("DEFAULT") || (before.symbol('(') && earlier.is("DEFAULT"));
-            const bool expression =
-                within == Within::calculation || within == Within::check || within == Within::standard;
-            if (within == Within::members || (mysql && expression)) found = within;
-            if (!mysql && bare) found = Within::standard;
+            member |= within == Within::members;
+            standard |= before.is("DEFAULT") || (before.symbol('(') && earlier.is("DEFAULT"));
         }
         earlier = before;
     });
-    if (found == Within::list) return ok();
-    std::string_view way_out = ", nor can it be said otherwise";
-    if (found != Within::members)
-        way_out = mysql ? "; say CONVERT(x'F0…' USING utf8mb4)" : "; say DEFAULT (CONCAT('…'))";
-    return Error{ErrorCode::invalid_argument,
-                 "a character of four bytes in a member of ENUM or SET, a default or an expression of a table's "
-                 "definition is refused: the server shows it as '?', so that a node which is loaded would have that" +
-                     std::string(way_out),
-                 1235, "42000"};
+    if (!member && (!standard || shows_defaults)) return ok();
+    return Error{
+        ErrorCode::invalid_argument,
+        std::string("a character of four bytes in ") +
+            (member ? "a member of ENUM or SET is refused" : "a default is refused, but for DEFAULT (CONCAT('…'))") +
+            ": the server shows it as '?', which is what a node that is loaded would have",
+        1235, "42000"};
 }
 
 // MySQL settles in which language names are when it opens a table, by whichever session did.
