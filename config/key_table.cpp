@@ -210,6 +210,8 @@ const std::vector<KeyReader>& key_table() {
          [](Raw& r, const Json& v) -> Expected {
              return read_text_or_empty(v, r.settings.debug.failpoint, "the name of a failpoint");
          }},
+        {"debug.demand_keys",
+         [](Raw& r, const Json& v) -> Expected { return read_bool(v, r.settings.debug.demand_keys); }},
         {"gateway.port", [](Raw& r, const Json& v) -> Expected { return read_optional_port(v, r.gateway_port); }},
         {"gateway.socket",
          [](Raw& r, const Json& v) -> Expected {

@@ -293,7 +293,7 @@ std::string effective_json(const Settings& s) {
         {"election", {{"take_over", s.election.take_over}, {"stable_ms", s.election.stable_ms}}},
         {"reads", {{"balance", to_string(s.reads.balance)}}},
         {"audit", {{"interval_s", s.audit.interval_s}}},
-        {"debug", {{"failpoint", s.debug.failpoint}}},
+        {"debug", {{"failpoint", s.debug.failpoint}, {"demand_keys", s.debug.demand_keys}}},
         {"gateway",
          {{"port", s.gateway_port},
           {"socket", s.gateway_socket},

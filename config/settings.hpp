@@ -68,7 +68,8 @@ struct Settings {
         std::uint32_t interval_s = 86'400;  // 0 = only on request and after a foreign write
     } audit;
     struct Debug {
-        std::string failpoint;  // tests: where the node is to end itself; empty = nowhere
+        std::string failpoint;    // tests: where the node is to end itself; empty = nowhere
+        bool demand_keys = true;  // tests: tables without a key stay so where false
     } debug;
     struct GatewayTls {
         std::string cert;  // PEM file; empty = TLS is not offered to MySQL clients

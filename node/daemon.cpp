@@ -126,6 +126,7 @@ storage::DatabaseOptions database_options(const config::Settings& settings, cons
     options.service_password = settings.mysql.password.empty() ? derived_password : settings.mysql.password;
     options.node = settings.node.id;
     options.lock_wait_ms = static_cast<int>(settings.timing.lock_wait_ms);
+    options.demand_keys = settings.debug.demand_keys;
     options.transaction_bytes_max = std::uint64_t{settings.limits.transaction_mb} << 20;
     return options;
 }
@@ -370,6 +371,10 @@ Status run(const config::Settings& settings) {
     if (auto status = start_logging(settings); !status) return status;
     if (!settings.debug.failpoint.empty()) {
         spdlog::warn("debug.failpoint={}: THIS NODE WILL KILL ITSELF when it gets there", settings.debug.failpoint);
+    }
+    if (!settings.debug.demand_keys) {
+        spdlog::warn(
+            "debug.demand_keys=false: TABLES WITHOUT A KEY ARE LET THROUGH, rows of them may differ between nodes");
     }
     Daemon daemon(settings);
     if (auto status = daemon.start(); !status) {

@@ -140,7 +140,7 @@ JobReport run_definition(ConnectionPtr connection, const StatementJob& job) {
         if (report.connection->broken()) report.connection.reset();
         return report;
     }
-    const bool may_lack_key = may_leave_without_key(*report.connection, *sql);
+    const bool may_lack_key = job.database->demands_keys() && may_leave_without_key(*report.connection, *sql);
     const storage::DefinitionClock::Running running(storage::may_make_routine(*sql) ? &job.database->definitions()
                                                                                     : nullptr);
     const storage::StatementIntent intent{job.txn, job.sequence, traces_of_run(*report.connection, *sql)};

@@ -211,6 +211,7 @@ void FrontSession::begin(Execute execute) {
         const SessionState state{.autocommit = back_autocommit_, .in_transaction = in_transaction_};
         if (auto known = with_last_statement(active_->execute.sql, active_->statement.kind, last_, state))
             active_->execute.sql = std::move(*known);
+        if (active_->statement.kind == StatementKind::plain) active_->statement = classify(active_->execute.sql);
     }
     if (active_->statement.local && names_session()) active_->statement.local = false;
     if (answer_of_ddb() || answer_without_work() || run_read_only_here() || ask_for_file() || read_elsewhere()) return;

@@ -110,6 +110,27 @@ class ColumnList {
     return std::from_chars(digits.data(), end, out).ptr == end ? out : 0;
 }
 
+// GET DIAGNOSTICS of ROW_COUNT, by which a server means the last thing that ran on its connection: what sets the same
+// variables. Nothing for others, which the server is asked as they are.
+[[nodiscard]] std::optional<std::string> diagnostics_as_set(std::string_view sql, const LastStatement& last) {
+    if (!SqlScanner(sql).next().is("GET") || !contains_ignoring_case(sql, row_count)) return std::nullopt;
+    std::vector<Token> tokens = scan(sql, scanned_tokens_max);
+    if (tokens.back().symbol(';')) tokens.pop_back();
+    std::size_t i = tokens.size() > 1 && tokens[1].is("CURRENT") ? 2 : 1;
+    if (tokens.size() <= i || !tokens[i++].is("DIAGNOSTICS") || (tokens.size() - i) % 4 != 3) return std::nullopt;
+    std::string out;
+    for (; i < tokens.size(); i += 4) {  // @variable = item ,
+        const bool counts = tokens[i + 2].is(row_count);
+        if (tokens[i].kind != Token::Kind::user_variable || !tokens[i + 1].symbol('=')) return std::nullopt;
+        if (!counts && !tokens[i + 2].is("NUMBER")) return std::nullopt;
+        if (i + 3 < tokens.size() && !tokens[i + 3].symbol(',')) return std::nullopt;
+        out.append(out.empty() ? "SET " : ", ");
+        out.append(sql.substr(tokens[i].offset, tokens[i + 1].offset - tokens[i].offset)).append("= ");
+        out.append(counts ? as_bigint(last.row_count) : "CAST(LEAST(@@warning_count, @@max_error_count) AS SIGNED)");
+    }
+    return out;
+}
+
 }  // namespace
 
 std::int64_t row_count_of(const ResultEnd& end) {
@@ -140,6 +161,7 @@ std::optional<std::uint64_t> found_rows_of(std::string_view sql, const ResultEnd
 
 std::optional<std::string> with_last_statement(std::string_view sql, StatementKind kind, const LastStatement& last,
                                                SessionState state) {
+    if (kind == StatementKind::plain) return diagnostics_as_set(sql, last);
     // Where a string ends depends on sql_mode once a backslash occurs.
     if (!runs_at_once(kind) || sql.size() > scanned_bytes_max || sql.find('\\') != std::string_view::npos)
         return std::nullopt;

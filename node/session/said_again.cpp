@@ -35,6 +35,33 @@ constexpr std::size_t tokens_max = 20'000;  // of a statement that fits
     return name.kind == Token::Kind::word ? text : std::string();
 }
 
+// Of what a SET says: it would come to something else on another server, or later. What calls a function is known
+// already.
+[[nodiscard]] bool moves(const Token& token) {
+    constexpr std::array<std::string_view, 8> times{"CURRENT_TIMESTAMP", "CURRENT_DATE", "CURRENT_TIME",
+                                                    "LOCALTIMESTAMP",    "LOCALTIME",    "UTC_TIMESTAMP",
+                                                    "UTC_DATE",          "UTC_TIME"};
+    constexpr std::array<std::string_view, 13> variables{
+        "LAST_INSERT_ID", "IDENTITY",  "WARNING_COUNT",    "ERROR_COUNT", "TIMESTAMP",      "RAND_SEED1", "RAND_SEED2",
+        "HOSTNAME",       "SERVER_ID", "PSEUDO_THREAD_ID", "LAST_GTID",   "IN_TRANSACTION", "INSERT_ID"};
+    if (token.kind != Token::Kind::system_variable) return one_of(token, times);
+    const auto scope = token.text.rfind('.');
+    return listed(scope == std::string_view::npos ? token.text : token.text.substr(scope + 1), variables);
+}
+
+// Whether it gives a variable such a value.
+[[nodiscard]] bool may_come_to_something_else(const std::string& sql) {
+    const std::vector<Token> tokens = scan(sql, tokens_max);
+    bool value = false;
+    int depth = 0;
+    for (const Token& token : tokens) {
+        depth += token.symbol('(') ? 1 : token.symbol(')') ? -1 : 0;
+        if (value && moves(token)) return true;
+        value = (value || token.symbol('=')) && !(depth == 0 && token.symbol(','));
+    }
+    return false;
+}
+
 }  // namespace
 
 SaidAgain::Said SaidAgain::read_set(const std::string& sql) {
@@ -93,7 +120,7 @@ bool SaidAgain::add(Said said) {
 bool SaidAgain::set(const std::string& sql) {
     Said said = read_set(sql);
     forget_set(said);
-    return add(std::move(said));
+    return !may_come_to_something_else(sql) && add(std::move(said));
 }
 
 void SaidAgain::forget_prepared() {

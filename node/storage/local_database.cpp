@@ -165,6 +165,10 @@ DefinitionClock& LocalDatabase::definitions() const {
     return impl_->definitions();
 }
 
+bool LocalDatabase::demands_keys() const {
+    return impl_->demands_keys();
+}
+
 Result<std::string> LocalDatabase::privileges_digest() const {
     return storage::privileges_digest(impl_->service());
 }

@@ -51,6 +51,7 @@ struct DatabaseOptions {
     std::uint64_t transaction_bytes_max = 1u << 30;  // max_binlog_cache_size
     int lock_wait_ms = 30'000;
     std::uint32_t committed_log_rows = 10'000;  // kept in ddb_meta.transactions_log
+    bool demand_keys = true;                    // of every table; false: tests that have tables without
     bool content_void = false;  // a rebuild was begun and not finished: nothing in there may be served or applied to
 };
 
@@ -256,6 +257,9 @@ class LocalDatabase {
 
     // Any thread. Those that are applied are counted; a coordinator's sessions count theirs.
     [[nodiscard]] DefinitionClock& definitions() const;
+
+    // Any thread. Whether every table has to have a primary key.
+    [[nodiscard]] bool demands_keys() const;
 
     // Any thread, blocking: see privileges_digest.hpp.
     [[nodiscard]] Result<std::string> privileges_digest() const;

@@ -71,6 +71,7 @@ class LocalDatabase::Impl {
     [[nodiscard]] const MarkerKey& key() const { return key_; }
     [[nodiscard]] const Endpoint& endpoint() const { return service_.endpoint; }
     [[nodiscard]] const ConnectOptions& service() const { return service_; }
+    [[nodiscard]] bool demands_keys() const { return options_.demand_keys; }
     [[nodiscard]] DefinitionClock& definitions() { return definitions_; }
     [[nodiscard]] const std::string& server_program() const { return options_.server_program; }
     [[nodiscard]] std::uint64_t pid() const { return pid_; }

@@ -49,7 +49,7 @@ KNOWN = {
     "@@in_transaction": "each statement runs in one of ddb's transactions",
     "?": "parameters are put into the text: a column called by an expression is called by its values, and has their type",
     "0x8000": "a flag that servers use inwardly, and clients for themselves",
-    "GET DIAGNOSTICS": "knows no ROW_COUNT, and nothing of a read on the client's own node",
+    "GET DIAGNOSTICS": "knows nothing of a read on the client's own node",
     "diagnostics": "on MySQL a statement outside of a transaction leaves SHOW WARNINGS alone behind, as what ends its XA makes the server forget them, and so does a CALL or one that fails; "
                    "those of a text's syntax belong to its preparation there, and are of the execution here; "
                    "and the warnings in answers that are no statement's own (COM_PING, COM_INIT_DB, of FOUND_ROWS() itself, ROLLBACK, START) are not told",

@@ -10,7 +10,7 @@ import random
 import sys
 import tempfile
 
-from ddb_cluster import SLOW, STEADY, Cluster, Failure, check, main, note, wait_until
+from ddb_cluster import MYSQL, SLOW, STEADY, Cluster, Failure, check, main, note, wait_until
 from gateway import PASSWORD, USER, PlainServer, account
 from wire_client import Client
 
@@ -18,7 +18,8 @@ ARGUMENTS = argparse.ArgumentParser(description=__doc__)
 ARGUMENTS.add_argument("--seed", type=int, default=1)
 ARGUMENTS.add_argument("--rounds", type=int, default=4)
 ARGUMENTS.add_argument("--sessions", type=int, default=40)
-OPTIONS = ARGUMENTS.parse_args([word for word in sys.argv[1:] if word != "as_on_a_plain_server"])
+PARTS = ("as_on_a_plain_server", "values_of_their_moment", "diagnostics")
+OPTIONS = ARGUMENTS.parse_args([word for word in sys.argv[1:] if word not in PARTS])
 SEED = OPTIONS.seed
 
 STATEMENTS = 14
@@ -160,6 +161,60 @@ def as_on_a_plain_server():
             cluster.settle()
 
 
+def values_of_their_moment():
+    """What a SET has found in its moment would be something else at the next coordinator: the session is told that it is lost."""
+    texts = ["SET @a = @@identity", "SET @a = @@warning_count", "SET @a = CURRENT_TIMESTAMP", "SET @b = 1, @a = @@last_insert_id + 1",
+             "GET DIAGNOSTICS @a = ROW_COUNT", "SET @a = 7", "SET @a = @@sql_mode"]
+    with Cluster(settings=[*STEADY, "election.take_over=false"]) as cluster:
+        for statement in [*account(), "CREATE DATABASE s1", "CREATE TABLE s1.moment (id INT AUTO_INCREMENT PRIMARY KEY, v INT)"]:
+            cluster.sql(1, statement)
+        before = cluster.coordinator()
+        node = cluster.nodes[cluster.others(before)[0]]["address"]
+        clients = {text: Client(node, cluster.port + 2, USER, PASSWORD, database="s1", deadline_s=60 * SLOW) for text in texts}
+        found = {}
+        for text, client in clients.items():
+            for statement in ("INSERT INTO moment (v) VALUES (1), (2)", text):
+                check(code_of(client.query(statement)) == 0, statement)
+            found[text] = comparable(client.query("SELECT @a"))
+        wait_until(lambda: cluster.verb(before, "step-down").code == 0, 30 * SLOW, "step-down")
+        wait_until(lambda: cluster.coordinator() not in (None, before), 30 * SLOW, "another coordinator")
+        for text, client in clients.items():
+            answer = client.query("SELECT @a")
+            if text in texts[-2:]:
+                check(comparable(answer) == found[text], f"{text}: was {found[text]}, is {answer}")
+            else:
+                check(code_of(answer) == 1927, f"{text}: was {found[text]}, and behind another coordinator {answer}")
+            client.close()
+
+
+def diagnostics():
+    """GET DIAGNOSTICS knows how many rows the statement before has changed."""
+    before = ["INSERT INTO counted (v) VALUES (1), (2), (3)", "UPDATE counted SET v = v", "UPDATE counted SET v = v + 1", "INSERT INTO counted VALUES (1, 1)",
+              "INSERT IGNORE INTO counted VALUES (1, 1), (9, 9)", "CREATE TABLE counted_too (a INT PRIMARY KEY)", "SET @x = 1", "DELETE FROM counted"]
+    ask = ["GET DIAGNOSTICS @r = ROW_COUNT", "get current diagnostics @n = number, @`r` = row_count", "GET DIAGNOSTICS @r = ROW_COUNT, @n = NUMBER",
+           "GET DIAGNOSTICS r = ROW_COUNT", "GET DIAGNOSTICS CONDITION 1 @r = ROW_COUNT"]
+    with tempfile.TemporaryDirectory(prefix="ddb-system.") as directory, PlainServer(directory) as plain, Cluster(settings=STEADY) as cluster:
+        for statement in [*account(), "CREATE DATABASE s1"]:
+            cluster.sql(1, statement)
+        plain.server.sql("CREATE DATABASE s1")
+        for text in ask:
+            if MYSQL and "number" in text.lower():
+                continue  # what ends a statement's XA makes the server forget how many messages there were
+            told = []
+            for host, port in [("127.0.0.1", plain.port)] + [(cluster.nodes[node]["address"], cluster.port + 2) for node in cluster.nodes]:
+                client = Client(host, port, USER, PASSWORD, database="s1", deadline_s=60 * SLOW)
+                client.query("CREATE TABLE counted (id INT AUTO_INCREMENT PRIMARY KEY, v INT)")
+                told.append([])
+                for statement in before:
+                    client.query("SET @r = 'r', @n = 'n'")
+                    client.query(statement)
+                    told[-1].append((statement, comparable(client.query(text)), comparable(client.query("SELECT @r, @n"))))
+                client.query("DROP TABLE counted, counted_too")
+                client.close()
+            for other in told[1:]:
+                check(other == told[0], f"{text}:\n  ddb   {other}\n  plain {told[0]}")
+
+
 if __name__ == "__main__":
-    sys.argv = sys.argv[:1]  # the options are read
-    main(as_on_a_plain_server)
+    sys.argv = [word for word in sys.argv if word == sys.argv[0] or word in PARTS]  # the options are read
+    main(as_on_a_plain_server, values_of_their_moment, diagnostics)

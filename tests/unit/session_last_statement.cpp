@@ -48,6 +48,19 @@ TEST_CASE("the rows found by a read on this node are known too, those of the coo
     CHECK(told("SELECT SQL_CALC_FOUND_ROWS 1", {-1, 7}) == "as it is");
 }
 
+TEST_CASE("GET DIAGNOSTICS of ROW_COUNT sets the same variables") {
+    const LastStatement last{5, std::nullopt};
+    CHECK(told("GET DIAGNOSTICS @n = ROW_COUNT", last) == "SET @n = CAST('000000000000000000005' AS SIGNED)");
+    CHECK(told("get current diagnostics @a=number, @`b c` = row_count;", last) ==
+          "SET @a= CAST(LEAST(@@warning_count, @@max_error_count) AS SIGNED), @`b c` = "
+          "CAST('000000000000000000005' AS SIGNED)");
+    for (const char* sql : {"GET DIAGNOSTICS @n = NUMBER", "GET DIAGNOSTICS CONDITION 1 @ROW_COUNT = MESSAGE_TEXT",
+                            "GET DIAGNOSTICS n = ROW_COUNT", "GET DIAGNOSTICS @n = ROW_COUNT,",
+                            "GET DIAGNOSTICS @n = ROW_COUNT @m = NUMBER", "GET DIAGNOSTICS"}) {
+        CHECK(told(sql, last) == "as it is");
+    }
+}
+
 TEST_CASE("the same words elsewhere mean something else") {
     const LastStatement last{5, 5};
     CHECK(told("SELECT 'ROW_COUNT()'", last) == "as it is");

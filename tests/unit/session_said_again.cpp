@@ -37,6 +37,19 @@ TEST_CASE("but not of what something in between was told") {
                                                "SET @old = @@sql_mode", "SET sql_mode = ''"});
 }
 
+TEST_CASE("what would come to something else is not said") {
+    SaidAgain said;
+    for (const char* sql :
+         {"SET @id = @@identity", "SET @a = 1, @id = 1 + @@session.last_insert_id", "SET @n = @@warning_count",
+          "SET @now := CURRENT_TIMESTAMP", "SET timestamp = @@timestamp", "SET @host = @@global.hostname, @b = 2"}) {
+        CHECK_FALSE(said.set(sql));
+    }
+    CHECK(said.settings().empty());
+    const Texts others{"SET @@timestamp = 5", "SET @old = @@sql_mode, last_insert_id = 7", "SET @s = 'CURRENT_DATE'",
+                       "SET @@identity = 4, @`CURRENT_TIME` = 3"};
+    CHECK(told(others) == others);
+}
+
 TEST_CASE("what sets more than is known stays, unless it is said again") {
     const Texts all{"SET GLOBAL x = 1", "SET SESSION TRANSACTION READ ONLY", "SET x.y = 1", "SET @@global.x = 2"};
     CHECK(told(all) == all);

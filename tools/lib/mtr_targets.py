@@ -37,6 +37,7 @@ MOVING = re.compile(r"gtid_.*|timestamp|.*_gtid|pseudo_thread_id|rand_seed.|in_t
 # What a node logs when its data differ, or what its server did was not replicated.
 GRAVE = re.compile(r" fenced, | foreign write |database server is down")
 DEADLINE_S = 60
+CLUSTER_WAIT_S = 180
 LOGIN_CHARSET_AT = 12  # behind the packet's header, capabilities and packet size
 UTF8MB4_GENERAL_CI = 45
 
@@ -128,6 +129,7 @@ class Target:
         self.directory, self.as_suite, self.utf8mb4 = directory, as_suite, utf8mb4
         self.front = os.path.join(directory, "front.sock")
         self.port, = servers.free_ports(1)
+        self.relay = None
         self.backs = []
         self.settings, self.accounts = {}, None
 
@@ -216,7 +218,8 @@ class PlainServer(Target):
         return "" if self.server.process.poll() is None else "the server has ended"
 
     def stop(self):
-        self.relay.close()
+        if self.relay:
+            self.relay.close()
         self.server.stop()
 
 
@@ -232,7 +235,7 @@ class Node(Target):
 
     def tool(self, verb, *arguments):
         result = subprocess.run([os.path.join(paths.ROOT, "tools", "cluster"), verb, *arguments, "--dir", self.cluster],
-                                stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=120)
+                                stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=CLUSTER_WAIT_S + 60)
         if result.returncode != 0 and verb != "down":
             raise TargetLost(f"tools/cluster {verb}: {result.stderr.strip()}")
         return result.stdout
@@ -248,7 +251,10 @@ class Node(Target):
 
     def start(self):
         self.cluster = os.path.join(self.directory, "c")
-        self.nodes = [json.loads(line) for line in self.tool("up", "--nodes", "3").splitlines()]
+        options = ["--nodes", "3", "--wait", str(CLUSTER_WAIT_S)]
+        if self.as_suite:  # a coordinator would demand a key of each table that is defined, whatever its server's setting
+            options += ["--set", "debug.demand_keys=false"]
+        self.nodes = [json.loads(line) for line in self.tool("up", *options).splitlines()]
         self.backs = [node["mysql_socket"] for node in self.nodes]
         self.log_read = {node["id"]: 0 for node in self.nodes}
         coordinator = self.cli(self.nodes[0], "-e", "SELECT 1")[1]["coordinator"]
@@ -292,5 +298,6 @@ class Node(Target):
             return " | ".join(line.strip() for line in file.readlines()[-3:])[-500:]
 
     def stop(self):
-        self.relay.close()
+        if self.relay:
+            self.relay.close()
         self.tool("down")
