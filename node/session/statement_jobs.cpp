@@ -10,6 +10,7 @@
 
 #include "node/session/crash_traces.hpp"
 #include "node/session/definition_refusals.hpp"
+#include "node/session/dropped_databases.hpp"
 #include "node/session/key_demands.hpp"
 #include "node/session/keyless_tables.hpp"
 #include "node/session/own_names.hpp"
@@ -240,6 +241,14 @@ void look_after_loss(JobReport& report, const StatementJob& job, std::uint64_t c
         report.uncertain = !report.logged && traces != 0 && (!run || *run != traces);
         return;
     }
+}
+
+// What its server has left of a database that is gone on the other nodes.
+void drop_what_was_left(const JobReport& report, const StatementJob& job, std::string_view sql) {
+    const auto dropped = report.logged ? dropped_database(sql) : std::nullopt;
+    if (!dropped) return;
+    const bool made_anew = !report.end.error || report.end.error->code == ErrorCode::io;
+    (void)job.database->drop_orphan_routines(made_anew ? dropped->replaced : std::string());
 }
 
 }  // namespace
@@ -552,6 +561,7 @@ JobReport run_definition(ConnectionPtr connection, const StatementJob& job) {
     } else {
         look_after_loss(report, job, connection_id, intent.traces_of_run);
     }
+    drop_what_was_left(report, job, *sql);
     if (!report.logged && !report.uncertain) (void)job.journal->clear_intent(intent);
     return report;
 }
