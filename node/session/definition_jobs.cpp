@@ -4,6 +4,7 @@
 
 #include "node/session/crash_traces.hpp"
 #include "node/session/definition_refusals.hpp"
+#include "node/session/dropped_databases.hpp"
 #include "node/session/job_endings.hpp"
 #include "node/session/key_demands.hpp"
 #include "node/session/keyless_tables.hpp"
@@ -113,6 +114,14 @@ void look_after_loss(JobReport& report, const StatementJob& job, std::uint64_t c
     }
 }
 
+// What its server has left of a database that is gone on the other nodes.
+void drop_what_was_left(const JobReport& report, const StatementJob& job, std::string_view sql) {
+    const auto dropped = report.logged ? dropped_database(sql) : std::nullopt;
+    if (!dropped) return;
+    const bool made_anew = !report.end.error || report.end.error->code == ErrorCode::io;
+    (void)job.database->drop_orphan_routines(made_anew ? dropped->replaced : std::string());
+}
+
 // A session whose password has expired may say nothing but SET PASSWORD, so it cannot say what goes ahead of that.
 [[nodiscard]] Error by_another_account(Error error) {
     constexpr std::uint16_t must_change_password = 1820;
@@ -190,6 +199,7 @@ JobReport run_definition(ConnectionPtr connection, const StatementJob& job) {
     } else {
         look_after_loss(report, job, connection_id, intent.traces_of_run);
     }
+    drop_what_was_left(report, job, *sql);
     if (!report.logged && !report.uncertain) (void)job.journal->clear_intent(intent);
     return report;
 }

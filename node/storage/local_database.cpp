@@ -7,6 +7,7 @@
 #include "node/storage/changed_tables.hpp"
 #include "node/storage/local_database_impl.hpp"
 #include "node/storage/metadata.hpp"
+#include "node/storage/orphan_routines.hpp"
 #include "node/storage/privileges_digest.hpp"
 #include "node/storage/server_dialect.hpp"
 #include "node/storage/statement_runner.hpp"
@@ -171,6 +172,12 @@ bool LocalDatabase::demands_keys() const {
 
 Result<std::string> LocalDatabase::privileges_digest() const {
     return storage::privileges_digest(impl_->service());
+}
+
+Status LocalDatabase::drop_orphan_routines(const std::string& replaced) const {
+    auto connection = open_service(impl_->service());
+    if (!connection.ok()) return connection.error();
+    return storage::drop_orphan_routines(**connection, replaced);
 }
 
 Result<StoredTexts> LocalDatabase::texts_about_sessions(const std::string& words) const {

@@ -263,6 +263,8 @@ class LocalDatabase {
 
     // Any thread, blocking: see privileges_digest.hpp.
     [[nodiscard]] Result<std::string> privileges_digest() const;
+    // Any thread, blocking: see orphan_routines.hpp.
+    [[nodiscard]] Status drop_orphan_routines(const std::string& replaced) const;
     // Any thread, blocking: see stored_texts.hpp.
     [[nodiscard]] Result<StoredTexts> texts_about_sessions(const std::string& words) const;
     // Any thread, blocking. An error also where there are too many.

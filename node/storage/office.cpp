@@ -1,6 +1,7 @@
 // Opening and leaving the coordinator's office: DESIGN §3.1. Leaving, node start and server restart are one path,
 // recover().
 #include "node/storage/local_database_impl.hpp"
+#include "node/storage/orphan_routines.hpp"
 #include "node/storage/server_dialect.hpp"
 #include "node/storage/user_connections.hpp"
 #include "node/storage/xa_recovery.hpp"
@@ -134,6 +135,8 @@ Status LocalDatabase::Impl::recover() {
     for (const std::string& xid : *others) {
         sink_(ForeignWrite{"a prepared transaction that is not of this cluster: " + to_hex_literal(xid)});
     }
+    // Of a DROP DATABASE whose session has just been ended.
+    if (auto status = storage::drop_orphan_routines(*control_, {}); !status.ok()) return status;
     auto position = settle_position(*control_, journal_, options_.committed_log_rows);
     if (!position.ok()) {
         if (position.error().code != ErrorCode::refused) return position.error();

@@ -52,6 +52,8 @@ class ServerDialect {
     // INSERT … VALUES without a list of columns calculates no defaults of invisible ones.
     [[nodiscard]] virtual bool leaves_out_defaults() const = 0;
     [[nodiscard]] virtual bool has_sequences() const = 0;
+    // DROP DATABASE that is ended when its tables are gone says OK, and keeps the routines.
+    [[nodiscard]] virtual bool leaves_routines_behind() const = 0;
     // Stored columns are calculated anew where rows are applied, and a difference of unsigned numbers is an error or
     // not, as the mode was of whatever session opened the table. The modes to try one after the other; empty: rows
     // come as they are.

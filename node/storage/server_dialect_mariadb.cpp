@@ -96,6 +96,10 @@ bool MariaDbDialect::has_sequences() const {
     return true;
 }
 
+bool MariaDbDialect::leaves_routines_behind() const {
+    return true;
+}
+
 std::vector<std::string> MariaDbDialect::arithmetic_modes_sql() const {
     return {};
 }

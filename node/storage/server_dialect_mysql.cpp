@@ -125,6 +125,10 @@ bool MySqlDialect::has_sequences() const {
     return false;
 }
 
+bool MySqlDialect::leaves_routines_behind() const {
+    return false;
+}
+
 std::vector<std::string> MySqlDialect::arithmetic_modes_sql() const {
     return {"SET SESSION sql_mode='STRICT_ALL_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE'",
             "SET SESSION sql_mode='STRICT_ALL_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,NO_UNSIGNED_SUBTRACTION'"};

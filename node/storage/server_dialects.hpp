@@ -18,6 +18,7 @@ class MariaDbDialect final : public ServerDialect {
     [[nodiscard]] bool locks_what_it_fills() const override;
     [[nodiscard]] bool leaves_out_defaults() const override;
     [[nodiscard]] bool has_sequences() const override;
+    [[nodiscard]] bool leaves_routines_behind() const override;
     [[nodiscard]] std::vector<std::string> arithmetic_modes_sql() const override;
     [[nodiscard]] bool forgets_warnings() const override;
     [[nodiscard]] std::vector<std::string> server_settings_sql() const override;
@@ -70,6 +71,7 @@ class MySqlDialect final : public ServerDialect {
     [[nodiscard]] bool locks_what_it_fills() const override;
     [[nodiscard]] bool leaves_out_defaults() const override;
     [[nodiscard]] bool has_sequences() const override;
+    [[nodiscard]] bool leaves_routines_behind() const override;
     [[nodiscard]] std::vector<std::string> arithmetic_modes_sql() const override;
     [[nodiscard]] bool forgets_warnings() const override;
     [[nodiscard]] std::vector<std::string> server_settings_sql() const override;

@@ -9,7 +9,7 @@ import signal
 import threading
 import time
 
-from ddb_cluster import OK, SLOW, UNKNOWN, Cluster, check, equal, main, note, wait_until
+from ddb_cluster import MYSQL, OK, SLOW, STEADY, UNKNOWN, Cluster, Failure, check, equal, good, main, note, wait_until
 from wire_client import Client
 
 USER, PASSWORD = "app", "secret"
@@ -100,4 +100,38 @@ def only_copy():
         equal(cluster.sql(1, "SELECT COUNT(*) FROM d.t").value, 2, "rows")
 
 
-main(replaced_table, only_voter, only_copy)
+def ended_while_it_drops(cluster, node, drop):
+    """Until the server's time limit meets it when its tables are gone, which it says by its warnings."""
+    limit_s = 0.002
+    client = Client(cluster.nodes[node]["address"], cluster.port + 2, "root", "", deadline_s=60 * SLOW)
+    while limit_s < 60:
+        client.query("SET max_statement_time = 0")
+        for sql in ["CREATE OR REPLACE DATABASE gone", *[f"CREATE TABLE gone.t{i} (id INT PRIMARY KEY)" for i in range(40)],
+                    "CREATE PROCEDURE gone.kept() SELECT 1", "CREATE FUNCTION gone.twice(n INT) RETURNS INT RETURN 2 * n"]:
+            good(client, sql)
+        cluster.settle()
+        client.query(f"SET max_statement_time = {limit_s}")
+        answer = client.query(drop)[-1]
+        if answer[0] == "ok" and "warnings 0" not in answer:
+            return answer
+        check(answer[0] == "ok" or answer[1] == 1969, f"{drop} with {limit_s} s: {answer}")
+        limit_s *= 1.6 if answer[0] == "error" else 0.7
+    raise Failure(f"{drop} never ends in its middle")
+
+
+def dropped_database():
+    """MariaDB says OK where it is ended behind the tables, keeps the routines, and logs the statement as one that timed out."""
+    if MYSQL:
+        return  # drops a database whole or not at all
+    with Cluster(settings=STEADY) as cluster:
+        routines = "SELECT db, name FROM mysql.proc WHERE db = 'gone' ORDER BY 1, 2"
+        for drop, left in (("DROP DATABASE gone", []), ("CREATE OR REPLACE DATABASE gone", [["gone"]])):
+            note(f"{drop}: {ended_while_it_drops(cluster, cluster.coordinator(), drop)}")
+            cluster.settle()
+            equal(cluster.same(routines), [], f"routines behind {drop}")
+            equal(cluster.same("SHOW DATABASES LIKE 'gone'"), left, f"database behind {drop}")
+            for each in cluster.nodes:
+                check("fenced" not in cluster.log(each), f"node {each} goes on behind {drop}")
+
+
+main(replaced_table, only_voter, only_copy, dropped_database)

@@ -2,6 +2,7 @@
 #include <catch2/catch.hpp>
 
 #include "node/session/crash_traces.hpp"
+#include "node/session/dropped_databases.hpp"
 
 using ddb::session::may_leave_traces;
 
@@ -45,4 +46,19 @@ TEST_CASE("what is replaced, brought to its end later, and stands in tables with
         INFO(sql);
         CHECK(may_leave_traces(sql));
     }
+}
+
+TEST_CASE("which statements drop a database, and make it anew") {
+    const auto replaced = [](std::string_view sql) -> std::string {
+        const auto dropped = ddb::session::dropped_database(sql);
+        return dropped ? "dropped " + dropped->replaced : "none";
+    };
+    CHECK(replaced("DROP DATABASE d") == "dropped ");
+    CHECK(replaced("/* x */ drop schema if exists d") == "dropped ");
+    CHECK(replaced("SET STATEMENT max_statement_time = 1 FOR DROP DATABASE d") == "dropped ");
+    CHECK(replaced("CREATE OR REPLACE DATABASE d") == "dropped d");
+    CHECK(replaced("CREATE OR REPLACE SCHEMA `a``b` COLLATE latin1_bin") == "dropped a`b");
+    CHECK(replaced("DROP TABLE d") == "none");
+    CHECK(replaced("CREATE DATABASE d") == "none");
+    CHECK(replaced("CREATE OR REPLACE TABLE d (id INT)") == "none");
 }
