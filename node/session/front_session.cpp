@@ -66,6 +66,7 @@ void FrontSession::connect(bool last_try) {
         connects_later_ = last_try;
         return;
     }
+    if (!last_try) opening_index_ = parts_.barrier.applied();
     parts_.pool.run(Task([parts = &parts_, id = open_.session, serial = serial_, open = open_, last_try] {
         auto connection = parts->database.connect(open.user, open.password, open.database, login_of(open));
         if (connection && open.from_other_host && open.password.empty())
@@ -88,9 +89,16 @@ void FrontSession::connected(ConnectionPtr connection, const std::optional<Error
     if (error && !last_try && may_be_behind(*error) && parts_.view.quorum) {
         opening_refusal_ = *error;
         opening_until_ms_ = parts_.now_ms + begin_ms_max;
-        const auto again = [parts = &parts_, id = open_.session, serial = serial_](LogIndex) {
+        const auto again = [parts = &parts_, id = open_.session, serial = serial_](LogIndex index) {
             auto* session = parts->front(id);
-            if (session != nullptr && session->serial_ == serial) session->connect(true);
+            if (session == nullptr || session->serial_ != serial) return;
+            session->opening_wait_id_ = 0;
+            // Not without need: MySQL counts wrong passwords (FAILED_LOGIN_ATTEMPTS).
+            if (index <= session->opening_index_) {
+                session->refuse_opening(session->opening_refusal_);
+            } else {
+                session->connect(true);
+            }
         };
         opening_wait_id_ = 1;  // overwritten below unless the wait is over at once
         const std::uint64_t wait_id = parts_.barrier.wait({}, again);
@@ -209,9 +217,10 @@ void FrontSession::begin(Execute execute) {
     if (guest()) return begin_guest();
     if (!active_->execute.describe) {
         const SessionState state{.autocommit = back_autocommit_, .in_transaction = in_transaction_};
-        if (auto known = with_last_statement(active_->execute.sql, active_->statement.kind, last_, state))
+        if (auto known = with_last_statement(active_->execute.sql, active_->statement.kind, last_, state)) {
             active_->execute.sql = std::move(*known);
-        if (active_->statement.kind == StatementKind::plain) active_->statement = classify(active_->execute.sql);
+            if (active_->statement.kind == StatementKind::plain) active_->statement = classify(active_->execute.sql);
+        }
     }
     if (active_->statement.local && names_session()) active_->statement.local = false;
     if (answer_of_ddb() || answer_without_work() || run_read_only_here() || ask_for_file() || read_elsewhere()) return;

@@ -274,6 +274,7 @@ class FrontSession {
     bool last_was_local_ = false;
     std::uint64_t opening_wait_id_ = 0;
     std::uint64_t opening_until_ms_ = 0;
+    LogIndex opening_index_;              // what this server had applied before it was asked
     Error opening_refusal_;               // that this server may take back when it has applied more
     std::optional<bool> connects_later_;  // the argument of connect()
 

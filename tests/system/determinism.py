@@ -219,6 +219,19 @@ def proxies(cluster):
     equal(cluster.same("SELECT COUNT(*) FROM mysql.proxies_priv WHERE User IN ('pb', 'ddb')"), [["0"]], "what is left of it")
 
 
+def failed_logins(cluster):
+    """A password that is wrong once counts once where nothing is on its way that might make it the right one."""
+    if not MYSQL:
+        return
+    cluster.sql(1, "CREATE USER forgets@'%' IDENTIFIED BY 'hers' FAILED_LOGIN_ATTEMPTS 2 PASSWORD_LOCK_TIME 1")
+    cluster.settle()
+    for node in cluster.nodes:
+        answer = cluster.cli(node, "SELECT 1", user="forgets", arguments=["-pother"])
+        check(answer.code != 0 and "Access denied" in str(answer) and "blocked" not in str(answer), f"a wrong one: {answer}")
+        equal(cluster.sql(node, "SELECT 2", user="forgets", arguments=["-phers"]).value, 2, "the right one")
+    cluster.sql(1, "DROP USER forgets@'%'")
+
+
 def wide_characters(cluster):
     """What utf8mb4 writes with four bytes is shown as a question mark in some places, which a node that is loaded would have."""
     face, table = "\U0001F600", "CREATE TABLE d.wide (id INT PRIMARY KEY, "
@@ -475,7 +488,7 @@ def compare(cluster):
 
 def determinism():
     with Cluster() as cluster:
-        for part in (values, last_insert_ids, statements, definitions, sessions, failed_half_way, sequences, proxies, wide_characters, blocks, settings, differences,
+        for part in (values, last_insert_ids, statements, definitions, sessions, failed_half_way, sequences, proxies, failed_logins, wide_characters, blocks, settings, differences,
                      left_behind, rights_by_role, own_names, lists_and_rows, names_with_quotes, own_tables_of_servers, compare):
             part(cluster)
 
