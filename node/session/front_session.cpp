@@ -216,6 +216,7 @@ void FrontSession::begin(Execute execute) {
     if (active_->statement.kind != StatementKind::diagnostics) warnings_ = {};
     if (guest()) return begin_guest();
     if (!active_->execute.describe) {
+        active_->keeps_counts = SqlScanner(active_->execute.sql).next().is("GET");
         const SessionState state{.autocommit = back_autocommit_, .in_transaction = in_transaction_};
         if (auto known = with_last_statement(active_->execute.sql, active_->statement.kind, last_, state)) {
             active_->execute.sql = std::move(*known);
@@ -299,7 +300,8 @@ void FrontSession::finish(ResultEnd end) {
     end.session = open_.session;
     end.request = active_->execute.request;
     if (!active_->execute.describe) {
-        last_ = {row_count_of(end), found_rows_of(active_->execute.sql, end, last_was_local_, last_)};
+        last_ = {active_->keeps_counts && !end.error ? last_.row_count : row_count_of(end),
+                 found_rows_of(active_->execute.sql, end, last_was_local_, last_)};
     }
     active_.reset();
     local_wanted_ = false;

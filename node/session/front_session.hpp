@@ -78,7 +78,8 @@ class FrontSession {
         bool looks = false;           // the server here is only asked what it says of the statement
         bool local_retried = false;
         bool cancelled_by_client = false;
-        Epoch avoid_epoch;  // its coordinator could not tell: only another one can
+        bool keeps_counts = false;  // GET DIAGNOSTICS
+        Epoch avoid_epoch;          // its coordinator could not tell: only another one can
         std::uint64_t resend_gap_ms = 0;
         std::optional<Error> unknown;  // what a coordinator said before it lost its office
         RowCount rows;                 // relayed, of the current result

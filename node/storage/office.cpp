@@ -129,7 +129,7 @@ Status LocalDatabase::Impl::recover() {
     if (auto status = ensure_control(); !status.ok()) return status;
     stop_office_workers();
     if (auto status = end_users_and_writes(); !status.ok()) return status;
-    if (auto status = demand_keys(*control_, true); !status.ok()) return status;
+    if (auto status = demand_keys(*control_, options_.demand_keys); !status.ok()) return status;
     auto others = roll_back_prepared(*control_, rollback_limit);
     if (!others.ok()) return others.error();
     for (const std::string& xid : *others) {

@@ -209,6 +209,10 @@ def diagnostics():
                     client.query("SET @r = 'r', @n = 'n'")
                     client.query(statement)
                     told[-1].append((statement, comparable(client.query(text)), comparable(client.query("SELECT @r, @n"))))
+                    client.query(statement)
+                    told[-1].append([comparable(client.query(each)) for each in (text, text, "SELECT @r, @n")])
+                    client.query(statement)
+                    told[-1].append([comparable(client.query(each)) for each in (text, "SELECT ROW_COUNT()")])
                 client.query("DROP TABLE counted, counted_too")
                 client.close()
             for other in told[1:]:

@@ -8,8 +8,9 @@ CLASSES = (
     (r"^trouble", "a node in trouble"),
     (r"SET \S+ is refused|SET GLOBAL TRANSACTION is refused|names \S+, on which replication depends|"
      r"(max_allowed_packet|trust_function_creators)[^']*': expected .*, found 'Warnings:'|; on every node it is", "refused: settings"),
-    (r"AUTO_INCREMENT column to a table without|ALTER IGNORE of|is refused: existing rows", "refused: ALTER TABLE that numbers rows"),
+    (r"AUTO_INCREMENT column (to|in) a table without|ALTER IGNORE of|is refused: existing rows", "refused: ALTER TABLE that numbers rows"),
     (r"XA is refused", "refused: XA"),
+    (r"RENAME TABLE of several tables is refused", "refused: RENAME TABLE with temporary tables"),
     (r"events are refused|event_scheduler", "refused: events"),
     (r"FOR EXPORT of some tables are refused|BACKUP is refused", "refused: FLUSH TABLES of some tables, BACKUP"),
     (r"cannot commit, roll back or run definitions|XAER_RMFAIL", "refused: procedures and blocks that commit"),
@@ -25,7 +26,7 @@ CLASSES = (
 
 
 # What a node says of statements that ddb refuses on purpose. A test that has one can pass only where a plain server refuses it as well.
-REFUSAL = re.compile(r"(is|are) refused( through ddb)?[:;]|, on which replication depends|cannot commit, roll back or run definitions|XAER_RMFAIL|"
+REFUSAL = re.compile(r"(is|are) refused( through ddb| where one of them is temporary)?[:;]|, on which replication depends|cannot commit, roll back or run definitions|XAER_RMFAIL|"
                      r"DIRECTORY are refused| value: .*on every node it is|stays as the node has it")
 # Where a test was ended before it told anything: the commonest of them, by a test's own text.
 REFUSED_TEXT = re.compile(r"^[ \t]*(--)?[ \t]*((send|eval)[ \t]+)*(XA[ \t]+(START|BEGIN|END|PREPARE|COMMIT|ROLLBACK|RECOVER)|"
