@@ -9,15 +9,10 @@
 namespace ddb::session {
 namespace {
 
-// With the session's settings, anew on each node: MySQL, as what tells it from others here says.
-[[nodiscard]] bool rows_are_calculated(const storage::Connection& connection) {
-    return connection.leaves_out_defaults();
-}
-
 // Behind what may have changed the session's settings in the middle of a transaction, or undone what its mark has told
 // of them: it is marked again (storage/calculation_settings.hpp), which other servers need not.
 void mark_again(JobReport& report, const StatementJob& job) {
-    if (!report.connection || !rows_are_calculated(*report.connection)) return;
+    if (!report.connection || !report.connection->calculates_rows()) return;
     if (!report.end.error && report.end.ok.warnings > 0 && report.warnings.rows == 0) {
         JobReport kept = keep_last_warnings(std::move(report.connection), job);
         report.connection = std::move(kept.connection);
@@ -76,7 +71,7 @@ void BackSession::start_inside(StatementJob job) {
     const bool fits = active_->execute.credit_bytes >= storage::Connection::peeked_bytes_max;
     storage::Connection& connection = *connection_;
     const bool again =
-        rows_are_calculated(connection) && !job.read_only && may_change_settings(active_->statement.kind, job.sql);
+        connection.calculates_rows() && !job.read_only && may_change_settings(active_->statement.kind, job.sql);
     const bool one_call = is_one_call(job) && !switch_autocommit_on_ && !again;
     const bool sent = fits && one_call && parts_.early.send(connection, job.sql, before_in_transaction(job));
     Task task =

@@ -206,17 +206,12 @@ void each_token(std::string_view text, const Take& take) {
     return false;
 }
 
-// Its servers calculate stored columns, and what keys hold, anew wherever rows are applied.
-[[nodiscard]] bool of_mysql(const storage::Connection& connection) {
-    return connection.locks_what_it_fills();
-}
-
 // Servers show such a character as a question mark, so that a node loaded from this one would have that in its place.
 [[nodiscard]] Status refuse_wide_characters(const storage::Connection& connection, const StatementJob& job) {
     if (!has_wide_character(job.sql)) return ok();
     const std::string_view sql = behind_settings(job.sql);
     if (!defines_table_or_key(sql)) return ok();
-    const bool shows_defaults = of_mysql(connection);
+    const bool shows_defaults = connection.calculates_rows();  // MySQL
     bool member = false;
     bool standard = false;
     Token earlier;
@@ -238,7 +233,7 @@ void each_token(std::string_view text, const Take& take) {
 
 // MySQL settles in which language names are when it opens a table, by whichever session did.
 [[nodiscard]] Status refuse_names_of_days(const storage::Connection& connection, const StatementJob& job) {
-    if (!of_mysql(connection)) return ok();
+    if (!connection.calculates_rows()) return ok();
     const std::string_view sql = behind_settings(job.sql);
     if (!contains_ignoring_case(sql, "DAYNAME") && !contains_ignoring_case(sql, "MONTHNAME")) return ok();
     if (!defines_table_or_key(sql)) return ok();

@@ -132,6 +132,7 @@ class Connection {
     [[nodiscard]] bool logs_temporary_renames() const;
     [[nodiscard]] bool locks_what_it_fills() const;
     [[nodiscard]] bool leaves_out_defaults() const;
+    [[nodiscard]] bool calculates_rows() const;  // see calculation_settings.hpp
     [[nodiscard]] std::string escape(std::string_view text) const;
     [[nodiscard]] bool broken() const;  // lost: nothing more can be done with it
     [[nodiscard]] void* native();       // MYSQL*, for the binary-log reader

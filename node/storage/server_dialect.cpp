@@ -1,5 +1,6 @@
 #include "node/storage/server_dialect.hpp"
 
+#include "node/storage/calculation_settings.hpp"
 #include "node/storage/connection.hpp"
 #include "node/storage/server_dialects.hpp"
 
@@ -19,6 +20,10 @@ const ServerDialect& ServerDialect::of(std::string_view version) {
     static const MySqlDialect mysql;
     if (version.find("MariaDB") != std::string_view::npos) return mariadb;
     return mysql;
+}
+
+bool Connection::calculates_rows() const {
+    return storage::calculates_rows(dialect());
 }
 
 bool Connection::leaves_out_defaults() const {
