@@ -172,7 +172,7 @@ class Daemon {
 
     void run() {
         std::uint64_t next_tick_ms = monotonic_ms();
-        while (!stop_now_ && (!stop_requested_ || !driver_->may_stop())) {
+        while (!stop_requested_ || !driver_->may_stop()) {
             const std::uint32_t readable = poll_once(next_tick_ms);
             const auto is = [readable](LoopPoller::What what) { return (readable & what) != 0; };
             const bool tick_due = monotonic_ms() >= next_tick_ms;
@@ -338,7 +338,6 @@ class Daemon {
         const bool wait = next_tick_ms > now_ms && !links_->waiting();
         const std::uint32_t readable = poller_.wait(wait ? static_cast<int>(next_tick_ms - now_ms) : 0);
         if ((readable & LoopPoller::stop) != 0 && signals_.take()) {
-            stop_now_ = stop_requested_;
             stop_requested_ = true;
             driver_->begin_stop();
         }
@@ -360,7 +359,6 @@ class Daemon {
     LoopPoller poller_;
     std::uint64_t links_watched_ = 0;
     bool stop_requested_ = false;
-    bool stop_now_ = false;  // told so once more
     bool failed_ = false;
 };
 

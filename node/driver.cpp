@@ -289,8 +289,7 @@ void Driver::note_stall(bool stalled, const char* what) {
     stall_said_ = true;
     spdlog::warn(
         "this node's {} stands still, by a disk that is slow or full, or for want of memory, files or connections: "
-        "what "
-        "is decided waits here until it goes on",
+        "what is decided waits here until it goes on",
         what);
 }
 

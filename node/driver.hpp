@@ -63,7 +63,7 @@ class Driver final : public session::SessionHost {
     // Carries out everything the core wants done; call once per round of the loop.
     void flush();
     // Told to end: a coordinator hands its office over first, to whoever can take it. The loop goes on until
-    // may_stop(), which is at once without an office, and otherwise within two seconds.
+    // may_stop(), which is at once without an office, or when told again, and otherwise within two seconds.
     void begin_stop();
     [[nodiscard]] bool may_stop() const;
 

@@ -14,7 +14,8 @@ constexpr std::uint64_t stop_token = 1;  // those of verbs and audits are far ab
 }  // namespace
 
 void Driver::begin_stop() {
-    if (stop_until_ms_ || status_.coordinator != config_.id) return;
+    if (stop_until_ms_) return stop_until_ms_.reset();
+    if (status_.coordinator != config_.id) return;
     spdlog::info("hands its office over before it stops");
     stop_until_ms_ = now_ms_ + stop_ms_max;
     core_.step(core::StepDown{stop_token});

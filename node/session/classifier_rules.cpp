@@ -360,6 +360,12 @@ std::size_t behind_for(Tokens tokens) {
     return tokens.size();
 }
 
+Tokens behind_settings(Tokens tokens) {
+    while (token_at(tokens, 0).is("SET") && token_at(tokens, 1).is("STATEMENT"))
+        tokens = tokens.subspan(behind_for(tokens));
+    return tokens;
+}
+
 Classified classify_set(Tokens tokens) {
     while (!tokens.empty() && tokens.back().symbol(';')) tokens = tokens.first(tokens.size() - 1);
     Classified out;

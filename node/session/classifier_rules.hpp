@@ -28,6 +28,8 @@ using Tokens = std::span<const Token>;
 
 // Where the statement behind SET STATEMENT … FOR begins; the number of tokens when it does not.
 [[nodiscard]] std::size_t behind_for(Tokens tokens);
+// Without SET STATEMENT … FOR in front, as often as it is there.
+[[nodiscard]] Tokens behind_settings(Tokens tokens);
 
 // `tokens` start behind SET.
 [[nodiscard]] Classified classify_set(Tokens tokens);

@@ -108,9 +108,7 @@ struct Ties {
 // Without SET STATEMENT … FOR in front.
 [[nodiscard]] std::string_view behind_settings(std::string_view sql) {
     const std::vector<Token> all = scan(sql, sql.size());
-    rules::Tokens tokens(all);
-    while (rules::token_at(tokens, 0).is("SET") && rules::token_at(tokens, 1).is("STATEMENT"))
-        tokens = tokens.subspan(rules::behind_for(tokens));
+    const rules::Tokens tokens = rules::behind_settings(all);
     return tokens.empty() ? sql : sql.substr(tokens.front().offset);
 }
 

@@ -32,9 +32,7 @@ constexpr std::size_t tokens_max = 64;
 
 std::optional<DroppedDatabase> dropped_database(std::string_view sql) {
     const std::vector<Token> all = scan(sql, tokens_max);
-    Tokens tokens(all);
-    if (token_at(tokens, 0).is("SET") && token_at(tokens, 1).is("STATEMENT"))
-        tokens = tokens.subspan(rules::behind_for(tokens));
+    const Tokens tokens = rules::behind_settings(all);
     if (token_at(tokens, 0).is("DROP") && is_database(token_at(tokens, 1))) return DroppedDatabase{};
     const bool replaces = token_at(tokens, 0).is("CREATE") && token_at(tokens, 1).is("OR") &&
                           token_at(tokens, 2).is("REPLACE") && is_database(token_at(tokens, 3));

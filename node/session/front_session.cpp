@@ -216,11 +216,12 @@ void FrontSession::begin(Execute execute) {
     if (active_->statement.kind != StatementKind::diagnostics) warnings_ = {};
     if (guest()) return begin_guest();
     if (!active_->execute.describe) {
-        active_->keeps_counts = SqlScanner(active_->execute.sql).next().is("GET");
+        const bool plain = active_->statement.kind == StatementKind::plain;
+        active_->keeps_counts = plain && SqlScanner(active_->execute.sql).next().is("GET");
         const SessionState state{.autocommit = back_autocommit_, .in_transaction = in_transaction_};
         if (auto known = with_last_statement(active_->execute.sql, active_->statement.kind, last_, state)) {
             active_->execute.sql = std::move(*known);
-            if (active_->statement.kind == StatementKind::plain) active_->statement = classify(active_->execute.sql);
+            if (plain) active_->statement = classify(active_->execute.sql);
         }
     }
     if (active_->statement.local && names_session()) active_->statement.local = false;

@@ -30,16 +30,17 @@ JobReport run_prepare(ConnectionPtr connection, const StatementJob& job) {
     if (simple) report.hidden_text = literal_value(expression);
     if (!report.hidden_text) {
         keep_warnings(report, job);
-        if (report.connection) report.hidden_text = ask_text(*report.connection, expression);
+        if (!report.connection) return report;
+        report.hidden_text = ask_text(*report.connection, expression);
     }
-    if (report.connection && report.hidden_text && defines(*report.hidden_text)) {
+    if (report.hidden_text && defines(*report.hidden_text)) {
         const Classified found = classify(*report.hidden_text);
         if (found.kind == StatementKind::refused) {
             (void)report.connection->execute("DEALLOCATE PREPARE " + storage::quoted_name(prepared->name));
             report.end.error = Error{ErrorCode::invalid_argument, found.refusal, 1235, "42000"};
         }
     }
-    if (report.connection && report.connection->broken()) report.connection.reset();
+    if (report.connection->broken()) report.connection.reset();
     return report;
 }
 

@@ -122,6 +122,14 @@ def while_it_is_applied():
         cluster.same_tables("d")
 
 
+def stall_with_a_write(cluster, node, file):
+    """A disk stands still where something waits for it only."""
+    writing = threading.Thread(target=cluster.cli, args=(node, "UPDATE d.t SET v = v + 1"), kwargs={"deadline_s": 60})
+    with open(file, "w", encoding="ascii"):
+        writing.start()
+    return writing
+
+
 def while_a_disk_stands_still():
     """For a few seconds the coordinator's disk syncs nothing. It keeps its office for the definition that it runs, as its database
     would have to be loaded anew where the log does not get it; without one it hands the office over."""
@@ -140,10 +148,7 @@ def while_a_disk_stands_still():
             node, "CREATE TABLE d.copy (PRIMARY KEY (id)) AS SELECT id, SLEEP(1.2) AS slept FROM d.u", deadline_s=60)))
         running.start()
         wait_until(lambda: "AS slept" in str(cluster.mysql(coordinator, "SHOW PROCESSLIST")), 30, "the definition runs")
-        # Its disk stands still where something waits for it only.
-        writing = threading.Thread(target=cluster.cli, args=(node, "UPDATE d.t SET v = v + 1"), kwargs={"deadline_s": 60})
-        with open(stall, "w", encoding="ascii"):
-            writing.start()
+        writing = stall_with_a_write(cluster, node, stall)
         # Without a definition it is given up after one second.
         time.sleep(3)
         os.remove(stall)
@@ -151,9 +156,7 @@ def while_a_disk_stands_still():
         writing.join()
         equal(told[0].code, 0, f"the definition: {told[0]}")
         equal(cluster.epoch(node), epoch, "the epoch")
-        writing = threading.Thread(target=cluster.cli, args=(node, "UPDATE d.t SET v = v + 1"), kwargs={"deadline_s": 60})
-        with open(stall, "w", encoding="ascii"):
-            writing.start()
+        writing = stall_with_a_write(cluster, node, stall)
         wait_until(lambda: cluster.coordinator(node) not in (0, coordinator), 30, "another one has the office")
         os.remove(stall)
         writing.join()

@@ -56,6 +56,8 @@ TEST_CASE("which statements drop a database, and make it anew") {
     CHECK(replaced("DROP DATABASE d") == "dropped ");
     CHECK(replaced("/* x */ drop schema if exists d") == "dropped ");
     CHECK(replaced("SET STATEMENT max_statement_time = 1 FOR DROP DATABASE d") == "dropped ");
+    CHECK(replaced("SET STATEMENT lock_wait_timeout = 1 FOR SET STATEMENT sql_mode = '' FOR DROP DATABASE d") ==
+          "dropped ");
     CHECK(replaced("CREATE OR REPLACE DATABASE d") == "dropped d");
     CHECK(replaced("CREATE OR REPLACE SCHEMA `a``b` COLLATE latin1_bin") == "dropped a`b");
     CHECK(replaced("DROP TABLE d") == "none");
