@@ -8,14 +8,16 @@ void fields(A& a, typename A::template Ref<OpenSession> m) {
     a.record("open_session", field("session", m.session), field("user", m.user),
              field("password", m.password, wire::password_bytes_max), field("database", m.database),
              field("client", m.client), field("found_rows", m.found_rows), field("collation", m.collation),
-             field("reads_only", m.reads_only), field("read_balance", m.read_balance));
+             field("reads_only", m.reads_only), field("read_balance", m.read_balance),
+             field("interactive", m.interactive));
 }
 template <class A>
 void fields(A& a, typename A::template Ref<SessionOpened> m) {
     a.record("session_opened", field("session", m.session), field("accepted", m.accepted), field("error", m.error),
              field("node", m.node), field("coordinator", m.coordinator),
              field("coordinator_address", m.coordinator_address), field("server_version", m.server_version),
-             field("connection_id", m.connection_id), field("index", m.index));
+             field("connection_id", m.connection_id), field("index", m.index),
+             field("wait_timeout_s", m.wait_timeout_s));
 }
 template <class A>
 void fields(A& a, typename A::template Ref<Execute> m) {
@@ -61,7 +63,8 @@ void fields(A& a, typename A::template Ref<ResultEnd> m) {
              field("node", m.node), field("coordinator", m.coordinator), field("txn", m.txn), field("index", m.index),
              field("replicated_on", m.replicated_on), field("members", m.members), field("database", m.database),
              field("redirected", m.redirected), field("rows", m.rows), field("parameters", m.parameters),
-             field("generated_id", m.generated_id), field("found_rows", m.found_rows));
+             field("generated_id", m.generated_id), field("found_rows", m.found_rows),
+             field("wait_timeout_s", m.wait_timeout_s));
 }
 template <class A>
 void fields(A& a, typename A::template Ref<Credit> m) {

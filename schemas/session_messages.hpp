@@ -58,6 +58,7 @@ struct OpenSession {
     bool reads_only = false;      // between nodes: a front has some of its reads run there (FrontSession's guest)
     std::optional<ReadBalance> read_balance;  // none: as the node is configured
     bool from_other_host = false;             // the client of this node's listener; not sent to others
+    bool interactive = false;                 // a person's, who may be idle for the server's interactive_timeout
 };
 struct SessionOpened {
     SessionId session;
@@ -68,7 +69,8 @@ struct SessionOpened {
     std::string coordinator_address;
     std::string server_version;
     std::uint64_t connection_id = 0;
-    LogIndex index;  // what its node has applied: the session's own entries come later
+    LogIndex index;                    // what its node has applied: the session's own entries come later
+    std::uint32_t wait_timeout_s = 0;  // how long it may be idle; 0: not known
 };
 
 struct Execute {
@@ -169,6 +171,7 @@ struct ResultEnd {
     // What LAST_INSERT_ID() is now, where the statement may have set it without telling its client (RETURNING, CALL).
     std::uint64_t generated_id = 0;
     std::optional<std::uint64_t> found_rows;  // what FOUND_ROWS() was then, which the question for the id changes
+    std::uint32_t wait_timeout_s = 0;         // as SessionOpened's, where the statement has set it
 };
 
 // What the session must be given again elsewhere for LAST_INSERT_ID() to stay what it is; 0: nothing new.

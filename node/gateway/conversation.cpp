@@ -283,6 +283,7 @@ void Conversation::open_session() {
     open.collation = credentials_.collation;
     open.from_other_host = host_.peer_is_elsewhere();
     open.found_rows = (capabilities_ & capability::found_rows) != 0;
+    open.interactive = (capabilities_ & capability::interactive) != 0;
     host_.send(std::move(open));
 }
 
@@ -295,6 +296,7 @@ void Conversation::on_opened(const SessionOpened& opened) {
     if (!opened.accepted) return refuse_login(mysql_error_of(opened.error));
     user_before_.reset();
     reader_.set_limit(limits_.packet_bytes_max);
+    wait_timeout_s_ = opened.wait_timeout_s;
     if ((capabilities_ & capability::ignore_space) != 0) {
         return execute(Answer::login, "SET sql_mode = CONCAT(@@sql_mode, ',IGNORE_SPACE')");
     }
@@ -335,8 +337,21 @@ void Conversation::check_deadlines() {
     if (output_full()) heard_ms_ = now_ms_;  // it is not listened to
     const bool waited_for = (state_ == State::idle && reader_.buffered() > 0) || state_ == State::sending_file;
     if (waited_for && now_ms_ > heard_ms_ + half_packet_ms_max) {
-        refuse(Error{ErrorCode::timeout, "Got timeout reading communication packets", 1159, "08S01"});
+        return refuse(Error{ErrorCode::timeout, "Got timeout reading communication packets", 1159, "08S01"});
     }
+    const bool idle = state_ == State::idle && reader_.buffered() == 0;
+    if (idle && wait_timeout_s_ != 0 && now_ms_ > heard_ms_ + std::uint64_t{wait_timeout_s_} * 1000) leave_idle();
+}
+
+// As the server at its wait_timeout: MariaDB's ends without a word.
+void Conversation::leave_idle() {
+    state_ = State::closing;
+    if (host_.login_key() == nullptr) return;
+    writer_.set_sequence(0);
+    put_error(Error{ErrorCode::timeout,
+                    "The client was disconnected by the server because of inactivity. See wait_timeout and "
+                    "interactive_timeout for configuring this behavior.",
+                    4031, "HY000"});
 }
 
 // Nothing unasked, as a server: a client without a command under way would take it for the answer to its next one, or

@@ -175,6 +175,7 @@ class Conversation {
     void put_end_of_columns(bool more, std::uint16_t also = 0);
     void finish();
     void check_deadlines();
+    void leave_idle();
 
     // commands.cpp
     void on_command(std::string_view payload);
@@ -254,8 +255,9 @@ class Conversation {
     std::uint64_t account_again_ms_ = 0;  // 0: no further question waits
     std::uint64_t now_ms_ = 0;
     std::uint64_t begun_ms_ = 0;
-    std::uint64_t login_ms_ = 0;  // when the login that goes on began
-    std::uint64_t heard_ms_ = 0;  // the client's last bytes, or the end of what it waited for
+    std::uint64_t login_ms_ = 0;        // when the login that goes on began
+    std::uint64_t heard_ms_ = 0;        // the client's last bytes, or the end of what it waited for
+    std::uint32_t wait_timeout_s_ = 0;  // as the session has it; 0: not known, and no limit
 
     SessionId session_;
     RequestNumber request_;

@@ -104,6 +104,7 @@ void Conversation::break_result(const Error& error) {
 
 void Conversation::on_result_end(ResultEnd end) {
     seen_ = std::max(seen_, end.index);
+    if (end.wait_timeout_s != 0) wait_timeout_s_ = end.wait_timeout_s;
     // Only the last one knows them.
     if (!end.more) status_flags_ = static_cast<std::uint16_t>(end.status_flags & ~of_an_answer);
     credit_owed_ = 0;

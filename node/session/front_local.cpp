@@ -259,6 +259,13 @@ void FrontSession::send_rows(RequestNumber request, std::vector<SessionMessage> 
     }
 }
 
+// By its server, when wait_timeout was over, while the session was busy on the coordinator. MySQL's says so to whoever
+// comes next, for whom it is no answer.
+bool FrontSession::local_closed_while_idle() const {
+    constexpr std::uint64_t looks_behind_ms = 1000;
+    return !here_open_ && parts_.now_ms > local_used_ms_ + looks_behind_ms && local_ && local_->ended();
+}
+
 void FrontSession::run_locally() {
     active_->step = Step::local;
     if (local_busy_ || parts_.clearing) {
@@ -266,6 +273,7 @@ void FrontSession::run_locally() {
         return;
     }
     local_wanted_ = false;
+    if (local_closed_while_idle()) on_server_lost();
     if (guest() && !local_) return decline(ErrorCode::not_found, "the connection of these reads is gone");
     local_busy_ = true;
     active_->stream = std::make_shared<CreditStream>(active_->execute.credit_bytes, deliver());

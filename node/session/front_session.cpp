@@ -118,6 +118,7 @@ void FrontSession::connected(ConnectionPtr connection, const std::optional<Error
     opened.connection_id = local_id_;
     opened.index = parts_.barrier.applied();
     opened.server_version = local_->server_version();
+    opened.wait_timeout_s = local_->wait_timeout_s();
     send(std::move(opened));
     advance();
 }

@@ -156,6 +156,7 @@ class FrontSession {
     [[nodiscard]] bool names_session() const;
     [[nodiscard]] bool tell_kept_warnings();
     void run_locally();
+    [[nodiscard]] bool local_closed_while_idle() const;
     void start_local(LocalJob job, bool early);
     static void open_xa(LocalJob& job);
     [[nodiscard]] static LocalReport read_on_executor(LocalJob& job, const storage::LocalDatabase& database);

@@ -94,6 +94,7 @@ void tell_end(const StatementEnd& end, ResultEnd& out) {
     out.parameters = end.parameters;
     out.generated_id = end.generated_id;
     out.found_rows = end.found_rows;
+    out.wait_timeout_s = end.ok.wait_timeout_s;
     if (!end.had_rows) return;
     out.rows = end.rows;
     out.outcome.affected_rows = 0;

@@ -104,7 +104,7 @@ void learn_hidden_text(JobReport& report, const StatementJob& job);
 
 // The same wherever the session connects: here, at the coordinator, and again after a loss.
 [[nodiscard]] inline storage::LoginOptions login_of(const OpenSession& open) {
-    return {open.found_rows, open.collation};
+    return {open.found_rows, open.collation, open.interactive};
 }
 
 using storage::xa_sql;

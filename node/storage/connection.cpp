@@ -80,9 +80,11 @@ Result<std::unique_ptr<Connection>> Connection::open(const ConnectOptions& optio
     mysql_options(mysql, MYSQL_OPT_PROTOCOL, &protocol);
     const char* const host = local ? "localhost" : options.endpoint.host.c_str();
     const char* const database = options.database.empty() ? nullptr : options.database.c_str();
+    const unsigned long flags = CLIENT_MULTI_RESULTS | (options.login.found_rows ? CLIENT_FOUND_ROWS : 0ul) |
+                                (options.login.interactive ? CLIENT_INTERACTIVE : 0ul);
     if (mysql_real_connect(mysql, host, options.user.c_str(), options.password.c_str(), database,
                            local ? 0u : options.endpoint.port, local ? options.endpoint.socket.c_str() : nullptr,
-                           CLIENT_MULTI_RESULTS | (options.login.found_rows ? CLIENT_FOUND_ROWS : 0ul)) == nullptr) {
+                           flags) == nullptr) {
         return impl->fail_now();
     }
     auto connection = std::unique_ptr<Connection>(new Connection(std::move(impl)));
@@ -240,6 +242,10 @@ bool Connection::ahead_failed() const {
 
 bool Connection::left_state() const {
     return impl_->left_state_;
+}
+
+std::uint32_t Connection::wait_timeout_s() const {
+    return impl_->wait_timeout_s_;
 }
 
 const std::vector<Column>& Connection::columns() const {

@@ -30,6 +30,7 @@ struct Endpoint {
 struct LoginOptions {
     bool found_rows = false;      // affected rows count those that were found, not those that changed
     std::uint16_t collation = 0;  // MariaDB's number, with its character set; 0, or one that is unknown: utf8mb4
+    bool interactive = false;     // interactive_timeout is its wait_timeout
 };
 
 struct ConnectOptions {
@@ -53,7 +54,8 @@ struct OkPacket {
     std::string gtid;      // session-tracked, when this statement wrote a group; else empty
     std::string database;  // session-tracked schema change, else empty
     bool database_changed = false;
-    std::uint16_t parameters = 0;  // of describe(): placeholders in the statement
+    std::uint16_t parameters = 0;      // of describe(): placeholders in the statement
+    std::uint32_t wait_timeout_s = 0;  // session-tracked, when the statement has set it; else 0
 };
 
 [[nodiscard]] std::string quoted_name(const std::string& name);  // as an identifier: `…`
@@ -118,6 +120,8 @@ class Connection {
     // The last start() or load(), or what was said behind it, left something in the session: user variables, temporary
     // tables, prepared statements, settings. Behind rows that may be no more than a new GTID, as of a sequence.
     [[nodiscard]] bool left_state() const;
+    // How long the server lets the session be idle, as far as it has told (user_session_sql() makes it do so); else 0.
+    [[nodiscard]] std::uint32_t wait_timeout_s() const;
     [[nodiscard]] const std::vector<Column>& columns() const;
     [[nodiscard]] Result<std::uint32_t> next_rows(std::string& out, std::size_t bytes);
     [[nodiscard]] const OkPacket& ok_packet() const;

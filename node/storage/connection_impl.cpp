@@ -1,5 +1,6 @@
 #include "node/storage/connection_impl.hpp"
 
+#include <charconv>
 #include <utility>
 
 #include "node/storage/column_description.hpp"
@@ -192,6 +193,11 @@ void Connection::Impl::take_ok_packet() {
     const TrackedState tracked = tracked_state(behind_info.rest());
     left_state_ = left_state_ || tracked.changed;
     if (tracked.gtid) ok_.gtid = *tracked.gtid;
+    if (tracked.wait_timeout_s) {
+        const std::string_view digits = *tracked.wait_timeout_s;
+        (void)std::from_chars(digits.data(), digits.data() + digits.size(), ok_.wait_timeout_s);
+        wait_timeout_s_ = ok_.wait_timeout_s;
+    }
     if (tracked.database) {
         ok_.database = *tracked.database;
         ok_.database_changed = true;

@@ -109,6 +109,7 @@ class Connection::Impl {
     std::size_t behind_ = 0;  // replies still to come to what was sent behind a statement
     bool ahead_failed_ = false;
     bool left_state_ = false;
+    std::uint32_t wait_timeout_s_ = 0;
     bool broken_ = false;
 
   private:

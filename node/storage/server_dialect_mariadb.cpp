@@ -52,8 +52,8 @@ std::string MariaDbDialect::service_session_sql() const {
 std::string MariaDbDialect::user_session_sql(int lock_wait_s) const {
     const std::string seconds = std::to_string(lock_wait_s);
     return "SET SESSION session_track_schema=1, session_track_state_change=1, session_track_system_variables="
-           "'autocommit,character_set_client,character_set_connection,character_set_results,time_zone,last_gtid', "
-           "lock_wait_timeout=" +
+           "'autocommit,character_set_client,character_set_connection,character_set_results,time_zone,last_gtid,"
+           "wait_timeout', wait_timeout=@@SESSION.wait_timeout, lock_wait_timeout=" +
            seconds + ", innodb_lock_wait_timeout=" + seconds;
 }
 

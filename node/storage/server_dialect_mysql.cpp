@@ -90,8 +90,8 @@ std::string MySqlDialect::user_session_sql(int lock_wait_s) const {
     // Nothing that takes a privilege: this is run as the user.
     return "SET SESSION session_track_schema=1, session_track_state_change=1, session_track_gtids=OWN_GTID, "
            "session_track_system_variables="
-           "'autocommit,character_set_client,character_set_connection,character_set_results,time_zone,lc_time_names', "
-           "lock_wait_timeout=" +
+           "'autocommit,character_set_client,character_set_connection,character_set_results,time_zone,lc_time_names,"
+           "wait_timeout', wait_timeout=@@SESSION.wait_timeout, lock_wait_timeout=" +
            seconds + ", innodb_lock_wait_timeout=" + seconds;
 }
 

@@ -32,7 +32,9 @@ constexpr std::size_t padding_max = 3;  // a character of four bytes in the plac
         while (type == type_variables && item.size() > 0) {
             const std::string_view name = packed_string(item);
             const std::string_view value = packed_string(item);
-            if (name == "last_gtid" && !item.failed()) out.gtid = value;
+            if (item.failed()) break;
+            if (name == "last_gtid") out.gtid = value;
+            if (name == "wait_timeout") out.wait_timeout_s = value;
         }
     }
     return out;

@@ -9,8 +9,9 @@ namespace ddb::storage {
 
 struct TrackedState {
     std::optional<std::string_view> database;
-    std::optional<std::string_view> gtid;  // of last_gtid
-    bool changed = false;                  // user variables, temporary tables, prepared statements or settings
+    std::optional<std::string_view> gtid;            // of last_gtid
+    std::optional<std::string_view> wait_timeout_s;  // of that setting
+    bool changed = false;  // user variables, temporary tables, prepared statements or settings
 };
 
 // `bytes`: of an OK packet that says that it tells of changes, behind its info text. More may follow the packet.

@@ -315,6 +315,36 @@ TEST_CASE("who does not read its answers is not read either") {
     CHECK(client.conversation.wants_input());
 }
 
+TEST_CASE("an idle client is left at the wait_timeout that its session has") {
+    Client client;
+    client.hello("", capability::interactive);
+    CHECK(client.engine.last<OpenSession>().interactive);
+    SessionOpened opened;
+    opened.session = client.engine.last<OpenSession>().session;
+    opened.accepted = true;
+    opened.wait_timeout_s = 100;
+    client.conversation.on_session(opened);
+    REQUIRE(client.take()[0] == '\0');
+    client.conversation.tick(100'000);
+    CHECK_FALSE(client.conversation.closing());
+    client.command("\3SET wait_timeout = 10");
+    client.conversation.tick(300'000);  // it waits for the server, which is not to be idle
+    CHECK_FALSE(client.conversation.closing());
+    ResultEnd end = client.end_of_last();
+    end.wait_timeout_s = 10;
+    client.conversation.on_session(end);
+    client.conversation.tick(309'000);
+    CHECK_FALSE(client.conversation.closing());
+    client.command("\3DO 1");
+    client.conversation.on_session(client.end_of_last());
+    client.conversation.tick(318'000);
+    CHECK_FALSE(client.conversation.closing());
+    client.conversation.output().clear();
+    client.conversation.tick(320'000);
+    CHECK(client.conversation.closing());
+    CHECK(client.take_all().empty());
+}
+
 TEST_CASE("half a command is not waited for, a slow one is") {
     Client client;
     client.log_in();
