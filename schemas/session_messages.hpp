@@ -57,8 +57,12 @@ struct OpenSession {
     std::uint16_t collation = 0;  // MariaDB's number of the one to start with; 0: utf8mb4
     bool reads_only = false;      // between nodes: a front has some of its reads run there (FrontSession's guest)
     std::optional<ReadBalance> read_balance;  // none: as the node is configured
-    bool from_other_host = false;             // the client of this node's listener; not sent to others
-    bool interactive = false;                 // a person's, who may be idle for the server's interactive_timeout
+    // Of a MySQL client that came over the network: its address (IPv4) and port, for the rules of accounts. None: a
+    // client of the node's own host, or of ddb's own.
+    std::string host;
+    std::uint16_t port = 0;
+    bool may_be_local = false;  // it came from an address of the node's own host; not sent to others
+    bool interactive = false;   // a person's, who may be idle for the server's interactive_timeout
 };
 struct SessionOpened {
     SessionId session;

@@ -31,6 +31,7 @@ namespace ddb::wire {
 inline constexpr std::size_t name_bytes_max = 1024;  // column, table, database, user, address
 inline constexpr std::size_t text_bytes_max = 4096;  // sentences for people: cut when longer, never refused
 inline constexpr std::size_t password_bytes_max = 4096;
+inline constexpr std::size_t host_bytes_max = 15;        // IPv4
 inline constexpr std::size_t info_bytes_max = 1u << 20;  // part of the entry digest: never cut
 inline constexpr std::size_t json_bytes_max = 32u << 20;
 inline constexpr std::size_t members_max = 64;

@@ -281,7 +281,9 @@ void Conversation::open_session() {
     open.database = credentials_.database;
     open.client = credentials_.program;
     open.collation = credentials_.collation;
-    open.from_other_host = host_.peer_is_elsewhere();
+    open.port = host_.peer_port();
+    if (open.port != 0) open.host = host_.peer_name();
+    open.may_be_local = !host_.peer_is_elsewhere();
     open.found_rows = (capabilities_ & capability::found_rows) != 0;
     open.interactive = (capabilities_ & capability::interactive) != 0;
     host_.send(std::move(open));

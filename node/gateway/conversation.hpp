@@ -48,8 +48,9 @@ class ConversationHost {
     [[nodiscard]] virtual std::string new_challenge() = 0;  // scramble_bytes bytes, none of them 0
     // For clients of a server that keeps passwords as caching_sha2_password; null where mysql_native_password is known.
     [[nodiscard]] virtual const LoginKey* login_key() const = 0;
-    [[nodiscard]] virtual std::string peer_name() const = 0;   // address of the client, for messages
-    [[nodiscard]] virtual bool peer_is_elsewhere() const = 0;  // on another host
+    [[nodiscard]] virtual std::string peer_name() const = 0;    // address of the client
+    [[nodiscard]] virtual std::uint16_t peer_port() const = 0;  // 0: through loopback, or a path
+    [[nodiscard]] virtual bool peer_is_elsewhere() const = 0;   // on another host
     // Ends another client's statement or connection. Errors as a server's: 1094 (no such connection here), 1095 (of
     // another user).
     virtual Status kill(const KillRequest& request, const std::string& by) = 0;

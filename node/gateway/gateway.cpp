@@ -51,6 +51,7 @@ class Gateway::Impl {
               id_(id),
               channel_(std::move(accepted.socket)),
               peer_(std::move(accepted.peer)),
+              port_(accepted.port),
               elsewhere_(accepted.elsewhere) {}
 
         // Not at once: the engine may answer in the same call, and a long command would nest as deep as it is long.
@@ -70,6 +71,7 @@ class Gateway::Impl {
             return out;
         }
         [[nodiscard]] std::string peer_name() const override { return peer_; }
+        [[nodiscard]] std::uint16_t peer_port() const override { return port_; }
         [[nodiscard]] bool peer_is_elsewhere() const override { return elsewhere_; }
         Status kill(const KillRequest& request, const std::string& by) override { return gateway_.kill(request, by); }
         [[nodiscard]] std::string route() const { return std::string(route_prefix) + std::to_string(id_); }
@@ -78,6 +80,7 @@ class Gateway::Impl {
         const std::uint64_t id_;
         Channel channel_;
         const std::string peer_;
+        const std::uint16_t port_;
         const bool elsewhere_;
         std::unique_ptr<Conversation> conversation_;
         std::uint32_t watched_ = 0;

@@ -48,10 +48,14 @@ Status clear_path(const sockaddr_un& address) {
     return ok();
 }
 
+[[nodiscard]] bool is_loopback(const sockaddr_in& peer) {
+    constexpr unsigned loopback = 127;
+    return ntohl(peer.sin_addr.s_addr) >> 24U == loopback;
+}
+
 // A host reaches its own addresses from the same ones.
 [[nodiscard]] bool is_elsewhere(int socket, const sockaddr_in& peer) {
-    constexpr unsigned loopback = 127;
-    if (ntohl(peer.sin_addr.s_addr) >> 24U == loopback) return false;
+    if (is_loopback(peer)) return false;
     sockaddr_in own{};
     socklen_t length = sizeof own;
     if (::getsockname(socket, reinterpret_cast<sockaddr*>(&own), &length) != 0) return true;
@@ -138,6 +142,7 @@ Listener::Accepted Listener::accept() const {
     char text[INET_ADDRSTRLEN] = {};
     (void)::inet_ntop(AF_INET, &address.sin_addr, text, sizeof text);
     out.peer = text;
+    if (!is_loopback(address)) out.port = ntohs(address.sin_port);
     out.elsewhere = is_elsewhere(out.socket.get(), address);
     return out;
 }

@@ -31,6 +31,7 @@ class Listener {
     struct Accepted {
         Descriptor socket;       // -1: none, errno tells why
         std::string peer;        // the client's address
+        std::uint16_t port = 0;  // and port, where it came over the network; else 0
         bool elsewhere = false;  // on another host
     };
     [[nodiscard]] Accepted accept() const;

@@ -50,6 +50,7 @@ StatementJob BackSession::make_job() {
     job.read_write = txn_.read_write;
     job.user = open_.user;
     job.password = open_.password;
+    job.login = login_of(open_);
     if (active_) {
         job.sql = active_->execute.sql;
         job.file = active_->file;

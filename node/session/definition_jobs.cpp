@@ -94,7 +94,7 @@ void look_after_loss(JobReport& report, const StatementJob& job, std::uint64_t c
     report.uncertain = true;
     const auto deadline = steady_clock::now() + ending_ms_max;
     while (steady_clock::now() < deadline) {
-        auto connection = job.database->connect(job.user, job.password, "");
+        auto connection = job.database->connect(job.user, job.password, "", job.login);
         if (!connection) return;
         auto alive = (*connection)
                          ->scalar("SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE ID = " +

@@ -20,11 +20,12 @@ constexpr std::uint64_t timeout_ms_max = 24ULL * 3600 * 1000;
 
 // Refusals that an account or database made a moment ago may explain: this server may not have applied it yet.
 [[nodiscard]] bool may_be_behind(const Error& error) {
-    return error.mysql_code == 1044 || error.mysql_code == 1045 || error.mysql_code == 1049 || error.mysql_code == 1698;
+    constexpr std::array<std::uint16_t, 5> codes{1044, 1045, 1049, 1130, 1698};
+    return std::find(codes.begin(), codes.end(), error.mysql_code) != codes.end();
 }
 
-// To its server every client is one of this host, for which accounts are made without a password: others must not have
-// those. Blocks.
+// Where to its server every client is one of this host: for these accounts are made without a password, which others
+// must not have. Blocks.
 [[nodiscard]] Result<ConnectionPtr> unless_account_is_local(ConnectionPtr connection) {
     constexpr std::array<std::string_view, 3> hosts{"@localhost", "@127.0.0.1", "@::1"};
     const auto account = connection->scalar("SELECT CAST(CURRENT_USER() AS BINARY) LIMIT 1");
@@ -34,6 +35,25 @@ constexpr std::uint64_t timeout_ms_max = 24ULL * 3600 * 1000;
     return Error{ErrorCode::refused,
                  "Access denied: the account " + name + " has no password, and is for clients on the node's own host",
                  1045, "28000"};
+}
+
+[[nodiscard]] bool is_refusal_of_host(const Error& error) {
+    return error.mysql_code == 1045 || error.mysql_code == 1130 || error.mysql_code == 1698;
+}
+
+// A client of this host may come from one of its addresses, as where the node listens to no other, and have an account
+// of localhost: `open.host` is none then. Blocks.
+[[nodiscard]] Result<ConnectionPtr> connect_as(const storage::LocalDatabase& database, OpenSession& open) {
+    const auto connect = [&] { return database.connect(open.user, open.password, open.database, login_of(open)); };
+    auto connection = connect();
+    if (open.host.empty()) return connection;
+    if (!connection && open.may_be_local && is_refusal_of_host(connection.error())) {
+        const std::string host = std::exchange(open.host, {});
+        if (auto as_local = connect()) return as_local;
+        open.host = host;
+    }
+    const bool unchecked = connection && open.password.empty() && !open.may_be_local && !database.knows_hosts();
+    return unchecked ? unless_account_is_local(std::move(*connection)) : std::move(connection);
 }
 
 }  // namespace
@@ -67,16 +87,16 @@ void FrontSession::connect(bool last_try) {
         return;
     }
     if (!last_try) opening_index_ = parts_.barrier.applied();
-    parts_.pool.run(Task([parts = &parts_, id = open_.session, serial = serial_, open = open_, last_try] {
-        auto connection = parts->database.connect(open.user, open.password, open.database, login_of(open));
-        if (connection && open.from_other_host && open.password.empty())
-            connection = unless_account_is_local(std::move(*connection));
+    parts_.pool.run(Task([parts = &parts_, id = open_.session, serial = serial_, open = open_, last_try]() mutable {
+        auto connection = connect_as(parts->database, open);
         std::optional<Error> error;
         if (!connection) error = connection.error();
-        parts->post(Task([parts, id, serial, last_try, error = std::move(error),
+        parts->post(Task([parts, id, serial, last_try, host = open.host, error = std::move(error),
                           made = connection ? std::move(*connection) : nullptr]() mutable {
             auto* session = parts->front(id);
-            if (session != nullptr && session->serial_ == serial) session->connected(std::move(made), error, last_try);
+            if (session == nullptr || session->serial_ != serial) return;
+            if (made) session->open_.host = std::move(host);
+            session->connected(std::move(made), error, last_try);
         }));
     }));
 }

@@ -34,7 +34,7 @@ constexpr std::array<std::string_view, 20> pinned_variables{"SQL_LOG_BIN",
 constexpr std::array<std::string_view, 7> pinned_prefixes{"GTID_", "BINLOG_", "LOG_BIN_COMPRESS", "WSREP_",
                                                           "RPL_",  "SLAVE_",  "REPLICATE_"};
 // Refused in the global scope only: the node's own sessions begin with them, those that read a whole table too.
-constexpr std::array<std::string_view, 26> pinned_globals{"READ_ONLY",
+constexpr std::array<std::string_view, 27> pinned_globals{"READ_ONLY",
                                                           "PARTIAL_REVOKES",
                                                           "INNODB_FILE_PER_TABLE",
                                                           "INNODB_INSTANT_ALTER_COLUMN_ALLOWED",
@@ -59,6 +59,7 @@ constexpr std::array<std::string_view, 26> pinned_globals{"READ_ONLY",
                                                           "INNODB_FLUSH_LOG_AT_TRX_COMMIT",
                                                           "MAX_ALLOWED_PACKET",
                                                           "LOCAL_INFILE",
+                                                          "PROXY_PROTOCOL_NETWORKS",
                                                           "INIT_CONNECT"};
 
 // What a variable has on every node, because the node sees to it or nobody could change it, and its other values.

@@ -328,7 +328,7 @@ bool roll_back_orphan(const storage::LocalDatabase& database, const StatementJob
     constexpr std::uint16_t unknown_xid = 1397;
     const auto deadline = steady_clock::now() + ending_ms_max;
     while (steady_clock::now() < deadline) {
-        auto connection = database.connect(job.user, job.password, "");
+        auto connection = database.connect(job.user, job.password, "", job.login);
         if (connection) {
             auto done = (*connection)->execute(xa_sql("ROLLBACK", job.xid));
             if (done) return true;

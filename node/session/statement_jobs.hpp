@@ -44,6 +44,7 @@ struct StatementJob {
     std::string prepared_text;        // of EXECUTE, where it is known
     std::string user;                 // to look at the server after a lost connection
     std::string password;
+    storage::LoginOptions login;
 };
 
 struct JobReport {
@@ -104,7 +105,7 @@ void learn_hidden_text(JobReport& report, const StatementJob& job);
 
 // The same wherever the session connects: here, at the coordinator, and again after a loss.
 [[nodiscard]] inline storage::LoginOptions login_of(const OpenSession& open) {
-    return {open.found_rows, open.collation, open.interactive};
+    return {open.found_rows, open.collation, open.interactive, open.host, open.port};
 }
 
 using storage::xa_sql;

@@ -1,5 +1,6 @@
 #include "node/storage/connection.hpp"
 
+#include <arpa/inet.h>
 #include <mysql.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -41,6 +42,14 @@ void append_length(std::string& out, std::uint64_t n) {
     }
 }
 
+// The PROXY protocol, version 1: https://www.haproxy.org/download/1.8/doc/proxy-protocol.txt. Nothing for what is no
+// address.
+[[nodiscard]] std::string proxy_header(const LoginOptions& login) {
+    in_addr address{};
+    if (login.host.empty() || ::inet_pton(AF_INET, login.host.c_str(), &address) != 1) return {};
+    return "PROXY TCP4 " + login.host + " 127.0.0.1 " + std::to_string(login.port) + " 3306\r\n";
+}
+
 }  // namespace
 
 Connection::Connection(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -74,6 +83,9 @@ Result<std::unique_ptr<Connection>> Connection::open(const ConnectOptions& optio
     mysql_options(mysql, MYSQL_OPT_MAX_ALLOWED_PACKET, &packet_max);
     mysql_options(mysql, MYSQL_SET_CHARSET_NAME, "utf8mb4");
     mysql_optionsv(mysql, MYSQL_OPT_CONNECT_ATTR_ADD, "program_name", options.program_name.c_str());
+
+    const std::string from = proxy_header(options.login);
+    if (!from.empty()) mysql_optionsv(mysql, MARIADB_OPT_PROXY_HEADER, from.data(), from.size());
 
     const bool local = !options.endpoint.socket.empty();
     const unsigned protocol = local ? MYSQL_PROTOCOL_SOCKET : MYSQL_PROTOCOL_TCP;

@@ -31,6 +31,8 @@ struct LoginOptions {
     bool found_rows = false;      // affected rows count those that were found, not those that changed
     std::uint16_t collation = 0;  // MariaDB's number, with its character set; 0, or one that is unknown: utf8mb4
     bool interactive = false;     // interactive_timeout is its wait_timeout
+    std::string host;             // IPv4, that the server is to take for its own; empty: as it is
+    std::uint16_t port = 0;
 };
 
 struct ConnectOptions {

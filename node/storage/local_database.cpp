@@ -98,6 +98,9 @@ Result<std::unique_ptr<Connection>> LocalDatabase::connect(const std::string& us
                                                            const LoginOptions& login) const {
     return impl_->connect(user, password, database, login);
 }
+bool LocalDatabase::knows_hosts() const {
+    return impl_->knows_hosts();
+}
 Status LocalDatabase::kill(std::uint64_t connection_id, bool query_only) const {
     return impl_->kill(connection_id, query_only);
 }

@@ -233,6 +233,8 @@ class LocalDatabase {
     [[nodiscard]] Result<std::unique_ptr<Connection>> connect(const std::string& user, const std::string& password,
                                                               const std::string& database,
                                                               const LoginOptions& login = {}) const;
+    // Any thread. Whether the server compares the host of a login with its account's: else each is one of its own host.
+    [[nodiscard]] bool knows_hosts() const;
     // Any thread, blocking: KILL of a connection or its running statement, by the service account.
     Status kill(std::uint64_t connection_id, bool query_only) const;
     // Any thread. First part of every write transaction, sent ahead of the user's first statement (Connection::start

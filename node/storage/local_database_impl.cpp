@@ -98,7 +98,7 @@ Status LocalDatabase::Impl::start() {
         had_meta_ = true;
         rebuilding_ = true;
         version_ = control_->server_version();
-        extended_metadata_ = control_->extended_metadata();
+        learn_abilities();
         initial_ = ServerUp{LogIndex{}, Payload{}, version_, pid_, extended_metadata_};
         supervisor_ = std::jthread([this](const std::stop_token& stop) { supervise(stop); });
         return ok();
@@ -147,9 +147,15 @@ Status LocalDatabase::Impl::ensure_control() {
     return ok();
 }
 
+void LocalDatabase::Impl::learn_abilities() {
+    extended_metadata_ = control_->extended_metadata();
+    const auto networks = control_->scalar("SELECT @@GLOBAL.proxy_protocol_networks");  // MySQL's know nothing of it
+    knows_hosts_ = networks.ok() && !networks->value_or("").empty();
+}
+
 Status LocalDatabase::Impl::prepare_server() {
     version_ = control_->server_version();
-    extended_metadata_ = control_->extended_metadata();
+    learn_abilities();
     const ServerDialect& dialect = control_->dialect();
     if (!dialect.speaks(version_)) {
         return fail(ErrorCode::invalid_argument, "the database server is " + version_ +
@@ -468,6 +474,7 @@ Result<std::unique_ptr<Connection>> LocalDatabase::Impl::connect(const std::stri
     options.password = password;
     options.database = database;
     options.login = login;
+    if (!knows_hosts_) options.login.host.clear();
     const auto open = [&]() -> Result<std::unique_ptr<Connection>> {
         auto connection = Connection::open(options);
         if (!connection.ok()) return connection;

@@ -59,6 +59,7 @@ class LocalDatabase::Impl {
     void read_loaded_position();
     void install_snapshot(EntryId last, std::vector<Entry> entries);
     void end_rebuild();
+    [[nodiscard]] bool knows_hosts() const { return knows_hosts_; }
     [[nodiscard]] Result<std::unique_ptr<Connection>> connect(const std::string& user, const std::string& password,
                                                               const std::string& database,
                                                               const LoginOptions& login) const;
@@ -107,6 +108,7 @@ class LocalDatabase::Impl {
     void supervise(const std::stop_token& stop);
     void handle(const Command& command);
     Status launch_server(bool may_initialise = true);
+    void learn_abilities();   // of the server
     Status prepare_server();  // ddb_meta and settings
     Status bring_up();        // launch, prepare, recover
     void lose_server(const std::string& reason);
@@ -171,6 +173,7 @@ class LocalDatabase::Impl {
     std::string format_description_;
     std::string version_;
     bool extended_metadata_ = false;
+    std::atomic<bool> knows_hosts_ = false;
     Position position_;
     std::chrono::steady_clock::time_point next_attempt_;
     std::chrono::steady_clock::time_point down_since_;

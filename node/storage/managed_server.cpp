@@ -108,7 +108,9 @@ std::vector<std::string> server_arguments(const ManagedOptions& options, const S
                     "--session-track-system-variables=autocommit,character_set_client,"
                     "character_set_connection,character_set_results,time_zone,last_gtid",
                     "--innodb-log-file-size=" + number(options.redo_log_bytes), "--aria-pagecache-buffer-size=8M",
-                    "--loose-feedback=OFF", "--skip-slave-start", "--log-warnings=1"});
+                    "--loose-feedback=OFF", "--skip-slave-start", "--log-warnings=1",
+                    // The node tells it where each client comes from.
+                    "--proxy-protocol-networks=localhost"});
     } else {
         out.insert(out.end(),
                    {"--gtid-mode=ON", "--enforce-gtid-consistency=ON", "--session-track-gtids=OWN_GTID",

@@ -45,12 +45,13 @@ TEST_CASE("the collation that a client chose at its login goes along to every se
     CHECK(client.engine.last<OpenSession>().collation == 46);
 }
 
-TEST_CASE("where a client is goes along to its session") {
-    for (const bool elsewhere : {false, true}) {
+TEST_CASE("where a client that came over the network is goes along to its session") {
+    for (const std::uint16_t port : {std::uint16_t{0}, std::uint16_t{40000}}) {
         Client client;
-        client.engine.elsewhere = elsewhere;
+        client.engine.port = port;
         client.hello("");
-        CHECK(client.engine.last<OpenSession>().from_other_host == elsewhere);
+        CHECK(client.engine.last<OpenSession>().host == (port == 0 ? "" : "192.0.2.1"));
+        CHECK(client.engine.last<OpenSession>().port == port);
     }
 }
 

@@ -30,7 +30,8 @@ class Engine final : public ConversationHost {
     }
     [[nodiscard]] const LoginKey* login_key() const override { return key; }
     [[nodiscard]] std::string peer_name() const override { return "192.0.2.1"; }
-    [[nodiscard]] bool peer_is_elsewhere() const override { return elsewhere; }
+    [[nodiscard]] std::uint16_t peer_port() const override { return port; }
+    [[nodiscard]] bool peer_is_elsewhere() const override { return port != 0; }
     Status kill(const KillRequest& request, const std::string& by) override {
         kills.emplace_back(request.connection_id, request.query_only, by);
         if (by == "app") return ok();
@@ -50,7 +51,7 @@ class Engine final : public ConversationHost {
     std::uint8_t sessions = 0;
     int challenges = 0;
     const LoginKey* key = nullptr;
-    bool elsewhere = false;
+    std::uint16_t port = 0;
 };
 
 class Client {

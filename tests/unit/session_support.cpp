@@ -283,7 +283,7 @@ void Client::open() {
     message.user = user;
     message.password = user == "root" ? "" : "pw";
     message.database = database;
-    message.from_other_host = from_other_host;
+    if (from_other_host) message.host = "192.0.2.1";
     if (from_other_host && user != "root") message.password.clear();
     node.engine->on_message(Origin{{}, name}, message, bench.now_ms());
     bench.run_until([&] { return !inbox().empty() && std::holds_alternative<SessionOpened>(inbox().front()); });
