@@ -149,8 +149,10 @@ Status LocalDatabase::Impl::ensure_control() {
 
 void LocalDatabase::Impl::learn_abilities() {
     extended_metadata_ = control_->extended_metadata();
-    const auto networks = control_->scalar("SELECT @@GLOBAL.proxy_protocol_networks");  // MySQL's know nothing of it
-    knows_hosts_ = networks.ok() && !networks->value_or("").empty();
+    // Whether it takes from the node what others send along; MySQL's have no such setting.
+    const std::string from_us = service_.endpoint.socket.empty() ? "." : "(^|,) *(localhost|[*]) *(,|$)";
+    const auto takes = control_->scalar("SELECT @@GLOBAL.proxy_protocol_networks REGEXP '" + from_us + "'");
+    knows_hosts_ = takes.ok() && takes->value_or("0") == "1";
 }
 
 Status LocalDatabase::Impl::prepare_server() {
