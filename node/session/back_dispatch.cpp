@@ -25,7 +25,8 @@ JobReport warn_of_setting(ConnectionPtr connection, const StatementJob& job, con
     if (auto set = report.connection->execute(kept.sql); !set) {
         report.end.error = set.error();
     } else {
-        report.end = run_statement(*report.connection, {warning}, job.session, job.request, *job.stream);
+        const std::string told = kept.warning.empty() ? kept.sql : warning;
+        report.end = run_statement(*report.connection, {told}, job.session, job.request, *job.stream);
     }
     if (report.connection->broken()) report.connection.reset();
     return report;

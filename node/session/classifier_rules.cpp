@@ -203,10 +203,10 @@ constexpr std::string_view globally_serializable =
     bool global = false;
     std::size_t i = 0;
     const Assignment first = take_assignment(tokens, i, global);
-    if (i < tokens.size() || !first.global || first.user_variable || first.persistent) return std::nullopt;
+    if (i < tokens.size() || first.user_variable || first.persistent) return std::nullopt;
     Classified out;
     out.kind = StatementKind::plain;
-    out.kept_setting = kept_setting(first.name, first.value);
+    out.kept_setting = kept_setting(first.name, first.value, first.global);
     return out.kept_setting ? std::optional(std::move(out)) : std::nullopt;
 }
 

@@ -22,6 +22,8 @@ void keep_warnings(JobReport& report, const StatementJob& job);
 // Rows come without an insert id, and so does what a procedure did; another coordinator's session could not be given
 // it. Servers keep a statement's warnings over this question, but not FOUND_ROWS().
 void learn_generated_id(JobReport& report, const StatementJob& job);
+// Behind a statement that may have taken the node's own procedures away.
+void mend_own_routines(const StatementJob& job);
 // 0 where there is none.
 [[nodiscard]] std::uint64_t number_in(const std::optional<std::string>& digits);
 

@@ -74,7 +74,7 @@ constexpr std::array<std::string_view, 1> row{"ROW"};
 constexpr std::array<std::string_view, 2> other_formats{"STATEMENT", "MIXED"};
 constexpr std::array<std::string_view, 1> full{"FULL"};
 constexpr std::array<std::string_view, 3> other_images{"MINIMAL", "NOBLOB", "FULL_NODUP"};
-constexpr std::array<std::string_view, 1> no_chain{"NO_CHAIN"};
+constexpr std::array<std::string_view, 2> no_chain{"NO_CHAIN", "0"};
 constexpr std::array<std::string_view, 2> other_ends{"CHAIN", "RELEASE"};
 constexpr std::array<std::string_view, 1> dynamic{"DYNAMIC"};
 constexpr std::array<std::string_view, 2> other_rows{"COMPACT", "REDUNDANT"};
@@ -158,16 +158,30 @@ constexpr std::uint64_t packet_bytes = 1ULL << 30;
     return value.size() == 1 && value[0].is("DEFAULT");
 }
 
+[[nodiscard]] bool says_one(Tokens value) {
+    return value.size() == 1 && value[0].kind == Token::Kind::number && value[0].text == "1";
+}
+
 // How often a server's own files are synced, which imports ask for.
 [[nodiscard]] std::optional<KeptSetting> kept_sync(std::string_view name, Tokens value) {
     constexpr std::array<std::string_view, 2> names{"INNODB_FLUSH_LOG_AT_TRX_COMMIT", "SYNC_BINLOG"};
     if (!listed(name, names) || value.size() != 1) return std::nullopt;
     if (value[0].kind != Token::Kind::number && !says_default(value)) return std::nullopt;
-    return KeptSetting{
-        "SET GLOBAL max_allowed_packet = " + std::to_string(packet_bytes),  // who may not set that either
-        lower_case(name) +
-            " stays as the node has it: what is acknowledged is in the journals of a "
-            "majority of nodes, whatever one server does"};
+    KeptSetting kept;
+    kept.sql = "SET GLOBAL max_allowed_packet = " + std::to_string(packet_bytes);  // who may not set that either
+    if (says_one(value) || says_default(value)) return kept;  // synced with each commit: what the majority's are
+    kept.warning = lower_case(name) +
+                   " stays as the node has it: what is acknowledged is in the journals of a majority of nodes, "
+                   "whatever one server does";
+    return kept;
+}
+
+// MIXED leaves it to the server what it logs as rows: here that is everything.
+[[nodiscard]] std::optional<KeptSetting> kept_format(std::string_view name, Tokens value, bool global) {
+    if (!equals_ignoring_case(name, "BINLOG_FORMAT") || value.size() != 1) return std::nullopt;
+    const bool mixed = plain_word(value[0]) && equals_ignoring_case(value[0].text, "MIXED");
+    if (!mixed && !says_default(value)) return std::nullopt;
+    return KeptSetting{std::string(global ? "SET GLOBAL" : "SET SESSION") + " binlog_format = ROW", ""};
 }
 
 }  // namespace
@@ -194,11 +208,13 @@ bool changes_nothing(std::string_view name, Tokens value) {
     return !fixed->others.empty() && !standard && !listed(token.text, fixed->others);
 }
 
-std::optional<KeptSetting> kept_setting(std::string_view name, Tokens value) {
+std::optional<KeptSetting> kept_setting(std::string_view name, Tokens value, bool global) {
     const auto kept = [](const std::string& variable, const std::string& asked, const std::string& has) {
         return KeptSetting{"SET GLOBAL " + variable + " = " + has,
                            "Truncated incorrect " + variable + " value: '" + asked + "'; on every node it is " + has};
     };
+    if (auto format = kept_format(name, value, global)) return format;
+    if (!global) return std::nullopt;
     if (auto sync = kept_sync(name, value)) return sync;
     if (equals_ignoring_case(name, "MAX_ALLOWED_PACKET")) {
         if (says_default(value)) return kept("max_allowed_packet", "DEFAULT", std::to_string(packet_bytes));

@@ -15,8 +15,8 @@ namespace ddb::session::rules {
 // scripts do, or to a word that is none of its values, for which it has an error of its own.
 [[nodiscard]] bool changes_nothing(std::string_view name, Tokens value);
 
-// A SET GLOBAL of what scripts say around an import, which asks for less than every node has: it stays as it is, and
-// the client is warned. Nothing for any other.
-[[nodiscard]] std::optional<KeptSetting> kept_setting(std::string_view name, Tokens value);
+// A SET of what scripts say around an import: it stays as it is, and the client is warned where it has asked for less
+// than every node has. Nothing for any other.
+[[nodiscard]] std::optional<KeptSetting> kept_setting(std::string_view name, Tokens value, bool global);
 
 }  // namespace ddb::session::rules

@@ -183,6 +183,12 @@ Status LocalDatabase::drop_orphan_routines(const std::string& replaced) const {
     return storage::drop_orphan_routines(**connection, replaced);
 }
 
+Status LocalDatabase::mend_own_routines() const {
+    auto connection = open_service(impl_->service());
+    if (!connection.ok()) return connection.error();
+    return impl_->own_routines().mend(**connection);
+}
+
 Result<StoredTexts> LocalDatabase::texts_about_sessions(const std::string& words) const {
     return storage::texts_about_sessions(impl_->service(), words);
 }

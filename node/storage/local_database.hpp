@@ -267,6 +267,8 @@ class LocalDatabase {
     [[nodiscard]] Result<std::string> privileges_digest() const;
     // Any thread, blocking: see orphan_routines.hpp.
     [[nodiscard]] Status drop_orphan_routines(const std::string& replaced) const;
+    // Any thread, blocking: see own_routines.hpp.
+    [[nodiscard]] Status mend_own_routines() const;
     // Any thread, blocking: see stored_texts.hpp.
     [[nodiscard]] Result<StoredTexts> texts_about_sessions(const std::string& words) const;
     // Any thread, blocking. An error also where there are too many.

@@ -173,6 +173,7 @@ Status LocalDatabase::Impl::prepare_server() {
         if (auto status = apply_settings(*control_, *report); !status.ok()) return status;
     }
     if (auto status = create_metadata(*control_, key_); !status.ok()) return status;
+    if (auto status = own_routines_.learn(*control_); !status.ok()) return status;
     std::vector<std::string> settings = dialect.server_settings_sql();
     // A reader may stand still for long: the dump of a state transfer.
     settings.insert(settings.end(), {"SET GLOBAL net_write_timeout=3600", "SET GLOBAL binlog_checksum=NONE"});
@@ -213,6 +214,7 @@ void LocalDatabase::Impl::supervise(const std::stop_token& stop) {
             sample_durability();
             watch_commits();
             watch_binlog();
+            watch_routines();
             asked_ = Clock::time_point{};
             try_open();
             next_housekeeping = Clock::now() + housekeeping_interval;
@@ -349,6 +351,11 @@ void LocalDatabase::Impl::watch_binlog() {
     sink_(ForeignWrite{"the binary log went from GTID " + (foreign_gtids_.empty() ? "(none)" : foreign_gtids_) +
                        " to " + *state + ", and not by this node: its tables may differ from the others'"});
     foreign_gtids_ = *state;
+}
+
+// What fails, as behind somebody's lock, is tried again with the next look.
+void LocalDatabase::Impl::watch_routines() {
+    if (up_ && control_ != nullptr && !control_->broken()) (void)own_routines_.mend(*control_);
 }
 
 void LocalDatabase::Impl::report_applied(LogIndex index) {

@@ -23,6 +23,7 @@
 #include "node/storage/local_database.hpp"
 #include "node/storage/managed_server.hpp"
 #include "node/storage/metadata.hpp"
+#include "node/storage/own_routines.hpp"
 #include "node/storage/work_queue.hpp"
 
 namespace ddb::storage {
@@ -74,6 +75,7 @@ class LocalDatabase::Impl {
     [[nodiscard]] const ConnectOptions& service() const { return service_; }
     [[nodiscard]] bool demands_keys() const { return options_.demand_keys; }
     [[nodiscard]] DefinitionClock& definitions() { return definitions_; }
+    [[nodiscard]] const OwnRoutines& own_routines() const { return own_routines_; }
     [[nodiscard]] const std::string& server_program() const { return options_.server_program; }
     [[nodiscard]] std::uint64_t pid() const { return pid_; }
     [[nodiscard]] bool stalled() const;
@@ -116,6 +118,7 @@ class LocalDatabase::Impl {
     void sample_durability();
     void watch_commits();
     void watch_binlog();
+    void watch_routines();
     Status ensure_control();
     void report_applied(LogIndex index);
     void audit(LogIndex index);
@@ -145,6 +148,7 @@ class LocalDatabase::Impl {
     CommitWatch commits_;
     const MarkerKey key_;
     ConnectOptions service_;
+    OwnRoutines own_routines_;
 
     // Fixed by start().
     ServerUp initial_;

@@ -149,6 +149,15 @@ Status create_metadata(Connection& connection, const MarkerKey& key) {
     return ok();
 }
 
+Status forget_routines(Connection& connection) {
+    constexpr const char* none = "ddb_meta.none";
+    for (const std::string& sql :
+         {"CREATE OR REPLACE PROCEDURE " + std::string(none) + "() DO 0", "DROP PROCEDURE " + std::string(none)}) {
+        if (auto done = connection.execute(sql); !done.ok()) return done.error();
+    }
+    return ok();
+}
+
 Result<Position> read_position(Connection& connection) {
     auto rows = connection.rows(
         "SELECT applied, epoch, format_description, cluster FROM ddb_meta.position WHERE id = 1 FOR UPDATE");

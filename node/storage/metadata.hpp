@@ -52,6 +52,8 @@ struct Position {
 [[nodiscard]] Result<bool> user_data_exists(Connection& connection);
 // Creates what is missing; the procedures are made anew with the key of this start.
 Status create_metadata(Connection& connection, const MarkerKey& key);
+// MariaDB: all sessions' copies of routines are forgotten when a routine is made or dropped.
+Status forget_routines(Connection& connection);
 
 // Waits for a transaction on the row that is still under way (of a lost connection), so what it returns is final.
 [[nodiscard]] Result<Position> read_position(Connection& connection);

@@ -1,7 +1,5 @@
 #include "node/storage/orphan_routines.hpp"
 
-#include <string_view>
-
 #include "node/storage/metadata.hpp"
 #include "node/storage/server_dialect.hpp"
 
@@ -14,15 +12,9 @@ Status drop_orphan_routines(Connection& service, const std::string& replaced) {
     const auto found = service.scalar("SELECT COUNT(*) FROM " + where);
     if (!found.ok()) return found.error();
     if (found->value_or("0") == "0") return ok();
-    // DROP PROCEDURE would take the rights on it as well, which DROP DATABASE leaves. The sessions' copies of routines
-    // are forgotten when a routine is made or dropped.
-    constexpr std::string_view none = "ddb_meta.none";
-    for (const std::string& sql :
-         {"DELETE FROM " + where, "CREATE OR REPLACE PROCEDURE " + std::string(none) + "() DO 0",
-          "DROP PROCEDURE " + std::string(none)}) {
-        if (auto done = service.execute(sql); !done.ok()) return done.error();
-    }
-    return ok();
+    // DROP PROCEDURE would take the rights on it as well, which DROP DATABASE leaves.
+    if (auto done = service.execute("DELETE FROM " + where); !done.ok()) return done.error();
+    return forget_routines(service);
 }
 
 }  // namespace ddb::storage

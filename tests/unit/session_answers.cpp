@@ -205,6 +205,11 @@ TEST_CASE("SET of what replication stands on: to what it has, with the server's 
     CHECK(c.good("SELECT @@GLOBAL.max_allowed_packet").cell() == "1073741824");
     CHECK(c.good("SET GLOBAL innodb_flush_log_at_trx_commit = 0").end.outcome.warnings == 1);
     CHECK(c.good("SELECT @@GLOBAL.innodb_flush_log_at_trx_commit <> 0").cell() == "1");
+    CHECK(c.good("SET GLOBAL innodb_flush_log_at_trx_commit = 1").end.outcome.warnings == 0);
+    for (const char* sql : {"SET SESSION binlog_format = MIXED", "SET binlog_format = DEFAULT"}) {
+        CHECK(c.good(sql).end.outcome.warnings == 0);
+        CHECK(c.good("SELECT @@binlog_format").cell() == "ROW");
+    }
     c.good("SET @a16_packet = @@GLOBAL.max_allowed_packet, @a16_format = 'row', @a16_more = 1 << 24, @a16_no = 0");
     CHECK(c.good("SET GLOBAL max_allowed_packet = @a16_packet").end.outcome.warnings == 0);
     CHECK(c.good("SET GLOBAL max_allowed_packet = @a16_more").end.outcome.warnings == 1);

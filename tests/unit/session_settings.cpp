@@ -20,6 +20,11 @@ bool refused(const std::string& sql) {
 
 TEST_CASE("SET of what replication stands on is let through to the value that it has, or to no value at all") {
     for (const char* sql : {"SET SESSION binlog_format = ROW",
+                            "SET SESSION binlog_format = MIXED",
+                            "SET binlog_format=DEFAULT",
+                            "SET `binlog_format` = 'mixed'",
+                            "SET GLOBAL binlog_format = MIXED",
+                            "SET @@completion_type = 0",
                             "SET GLOBAL binlog_format='row'",
                             "SET binlog_format = foo",
                             "SET @@SESSION.sql_log_bin = 1",
@@ -44,10 +49,13 @@ TEST_CASE("SET of what replication stands on is let through to the value that it
         INFO(sql);
         CHECK_FALSE(refused(sql));
     }
-    for (const char* sql : {"SET SESSION binlog_format = MIXED",
+    for (const char* sql : {"SET SESSION binlog_format = MIXED, sql_log_bin = 0",
+                            "SET SESSION binlog_format = MIXED, SESSION autocommit = 1",
+                            "SET STATEMENT binlog_format = MIXED FOR SELECT 1",
                             "SET binlog_format='statement'",
                             "SET binlog_format=1",
-                            "SET binlog_format=DEFAULT",
+                            "SET completion_type = 1",
+                            "SET SESSION innodb_flush_log_at_trx_commit = 1, sql_log_bin = 0",
                             "SET binlog_format=CONCAT(@saved)",
                             "SET binlog_format=@saved, sql_log_bin=@saved",
                             "SET sql_log_bin=@a:=0",
