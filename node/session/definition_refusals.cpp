@@ -136,6 +136,33 @@ struct Ties {
                  1235, "42000"};
 }
 
+// A table that is versioned no more keeps it of a column that it had no versions of, and shows it; but nothing makes a
+// table that has this from the beginning, so that a node that is loaded would differ.
+[[nodiscard]] Status refuse_unversioned_columns(storage::Connection& connection, const StatementJob& job) {
+    if (!contains_ignoring_case(job.sql, "VERSIONING")) return ok();
+    const auto says = [](std::string_view text, std::string_view first) {
+        SqlScanner scanner(text);
+        std::array<Token, 3> last;
+        for (Token token = scanner.next(); token.kind != Token::Kind::end; token = scanner.next()) {
+            last = {last[1], last[2], token};
+            if (last[0].is(first) && last[1].is("SYSTEM") && token.is("VERSIONING")) return true;
+        }
+        return false;
+    };
+    const std::string_view sql = behind_settings(job.sql);
+    if (!scan(sql, 1).front().is("ALTER") || !says(sql, "DROP")) return ok();
+    const NamedTables named = named_tables(sql, "");
+    if (named.tables.empty()) return ok();
+    const auto shown = shown_table(connection, named.tables.front().text);
+    if (!shown) return shown.error();
+    if (!says(*shown, "WITHOUT")) return ok();
+    return Error{ErrorCode::invalid_argument,
+                 "DROP SYSTEM VERSIONING is refused for a table with columns WITHOUT SYSTEM VERSIONING: it would keep "
+                 "that, which a node that is loaded could not have; say SET system_versioning_alter_history = KEEP and "
+                 "MODIFY them WITH SYSTEM VERSIONING before",
+                 1235, "42000"};
+}
+
 // Dump programs end such a text at its first byte of zero, so that no node could be loaded any more.
 [[nodiscard]] Status refuse_zero_byte(const std::string& sql) {
     constexpr std::size_t head_max = 24;
@@ -154,13 +181,15 @@ struct Ties {
 enum class Within {
     list,         // of columns and keys; options, partitions
     calculation,  // of a generated column or a part of a key: done whenever a row is written
+    standard,     // DEFAULT (…)
     members,      // of ENUM and SET
-    other,        // CHECK (…), DEFAULT (…), a query
+    other,        // CHECK (…), a query
 };
 
 [[nodiscard]] Within within_parenthesis(Within around, const Token& before) {
     if (around != Within::list) return around;
-    if (before.is("CHECK") || before.is("DEFAULT")) return Within::other;
+    if (before.is("CHECK")) return Within::other;
+    if (before.is("DEFAULT")) return Within::standard;
     if (before.is("ENUM") || before.is("SET")) return Within::members;
     const bool part_of_key = before.symbol('(') || before.symbol(',');
     return before.is("AS") || part_of_key ? Within::calculation : Within::list;
@@ -251,6 +280,38 @@ void each_token(std::string_view text, const Take& take) {
                  1235, "42000"};
 }
 
+// MariaDB puts NULL in the place of such a function within another expression, and shows that, where the session that
+// opens the table has no database or role.
+[[nodiscard]] Status refuse_folded_functions(const storage::Connection& connection, const StatementJob& job) {
+    if (connection.calculates_rows()) return ok();  // MySQL
+    constexpr std::array<std::string_view, 3> names{"DATABASE", "SCHEMA", "CURRENT_ROLE"};
+    const std::string_view sql = behind_settings(job.sql);
+    if (!defines_table_or_key(sql)) return ok();
+    Token earlier;
+    Token met;  // until it is known what stands behind it
+    bool alone = false;
+    std::string refused;
+    each_token(sql, [&](const Token& token, const Token& before, Within within) {
+        const bool own_parenthesis = token.symbol('(') || (token.symbol(')') && before.symbol('('));
+        if (!met.text.empty() && !own_parenthesis) {
+            if (!alone || !token.symbol(')')) refused = met.text;
+            met = {};
+        }
+        if (one_of(token, names) && (within == Within::standard || within == Within::calculation)) {
+            met = token;
+            alone = before.symbol('(') && (earlier.is("DEFAULT") || earlier.is("AS"));
+        }
+        earlier = before;
+    });
+    if (refused.empty()) return ok();
+    return Error{ErrorCode::invalid_argument,
+                 refused +
+                     " within another expression of a column is refused: the server puts NULL in its place where the "
+                     "session that opens the table has none, and a node that is loaded would keep that; set it by a "
+                     "trigger",
+                 1235, "42000"};
+}
+
 // Of an EXECUTE that is to run as a definition.
 [[nodiscard]] Status refuse_hidden(storage::Connection& connection, const StatementJob& job) {
     if (job.kind != StatementKind::execute) return ok();
@@ -278,8 +339,10 @@ Status may_define(storage::Connection& connection, const StatementJob& job) {
     if (may) may = refuse_ignored(connection, job);
     if (may) may = refuse_for_children(connection, job);
     if (may) may = refuse_versioned_cascades(connection, job);
+    if (may) may = refuse_unversioned_columns(connection, job);
     if (may) may = refuse_names_of_days(connection, job);
     if (may) may = refuse_wide_characters(connection, job);
+    if (may) may = refuse_folded_functions(connection, job);
     if (may) may = refuse_hidden(connection, job);
     return may;
 }

@@ -11,26 +11,14 @@ namespace ddb::session::rules {
 namespace {
 
 // Variables that capture, apply or the two-phase commit stand on: refused in every scope.
-constexpr std::array<std::string_view, 20> pinned_variables{"SQL_LOG_BIN",
-                                                            "SERVER_ID",
-                                                            "SESSION_TRACK_GTIDS",
-                                                            "SESSION_TRACK_SYSTEM_VARIABLES",
-                                                            "SESSION_TRACK_SCHEMA",
-                                                            "SESSION_TRACK_STATE_CHANGE",
-                                                            "SESSION_TRACK_TRANSACTION_INFO",
-                                                            "SKIP_REPLICATION",
-                                                            "PSEUDO_SLAVE_MODE",
-                                                            "PSEUDO_REPLICA_MODE",
-                                                            "PSEUDO_THREAD_ID",
-                                                            "COMPLETION_TYPE",
-                                                            "ENFORCE_STORAGE_ENGINE",
-                                                            "INNODB_SNAPSHOT_ISOLATION",
-                                                            "SQL_REQUIRE_PRIMARY_KEY",
-                                                            "XA_DETACH_ON_PREPARE",
-                                                            "SQL_ERROR_LOG",
-                                                            "LOG_BIN",
-                                                            "SYSTEM_VERSIONING_INSERT_HISTORY",
-                                                            "CREATE_TMP_TABLE_BINLOG_FORMATS"};
+constexpr std::array<std::string_view, 22> pinned_variables{
+    "SQL_LOG_BIN", "SERVER_ID", "SESSION_TRACK_GTIDS", "SESSION_TRACK_SYSTEM_VARIABLES", "SESSION_TRACK_SCHEMA",
+    "SESSION_TRACK_STATE_CHANGE", "SESSION_TRACK_TRANSACTION_INFO", "SKIP_REPLICATION", "PSEUDO_SLAVE_MODE",
+    "PSEUDO_REPLICA_MODE", "PSEUDO_THREAD_ID", "COMPLETION_TYPE", "ENFORCE_STORAGE_ENGINE", "INNODB_SNAPSHOT_ISOLATION",
+    "SQL_REQUIRE_PRIMARY_KEY", "XA_DETACH_ON_PREPARE", "SQL_ERROR_LOG", "LOG_BIN", "SYSTEM_VERSIONING_INSERT_HISTORY",
+    "CREATE_TMP_TABLE_BINLOG_FORMATS",
+    // no log and no dump tells of them
+    "INNODB_FT_USER_STOPWORD_TABLE", "INNODB_FT_SERVER_STOPWORD_TABLE"};
 constexpr std::array<std::string_view, 7> pinned_prefixes{"GTID_", "BINLOG_", "LOG_BIN_COMPRESS", "WSREP_",
                                                           "RPL_",  "SLAVE_",  "REPLICATE_"};
 // Refused in the global scope only: the node's own sessions begin with them, those that read a whole table too.
@@ -83,8 +71,9 @@ constexpr std::array<std::string_view, 2> other_alters{"NEVER", "ADD_LAST"};
 constexpr std::array<std::string_view, 1> innodb{"INNODB"};
 constexpr std::array<std::string_view, 2> no_limit{"DEFAULT", "18446744073709551615"};
 constexpr std::array<std::string_view, 1> nothing{""};
+constexpr std::array<std::string_view, 2> no_table{"DEFAULT", "NULL"};
 // read_only is not among them: it is ON where the coordinator's office is not, which may end meanwhile.
-constexpr std::array<Fixed, 22> fixed_variables{{{"LOG_BIN_TRUST_FUNCTION_CREATORS", on, off},
+constexpr std::array<Fixed, 24> fixed_variables{{{"LOG_BIN_TRUST_FUNCTION_CREATORS", on, off},
                                                  {"INNODB_FILE_PER_TABLE", on, off},
                                                  {"INNODB_INSTANT_ALTER_COLUMN_ALLOWED", reorder, other_alters},
                                                  {"INNODB_READ_ONLY_COMPRESSED", off, on},
@@ -105,7 +94,9 @@ constexpr std::array<Fixed, 22> fixed_variables{{{"LOG_BIN_TRUST_FUNCTION_CREATO
                                                  {"TRANSACTION_READ_ONLY", off, on},
                                                  {"AUTOCOMMIT", on, off},
                                                  {"LOCAL_INFILE", on, off},
-                                                 {"INIT_CONNECT", nothing, {}}}};
+                                                 {"INIT_CONNECT", nothing, {}},
+                                                 {"INNODB_FT_USER_STOPWORD_TABLE", no_table, {}},
+                                                 {"INNODB_FT_SERVER_STOPWORD_TABLE", no_table, {}}}};
 
 // max_allowed_packet of every server, the most that they take: what one row becomes must fit.
 constexpr std::uint64_t packet_bytes = 1ULL << 30;
