@@ -176,6 +176,21 @@ class Background:
             self.step()
 
 
+class Guard:
+    """Takes a cluster down when the test is killed, as ctest does at the time limit: what it left would run on, and starve the tests behind it. Not
+    one of the test's children, which are killed with it."""
+
+    WATCH = 'exec 3<&0; (read -r over <&3 || { "$0" down --dir "$1"; rm -rf "$2"; }) > /dev/null 2>&1 &'
+
+    def __init__(self, base, directory, env):
+        self.shell = subprocess.Popen(["sh", "-c", self.WATCH, CLUSTER, directory, base], env=env, stdin=subprocess.PIPE, start_new_session=True)
+        self.shell.wait()
+
+    def dismiss(self):
+        self.shell.stdin.write(b"over\n")
+        self.shell.stdin.close()
+
+
 # For tests of what a change of coordinator may end (transactions, user variables): a machine that is slow for a second
 # is no reason for one.
 STEADY = ["timing.election_ms=3000"]
@@ -199,9 +214,10 @@ class Cluster:
             self.up_arguments += ["--set", setting]
         self.nodes = {}
         self.port = 0
-        self.failed = False
+        self.guard = None
 
     def __enter__(self):
+        self.guard = Guard(self.base, self.directory, self.env)
         try:
             lines = self.tool("up", *self.up_arguments, deadline_s=120).splitlines()
         except BaseException:
@@ -217,6 +233,7 @@ class Cluster:
 
     def close(self, failed=False):
         subprocess.run([CLUSTER, "down", "--dir", self.directory], env=self.env, check=False, capture_output=True)
+        self.guard.dismiss()
         if failed and os.environ.get("DDB_KEEP") == "1":
             print(f"  kept: {self.base}", flush=True)
             return
