@@ -52,10 +52,15 @@ Committer::~Committer() {
 void Committer::decided(LogIndex up_to) {
     {
         std::lock_guard lock(mutex_);
-        if (up_to <= decided_) return;
+        if (!hears_ || up_to <= decided_) return;
         decided_ = up_to;
     }
     changed_.notify_all();
+}
+
+void Committer::hear_no_more() {
+    std::lock_guard lock(mutex_);
+    hears_ = false;
 }
 
 void Committer::register_prepared(LogIndex index, TxnId txn, std::string xid, std::unique_ptr<Connection> connection) {

@@ -39,6 +39,9 @@ class Committer {
 
     // Loop thread; none of these waits.
     void decided(LogIndex up_to);
+    // The office is over: what is decided from now on is of another one's log, in which these places hold other
+    // entries.
+    void hear_no_more();
     void register_prepared(LogIndex index, TxnId txn, std::string xid, std::unique_ptr<Connection> connection);
     void register_done(LogIndex index, bool part);  // `part`: of a large group, which changes nothing by itself
     void register_audit(LogIndex index);
@@ -80,6 +83,7 @@ class Committer {
     std::map<LogIndex, Registration> registered_;
     LogIndex decided_;
     LogIndex committed_;
+    bool hears_ = true;
     bool stopping_ = false;
     bool committing_ = false;
     bool fold_soon_ = false;

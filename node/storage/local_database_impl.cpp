@@ -376,10 +376,6 @@ void LocalDatabase::Impl::open_office(Epoch epoch, LogIndex noop_index) {
     send(OpenOffice{epoch, noop_index});
 }
 
-void LocalDatabase::Impl::close_office(Epoch epoch) {
-    send(CloseOffice{epoch});
-}
-
 void LocalDatabase::Impl::register_prepared(LogIndex index, TxnId txn, std::string xid,
                                             std::unique_ptr<Connection> connection) {
     std::lock_guard lock(office_mutex_);

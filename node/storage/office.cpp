@@ -73,6 +73,15 @@ Status LocalDatabase::Impl::finish_open(const OpenOffice& office) {
     return ok();
 }
 
+// The owner's thread may be busy for long, while the next office's decisions come.
+void LocalDatabase::Impl::close_office(Epoch epoch) {
+    {
+        std::lock_guard lock(office_mutex_);
+        if (committer_ != nullptr) committer_->hear_no_more();
+    }
+    send(CloseOffice{epoch});
+}
+
 void LocalDatabase::Impl::close(Epoch epoch) {
     opening_.reset();
     wanted_index_ = UINT64_MAX;

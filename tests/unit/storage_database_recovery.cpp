@@ -1,4 +1,6 @@
 // Crashes, restarts and leaving the office: the log decides what the tables hold.
+#include <signal.h>
+
 #include <catch2/catch.hpp>
 #include <filesystem>
 #include <thread>
@@ -103,6 +105,31 @@ TEST_CASE("leaving the office rolls back what is prepared and ends the users", "
         cluster.settle();
         CHECK(Cluster::picture(a) == Cluster::picture(b));
     }
+}
+
+// A node that stood still while another one came to office hears of all that at once.
+TEST_CASE("what the next office decides commits nothing of this one", "[recovery]") {
+    constexpr int prepared = 8;
+    StorageNode a(1);
+    Cluster cluster({&a});
+    cluster.open(Epoch{1});
+    prepare_table(cluster);
+    LogIndex last;
+    for (int i = 0; i < prepared; ++i) last = cluster.propose({"INSERT INTO t(v) VALUES (1)"});
+    const auto commits = [&] { return a.service()->rows("SHOW GLOBAL STATUS LIKE 'Com_xa_commit'")->at(0).at(1); };
+    const auto before = commits();
+    const auto server = static_cast<pid_t>(a.database().server_pid());
+    REQUIRE(::kill(server, SIGSTOP) == 0);
+    std::this_thread::sleep_for(std::chrono::milliseconds(1500));  // the owner's thread has asked it something by now
+    a.database().close_office(Epoch{1});
+    cluster.decide(last);
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    REQUIRE(::kill(server, SIGCONT) == 0);
+    a.wait_for<OfficeLeft>();
+    CHECK(commits() == before);
+    cluster.settle();
+    CHECK(count(a) == std::to_string(prepared));
+    CHECK_FALSE(a.fenced());
 }
 
 TEST_CASE("a node restarts on its files", "[recovery]") {
