@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "node/session/back_session.hpp"
+#include "node/session/calculation_hints.hpp"
 #include "node/session/hidden_writes.hpp"
 #include "node/session/keyless_inserts.hpp"
 #include "node/session/sql_scan.hpp"
@@ -55,6 +56,12 @@ JobReport set_to_variable(ConnectionPtr connection, StatementJob job, const Aske
     report.connection = std::move(connection);
     report.end.error = Error{ErrorCode::invalid_argument, found.refusal, 1235, "42000"};
     return report;
+}
+
+// Of the session's settings the log tells, not of a hint's. What WITH begins counts as a read, and may write.
+[[nodiscard]] std::string hinted_for_writing(StatementKind kind, const std::string& sql) {
+    const bool writes = kind == StatementKind::dml;
+    return writes || kind == StatementKind::read ? hinted_calculation(sql, writes) : std::string();
 }
 
 }  // namespace
@@ -338,6 +345,14 @@ void BackSession::with_barrier(std::function<void()> go) {
 }
 
 void BackSession::dispatch_data() {
+    if (connection_ && connection_->calculates_rows()) {
+        const StatementKind kind = active_->statement.kind;
+        const std::string prepared = kind == StatementKind::execute ? make_job().prepared_text : std::string();
+        const std::string variable = prepared.empty() ? hinted_for_writing(kind, active_->execute.sql)
+                                                      : hinted_for_writing(classify(prepared).kind, prepared);
+        if (!variable.empty())
+            return finish_error(Error{ErrorCode::invalid_argument, hint_refusal(variable), 1235, "42000"});
+    }
     // It would leave out each row and say so in a warning; or begin a transaction, fail, and begin another one, for
     // which nothing is set any more.
     const bool cannot_wait =

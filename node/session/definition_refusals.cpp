@@ -6,8 +6,10 @@
 #include <string>
 #include <vector>
 
+#include "node/session/calculation_hints.hpp"
 #include "node/session/classifier_rules.hpp"
 #include "node/session/definition_reach.hpp"
+#include "node/session/hidden_writes.hpp"
 #include "node/session/sql_scan.hpp"
 
 namespace ddb::session {
@@ -312,6 +314,15 @@ void each_token(std::string_view text, const Take& take) {
                  1235, "42000"};
 }
 
+// Of a table's rows, and of what routines and triggers write.
+[[nodiscard]] Status refuse_hints(const storage::Connection& connection, const StatementJob& job) {
+    if (!connection.calculates_rows()) return ok();
+    const std::string variable =
+        hinted_calculation(job.sql, !query_that_fills(job.sql).empty() && defines_table_or_key(job.sql));
+    if (variable.empty()) return ok();
+    return Error{ErrorCode::invalid_argument, hint_refusal(variable), 1235, "42000"};
+}
+
 // Of an EXECUTE that is to run as a definition.
 [[nodiscard]] Status refuse_hidden(storage::Connection& connection, const StatementJob& job) {
     if (job.kind != StatementKind::execute) return ok();
@@ -341,6 +352,7 @@ Status may_define(storage::Connection& connection, const StatementJob& job) {
     if (may) may = refuse_versioned_cascades(connection, job);
     if (may) may = refuse_unversioned_columns(connection, job);
     if (may) may = refuse_names_of_days(connection, job);
+    if (may) may = refuse_hints(connection, job);
     if (may) may = refuse_wide_characters(connection, job);
     if (may) may = refuse_folded_functions(connection, job);
     if (may) may = refuse_hidden(connection, job);

@@ -28,6 +28,7 @@ class Engine final : public ConversationHost {
         return sha2 ? &key : nullptr;
     }
     [[nodiscard]] std::string peer_name() const override { return "192.0.2.1"; }
+    [[nodiscard]] std::uint16_t peer_port() const override { return 40000; }
     [[nodiscard]] bool peer_is_elsewhere() const override { return true; }
     Status kill(const KillRequest& /*request*/, const std::string& /*by*/) override { return ok(); }
 

@@ -108,6 +108,24 @@ def names_of_days(cluster):
         equal(cluster.cli(3, change).error.get("code"), 1235, change)
 
 
+def hints(cluster):
+    """For one statement, of which the other nodes would know nothing."""
+    zone, mode = "/*+ SET_VAR(time_zone = '+05:00') */", "/*+ NO_ICP(t) set_var (sql_mode='ALLOW_INVALID_DATES') */"
+    cluster.sql(1, "CREATE TABLE s.hinted (id INT AUTO_INCREMENT PRIMARY KEY, ts TIMESTAMP NULL, d DATETIME AS (ts) STORED, s VARCHAR(20), "
+                   "c DATE AS (CAST(s AS DATE)) STORED)", "INSERT INTO s.hinted (ts, s) VALUES ('2024-03-01 01:02:03', '2024-03-01')")
+    for sql in (f"INSERT {zone} INTO s.hinted (ts) VALUES (NOW())", f"INSERT {mode} IGNORE INTO s.hinted (s) VALUES ('2021-02-31')",
+                f"INSERT INTO s.hinted (ts) SELECT {zone} ts FROM s.hinted", f"UPDATE {zone} s.hinted SET ts = NOW()",
+                f"WITH w AS (SELECT 1) DELETE {zone} FROM s.hinted", f"REPLACE {zone} INTO s.hinted (ts) VALUES (NOW())",
+                f"CREATE TABLE s.h (PRIMARY KEY (id), d DATETIME AS (ts) STORED) SELECT {zone} id, ts FROM s.hinted",
+                f"CREATE PROCEDURE s.h() INSERT {zone} INTO s.hinted (ts) VALUES (NOW())"):
+        equal(cluster.cli(2, sql).error.get("code"), 1235, sql)
+        equal(cluster.cli(3, "BEGIN", sql, "COMMIT").documents[1]["error"]["code"], 1235, sql)
+    cluster.sql(3, f"SELECT {zone} NOW(), CAST('2021-02-31' AS DATE)", f"CREATE VIEW s.h AS SELECT {mode} * FROM s.hinted",
+                "CREATE TABLE s.noted (id INT AUTO_INCREMENT PRIMARY KEY, t VARCHAR(60))",
+                "INSERT /*+ SET_VAR(sort_buffer_size = 262144) */ INTO s.noted (t) VALUES (\"/*+ SET_VAR(time_zone = '+05:00') */\")",
+                f"CREATE PROCEDURE s.h() SELECT {zone} NOW()", "CALL s.h()")
+
+
 def stored_columns():
     if not MYSQL:
         return  # MariaDB's servers take the values that come with the row
@@ -116,7 +134,7 @@ def stored_columns():
                     f"CREATE TABLE s.wide (id INT PRIMARY KEY, t TEXT, {TIMES})")
         cluster.sql(1, text=b"DELIMITER //\nCREATE FUNCTION s.to_the_west() RETURNS INT NO SQL BEGIN SET time_zone = '-08:00'; RETURN 1; END//\n"
                             b"CREATE PROCEDURE s.go_west() NO SQL SET time_zone = '-08:00'//\n")
-        for part in (alone, dates_that_are_none, inside, definitions, large, entries_of_indexes, names_of_days):
+        for part in (alone, dates_that_are_none, inside, definitions, large, entries_of_indexes, names_of_days, hints):
             part(cluster)
             nobody_fenced(cluster)
             cluster.same_tables("s")
