@@ -366,6 +366,8 @@ constexpr std::string_view per_node =
         if (variables.asked_setting) {
             return refuse("SET STATEMENT of what replication depends on is refused with a variable; leave it out");
         }
+        if (variables.kept_setting)
+            return refuse("SET STATEMENT of what replication depends on is refused; leave it out");
         if (variables.autocommit) return refuse("SET STATEMENT autocommit is refused; use BEGIN and COMMIT");
         tokens = tokens.subspan(inner);
     }

@@ -160,7 +160,7 @@ constexpr std::uint64_t packet_bytes = 1ULL << 30;
     if (value[0].kind != Token::Kind::number && !says_default(value)) return std::nullopt;
     KeptSetting kept;
     kept.sql = "SET GLOBAL max_allowed_packet = " + std::to_string(packet_bytes);  // who may not set that either
-    if (says_one(value) || says_default(value)) return kept;  // synced with each commit: what the majority's are
+    if (says_one(value)) return kept;  // synced with each commit, as those of the majority are
     kept.warning = lower_case(name) +
                    " stays as the node has it: what is acknowledged is in the journals of a majority of nodes, "
                    "whatever one server does";

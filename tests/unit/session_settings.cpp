@@ -137,6 +137,8 @@ TEST_CASE("scripts may ask for less than what every node has: it stays, and they
     CHECK(warning("SET GLOBAL max_allowed_packet = DEFAULT").find("'DEFAULT'") != std::string::npos);
     CHECK(warning("SET GLOBAL log_bin_trust_function_creators = DEFAULT").find("'DEFAULT'") != std::string::npos);
     CHECK(warning("SET GLOBAL innodb_flush_log_at_trx_commit = 0").find("trx_commit stays") != std::string::npos);
+    CHECK(warning("SET GLOBAL sync_binlog = 1").find("stays") == std::string::npos);
+    CHECK(warning("SET GLOBAL innodb_flush_log_at_trx_commit = 1").find("stays") == std::string::npos);
     CHECK(warning("SET @@global.SYNC_BINLOG = DEFAULT").find("sync_binlog stays") != std::string::npos);
     CHECK(warning("SET GLOBAL log_bin_trust_function_creators = 0").find("it is 1") != std::string::npos);
     CHECK(warning("SET GLOBAL log_bin_trust_function_creators = OFF").find("'OFF'") != std::string::npos);
