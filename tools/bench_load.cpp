@@ -105,7 +105,8 @@ class DdbLink final : public Link {
                               .password = {},
                               .database = "bench",
                               .client = "bench",
-                              .read_balance = {}};
+                              .read_balance = {},
+                              .host = {}};
         if (auto status = client_->send(open); !status) return status.error();
         while (auto message = client_->receive(5000)) {
             const auto* opened = std::get_if<ddb::SessionOpened>(&*message);

@@ -33,24 +33,33 @@ JobReport warn_of_setting(ConnectionPtr connection, const StatementJob& job, con
     return report;
 }
 
-[[nodiscard]] bool plain_value(const std::string& value) {
+[[nodiscard]] bool plain_value(std::string_view value) {
+    if (value.size() >= 2 && value.front() == '\'') value = value.substr(1, value.size() - 2);
     return std::all_of(value.begin(), value.end(), [](unsigned char c) { return std::isalnum(c) != 0 || c == '_'; });
 }
 
-// As if the text had said the value.
-JobReport set_to_variable(ConnectionPtr connection, StatementJob job, const AskedSetting& asked) {
+// What stands behind `=`, as if the text had said it.
+JobReport ask_variable(ConnectionPtr connection, const AskedSetting& asked) {
     JobReport report;
     // As bytes, and by a LIMIT of its own: character_set_results may be utf16, sql_select_limit 0.
     const auto value = connection->scalar("SELECT CAST(" + asked.variable + " AS BINARY) LIMIT 1");
     if (!value) {
         report.end.error = value.error();
-        if (!connection->broken()) report.connection = std::move(connection);
-        return report;
+    } else {
+        const std::string text = value->value_or("NULL");
+        const bool number = !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
+        report.value = number || !*value ? text : "'" + text + "'";
     }
-    const std::string text = value->value_or("NULL");
-    const bool number = !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
-    job.sql = asked.sql + (number || !*value ? text : "'" + text + "'");
-    const Classified found = classify(plain_value(text) ? job.sql : asked.sql + "NULL");
+    if (!connection->broken()) report.connection = std::move(connection);
+    return report;
+}
+
+JobReport set_to_variable(ConnectionPtr connection, StatementJob job, const AskedSetting& asked) {
+    JobReport report = ask_variable(std::move(connection), asked);
+    if (report.end.error) return report;
+    connection = std::move(report.connection);
+    job.sql = asked.sql + report.value;
+    const Classified found = classify(plain_value(report.value) ? job.sql : asked.sql + "NULL");
     if (found.kept_setting) return warn_of_setting(std::move(connection), job, *found.kept_setting);
     if (found.kind == StatementKind::set) return run_plain(std::move(connection), job);
     report.connection = std::move(connection);
@@ -67,12 +76,29 @@ JobReport set_to_variable(ConnectionPtr connection, StatementJob job, const Aske
 }  // namespace
 
 void BackSession::keep_setting() {
+    if (active_->statement.asked_setting && active_->statement.asked_setting->autocommit) {
+        const auto ask = [asked = *active_->statement.asked_setting](ConnectionPtr connection,
+                                                                     const StatementJob& /*job*/) {
+            return ask_variable(std::move(connection), asked);
+        };
+        return start_job(ask, make_job(), &BackSession::autocommit_asked);
+    }
     const auto work = [kept = active_->statement.kept_setting, asked = active_->statement.asked_setting](
                           ConnectionPtr connection, const StatementJob& job) {
         return kept ? warn_of_setting(std::move(connection), job, *kept)
                     : set_to_variable(std::move(connection), job, *asked);
     };
     start_job(work, make_job(), &BackSession::outside_done);
+}
+
+// The statement goes on as the one that says the value.
+void BackSession::autocommit_asked(JobReport report) {
+    if (report.end.error || !report.connection || closed_) return outside_done(std::move(report));
+    connection_ = std::move(report.connection);
+    const std::string value = plain_value(report.value) ? report.value : "NULL";
+    active_->execute.sql = active_->statement.asked_setting->sql + value;
+    active_->statement = classify(active_->execute.sql);
+    dispatch_kind();
 }
 
 void BackSession::dispatch() {

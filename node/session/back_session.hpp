@@ -138,6 +138,7 @@ class BackSession {
     void dispatch_set();
     void dispatch_set_that_reads();
     void keep_setting();
+    void autocommit_asked(JobReport report);
     void dispatch_set_transaction();
     void dispatch_temporary_table();
     [[nodiscard]] bool take_next_read_only();

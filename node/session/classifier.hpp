@@ -56,6 +56,7 @@ struct KeptSetting {
 struct AskedSetting {
     std::string sql;
     std::string variable;
+    bool autocommit = false;  // it is that, of the session; any value may be said
 };
 
 struct Classified {

@@ -216,7 +216,8 @@ constexpr std::string_view globally_serializable =
     std::size_t i = 0;
     const Assignment first = take_assignment(tokens, i, global);
     if (i < tokens.size() || first.user_variable || first.persistent) return std::nullopt;
-    if (!pinned(first.name, first.global)) return std::nullopt;
+    const bool autocommit = !first.global && equals_ignoring_case(first.name, "AUTOCOMMIT");
+    if (!autocommit && !pinned(first.name, first.global)) return std::nullopt;
     if (first.value.size() != 1) return std::nullopt;
     const Token& value = first.value[0];
     const bool user = value.kind == Token::Kind::user_variable;
@@ -227,7 +228,7 @@ constexpr std::string_view globally_serializable =
     out.kind = StatementKind::plain;
     out.asked_setting =
         AskedSetting{std::string(first.global ? "SET GLOBAL " : "SET SESSION ") + std::string(first.name) + " = ",
-                     (user ? "@" : "@@") + quote + std::string(value.text) + quote};
+                     (user ? "@" : "@@") + quote + std::string(value.text) + quote, autocommit};
     return out;
 }
 

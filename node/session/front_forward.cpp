@@ -35,6 +35,8 @@ constexpr std::uint64_t begin_again_ms_max = 10'000;  // as begin_ms_max, when a
             return statement.chain;
         case StatementKind::set:
             return statement.autocommit.has_value();
+        case StatementKind::plain:
+            return statement.asked_setting && statement.asked_setting->autocommit;
         default:
             return false;
     }
@@ -367,6 +369,9 @@ void FrontSession::learn_state(const ResultEnd& end) {
     if (computes_variables(statement, active_->execute.sql)) not_replayable_ = "user variables";
     if (statement.counts_anew) reads_anywhere_ = false;
     if (statement.kind == StatementKind::set) remember_set();
+    // Behind an older one that says otherwise.
+    if (statement.asked_setting && statement.asked_setting->autocommit)
+        (void)said_.set(back_autocommit_ ? "SET autocommit=1" : "SET autocommit=0");
 }
 
 // What it has on this coordinator only.

@@ -63,6 +63,7 @@ struct JobReport {
     std::string ran;                              // likewise, and of name_columns: the text instead of the client's
     KeptWarnings warnings;                        // that the server does not know any more
     std::uint64_t wait_ms = 0;                    // of ask_lock_wait
+    std::string value;                            // of a variable that was asked for
     HiddenCommand hidden = HiddenCommand::other;  // of run_in_transaction, where the server says that it commits
     std::optional<std::string> hidden_text;       // of PREPARE; of an EXECUTE where the server says that it commits
 };

@@ -158,7 +158,7 @@ def dump_and_return():
         good(cluster, node, "CREATE DATABASE a; CREATE TABLE a.t (id INT PRIMARY KEY, v LONGBLOB); "
              + of_server("INSERT INTO a.t SELECT seq, REPEAT(CHAR(seq), 20000) FROM a.seq_1_to_200; CREATE DATABASE b"))
         dump = subprocess.run([need("mariadb-dump"), "--no-defaults", "-h", cluster.nodes[node]["address"], "-P",
-                               str(cluster.port + 2), "-u", USER, "--single-transaction", "--routines", "--hex-blob", "a"],
+                               str(cluster.port + 2), "-u", USER, "--single-transaction", "--routines", "--hex-blob", "--no-autocommit", "a"],
                               capture_output=True, text=True, env=dict(os.environ, MYSQL_PWD=PASSWORD), timeout=60 * SLOW, check=False)
         equal(dump.returncode, 0, f"mariadb-dump: {dump.stderr}")
         good(cluster, node, text=dump.stdout, database="b")

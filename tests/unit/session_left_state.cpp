@@ -234,4 +234,26 @@ TEST_CASE("a session without temporary tables any more is as one that never had 
     });
 }
 
+TEST_CASE("autocommit is put back to what a variable holds, as dumps do") {
+    Client c = fresh("lst12");
+    Client f(bench(), *bench().follower, "root", "d");
+    f.good("SET @old=@@AUTOCOMMIT, @@AUTOCOMMIT=0");
+    f.good("INSERT INTO lst12 VALUES (1, 1)");
+    CHECK(c.good("SELECT COUNT(*) FROM lst12").cell() == "0");
+    CHECK((f.good("SET AUTOCOMMIT=@old").end.status_flags & 2) != 0);  // commits
+    CHECK(c.good("SELECT COUNT(*) FROM lst12").cell() == "1");
+    f.good("INSERT INTO lst12 VALUES (2, 2)");
+    bench().close_office();
+    bench().open_office();
+    f.good("INSERT INTO lst12 VALUES (3, 3)");
+    CHECK((f.good("SELECT @@autocommit").end.status_flags & 2) != 0);
+    CHECK(c.good("SELECT COUNT(*) FROM lst12").cell() == "3");
+    f.good("SET @off = 0, @wrong = 'x y'");
+    CHECK((f.good("SET @@session.autocommit = @off").end.status_flags & 2) == 0);
+    f.good("ROLLBACK");
+    CHECK(f.run("SET autocommit = @wrong").code() == 1235);
+    f.good("SET autocommit = @@global.autocommit");
+    CHECK(f.good("SELECT @@autocommit").cell() == "1");
+}
+
 }  // namespace ddb::session::test
