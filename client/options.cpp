@@ -184,6 +184,11 @@ Status check_addresses(RawOptions& raw) {
     return ok();
 }
 
+bool is_node_id(const std::string& text) {
+    return text.find_first_not_of("0123456789") == std::string::npos &&
+           text.find_first_not_of('0') != std::string::npos;
+}
+
 Status check_verb(RawOptions& raw) {
     Options& o = raw.options;
     if (raw.words.empty()) {
@@ -207,6 +212,10 @@ Status check_verb(RawOptions& raw) {
     }
     if (o.watch && o.verb != "status" && o.verb != "nodes" && o.verb != "health")
         return fail(ErrorCode::invalid_argument, "--watch goes with status, nodes and health only");
+    if (o.verb == "remove" && !is_node_id(o.verb_arguments[0])) {
+        return fail(ErrorCode::invalid_argument,
+                    "'" + o.verb_arguments[0] + "' is no node; expected its id, as 'nodes' shows it");
+    }
     TxnId txn;
     SessionId session;
     RequestNumber request;

@@ -108,6 +108,9 @@ TEST_CASE("verbs") {
     CHECK(parse({"txn", "REQ-00112233445566778899aabbccddeeff-3"}).verb == "txn");
     CHECK(refused({"txn"}));
     CHECK(refused({"txn", "7"}));
+    CHECK(parse({"remove", "7"}).verb_arguments == std::vector<std::string>{"7"});
+    CHECK(refused({"remove", "abc"}));
+    CHECK(refused({"remove", "0"}));
     CHECK(refused({"status", "x"}));
     CHECK(refused({"reboot"}));
     CHECK(parse({"--watch", "status"}).watch);
