@@ -222,7 +222,7 @@ TEST_CASE("SET of what replication stands on: to what it has, with the server's 
     CHECK(c.run("SET binlog_format = @@no_such_variable").code() == 1193);
     CHECK(c.run("SET SESSION binlog_format = 'rows'").code() == 1231);
     CHECK(c.run("SET sql_log_bin = maybe").code() == 1231);
-    CHECK(c.run("SET SESSION binlog_format = MIXED").code() == 1235);
+    CHECK(c.run("SET SESSION binlog_format = STATEMENT").code() == 1235);
     c.good("BEGIN");
     c.good("INSERT INTO a16 VALUES (2,2)");
     CHECK(c.run("SET sql_log_bin = 1").code() == 1694);  // as a server says inside of a transaction
