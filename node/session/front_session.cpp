@@ -18,10 +18,13 @@ constexpr std::uint64_t opening_ms_max = 3000;
 constexpr std::uint64_t cancel_grace_ms = 1500;
 constexpr std::uint64_t timeout_ms_max = 24ULL * 3600 * 1000;
 
+[[nodiscard]] bool is_refusal_of_account(const Error& error) {
+    return error.mysql_code == 1045 || error.mysql_code == 1130 || error.mysql_code == 1698;
+}
+
 // Refusals that an account or database made a moment ago may explain: this server may not have applied it yet.
 [[nodiscard]] bool may_be_behind(const Error& error) {
-    constexpr std::array<std::uint16_t, 5> codes{1044, 1045, 1049, 1130, 1698};
-    return std::find(codes.begin(), codes.end(), error.mysql_code) != codes.end();
+    return is_refusal_of_account(error) || error.mysql_code == 1044 || error.mysql_code == 1049;
 }
 
 // Where to its server every client is one of this host: for these accounts are made without a password, which others
@@ -37,17 +40,13 @@ constexpr std::uint64_t timeout_ms_max = 24ULL * 3600 * 1000;
                  1045, "28000"};
 }
 
-[[nodiscard]] bool is_refusal_of_host(const Error& error) {
-    return error.mysql_code == 1045 || error.mysql_code == 1130 || error.mysql_code == 1698;
-}
-
 // A client of this host may come from one of its addresses, as where the node listens to no other, and have an account
 // of localhost: `open.host` is none then. Blocks.
 [[nodiscard]] Result<ConnectionPtr> connect_as(const storage::LocalDatabase& database, OpenSession& open) {
     const auto connect = [&] { return database.connect(open.user, open.password, open.database, login_of(open)); };
     auto connection = connect();
     if (open.host.empty()) return connection;
-    if (!connection && open.may_be_local && is_refusal_of_host(connection.error())) {
+    if (!connection && open.may_be_local && is_refusal_of_account(connection.error())) {
         const std::string host = std::exchange(open.host, {});
         if (auto as_local = connect()) return as_local;
         open.host = host;

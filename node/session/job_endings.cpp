@@ -48,10 +48,8 @@ void mend_own_routines(const StatementJob& job) {
     if (job.database == nullptr || job.describe) return;
     if (!contains_ignoring_case(job.sql, "PROC") && !contains_ignoring_case(job.sql, "TABLES_PRIV")) return;
     const auto tokens = scan(job.sql, tokens_max);
-    const bool named = std::any_of(tokens.begin(), tokens.end(), [&](const Token& token) {
-        return std::any_of(tables.begin(), tables.end(),
-                           [&](auto table) { return equals_ignoring_case(token.text, table); });
-    });
+    const bool named =
+        std::any_of(tokens.begin(), tokens.end(), [&](const Token& token) { return listed(token.text, tables); });
     if (named) (void)job.database->mend_own_routines();
 }
 
