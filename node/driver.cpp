@@ -133,10 +133,13 @@ void Driver::on_received(bus::Received received) {
         core_.step(core::MessageReceived{received.from, std::move(*peer_message)});
     } else if (auto* message = std::get_if<SessionMessage>(&received.message)) {
         if (MysqlFront::owns(received.client)) return;  // a client of the bus that gives itself such a name
-        // Where a client of the MySQL listener comes from, the node knows; what another one says of itself, nobody
-        // does.
+        // Where a client of the MySQL listener comes from, and how, the node knows; what another one says of itself,
+        // nobody does. The bus is encrypted.
         auto* const open = std::get_if<OpenSession>(&*message);
-        if (open != nullptr && !received.peer) open->host.clear();
+        if (open != nullptr && !received.peer) {
+            open->host.clear();
+            open->tls = !parts_.settings.security.insecure;
+        }
         on_session_message(session::Origin{received.peer, std::move(received.client)}, std::move(*message));
     } else if (auto* transfer = std::get_if<TransferMessage>(&received.message)) {
         transfer_.on_message(received.peer, std::move(*transfer));

@@ -9,7 +9,8 @@ void fields(A& a, typename A::template Ref<OpenSession> m) {
              field("password", m.password, wire::password_bytes_max), field("database", m.database),
              field("client", m.client), field("found_rows", m.found_rows), field("collation", m.collation),
              field("reads_only", m.reads_only), field("read_balance", m.read_balance),
-             field("interactive", m.interactive), field("host", m.host, wire::host_bytes_max), field("port", m.port));
+             field("interactive", m.interactive), field("host", m.host, wire::host_bytes_max), field("port", m.port),
+             field("tls", m.tls));
 }
 template <class A>
 void fields(A& a, typename A::template Ref<SessionOpened> m) {

@@ -63,6 +63,7 @@ struct OpenSession {
     std::uint16_t port = 0;
     bool may_be_local = false;  // it came from an address of the node's own host; not sent to others
     bool interactive = false;   // a person's, who may be idle for the server's interactive_timeout
+    bool tls = false;           // nobody reads along between the client and its node
 };
 struct SessionOpened {
     SessionId session;

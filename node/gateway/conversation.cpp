@@ -285,6 +285,7 @@ void Conversation::open_session() {
     if (open.port != 0) open.host = host_.peer_name();
     open.may_be_local = !host_.peer_is_elsewhere();
     open.found_rows = (capabilities_ & capability::found_rows) != 0;
+    open.tls = secured_;
     open.interactive = (capabilities_ & capability::interactive) != 0;
     host_.send(std::move(open));
 }

@@ -33,6 +33,7 @@ struct LoginOptions {
     bool interactive = false;     // interactive_timeout is its wait_timeout
     std::string host;             // IPv4, that the server is to take for its own; empty: as it is
     std::uint16_t port = 0;
+    bool tls = false;  // nobody reads along on its way to the node, so that an account may demand TLS
 };
 
 struct ConnectOptions {
@@ -41,6 +42,7 @@ struct ConnectOptions {
     std::string password;  // or password_from_sha1() of native_password.hpp
     std::string database;
     LoginOptions login = {};
+    bool tls = false;
     int connect_timeout_ms = 5000;
     int read_timeout_ms = 0;  // 0: none (a statement may wait for a lock)
     std::string program_name = "ddb";

@@ -32,8 +32,7 @@ std::optional<Error> Connection::Impl::read_ahead(std::size_t count) {
 }
 
 bool Connection::Impl::send_early(std::string_view sql, std::span<const std::string> before) {
-    const unsigned long flags = mysql_->client_flag;
-    const bool plain = (flags & (CLIENT_SSL | CLIENT_COMPRESS)) == 0;
+    const bool plain = !encrypted() && (mysql_->client_flag & CLIENT_COMPRESS) == 0;
     const bool ready = !broken_ && behind_ == 0 && result_ == nullptr && !mysql_more_results(mysql_);
     if (!plain || !ready) return false;
     QueryPackets packets;

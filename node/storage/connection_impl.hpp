@@ -34,6 +34,7 @@ class Connection::Impl {
     // While the socket takes nothing more, replies are read, so neither side can block the other for good.
     template <class StatementAt>
     std::optional<Error> pipeline(std::size_t count, std::size_t keep, const StatementAt& statement_at) {
+        if (encrypted()) return pipeline_by_library(count, keep, statement_at);
         QueryPackets packets;
         for (std::size_t i = 0; i < count; ++i) packets.add(statement_at(i));
         const std::size_t to_read = count - keep;
@@ -64,6 +65,23 @@ class Connection::Impl {
             if (ready > 0 && replies < to_read && (item.revents & POLLIN) != 0) read_one();
         }
         while (replies < to_read && !broken_) read_one();
+        return first_error;
+    }
+
+    // The same through TLS, which is the library's: a reply is read before the next statement is sent, but for those to
+    // keep, which are small behind the first.
+    template <class StatementAt>
+    std::optional<Error> pipeline_by_library(std::size_t count, std::size_t keep, const StatementAt& statement_at) {
+        std::optional<Error> first_error;
+        for (std::size_t i = 0; i < count && !broken_; ++i) {
+            const std::string_view sql = statement_at(i);
+            if (mysql_send_query(mysql_, sql.data(), sql.size()) != 0) {
+                const Error error = fail_now();
+                return first_error ? *first_error : error;
+            }
+            if (i >= count - keep) continue;
+            if (auto status = read_reply_and_discard(); !status.ok() && !first_error) first_error = status.error();
+        }
         return first_error;
     }
 
@@ -98,6 +116,8 @@ class Connection::Impl {
 
     // Before a new statement.
     Status make_ready();
+
+    [[nodiscard]] bool encrypted() const { return (mysql_->client_flag & CLIENT_SSL) != 0; }
 
     MYSQL* mysql_;
     OfferedFile file_;

@@ -480,6 +480,11 @@ Result<std::unique_ptr<Connection>> LocalDatabase::Impl::connect(const std::stri
     options.database = database;
     options.login = login;
     if (!knows_hosts_) options.login.host.clear();
+    if (login.tls) {
+        auto demanded = demands_tls(user);
+        if (!demanded.ok()) return demanded.error();
+        options.tls = *demanded;
+    }
     const auto open = [&]() -> Result<std::unique_ptr<Connection>> {
         auto connection = Connection::open(options);
         if (!connection.ok()) return connection;
@@ -497,6 +502,16 @@ Result<std::unique_ptr<Connection>> LocalDatabase::Impl::connect(const std::stri
     if (!new_rights.ok()) return new_rights.error();
     if (!*new_rights) return connection;
     return open();  // a session has the rights that its roles had when it began
+}
+
+// Asked ahead: to try without would count as a wrong password of an account that is locked behind some.
+Result<bool> LocalDatabase::Impl::demands_tls(const std::string& user) const {
+    auto service = open_service(service_);
+    if (!service.ok()) return service.error();
+    auto demanding = (*service)->scalar("SELECT 1 FROM mysql.user WHERE User IN ('', '" + (*service)->escape(user) +
+                                        "') AND ssl_type <> '' LIMIT 1");
+    if (!demanding.ok()) return demanding.error();
+    return demanding->has_value();
 }
 
 // Once for each set of roles and start of the server; the right stays, but a loaded dump may not have it. Whether it

@@ -61,6 +61,7 @@ class LocalDatabase::Impl {
     void install_snapshot(EntryId last, std::vector<Entry> entries);
     void end_rebuild();
     [[nodiscard]] bool knows_hosts() const { return knows_hosts_; }
+    [[nodiscard]] Result<bool> demands_tls(const std::string& user) const;  // some account of that name does
     [[nodiscard]] Result<std::unique_ptr<Connection>> connect(const std::string& user, const std::string& password,
                                                               const std::string& database,
                                                               const LoginOptions& login) const;

@@ -18,6 +18,7 @@
 
 #include "node/storage/child_process.hpp"
 #include "node/storage/managed_server_parts.hpp"
+#include "node/storage/server_certificate.hpp"
 
 namespace ddb::storage {
 namespace {
@@ -69,6 +70,8 @@ std::vector<std::string> server_arguments(const ManagedOptions& options, const S
         "--pid-file=" + paths.dir + "/mysqld.pid",
         "--log-error=" + paths.log,
         "--init-file=" + paths.init_file,
+        "--ssl-cert=" + paths.certificate,
+        "--ssl-key=" + paths.certificate,
         // What capture and apply rely on.
         "--server-id=" + number(options.node.value),
         "--log-bin=binlog",
@@ -184,6 +187,9 @@ class ManagedServer::Impl {
         log_offset_ = file_size(paths_.log);
         if (auto status = write_private_file(paths_.init_file, service_account_sql(options_)); !status.ok())
             return status;
+        auto certificate = make_server_certificate();
+        if (!certificate.ok()) return certificate.error();
+        if (auto status = write_private_file(paths_.certificate, *certificate); !status.ok()) return status;
         // No server of ours is left. MySQL takes a process id in its lock file for a server's even where that process
         // is a corpse nobody has buried yet, or another program's by now, and does not start.
         (void)::unlink(paths_.socket.c_str());

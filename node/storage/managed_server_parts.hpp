@@ -26,7 +26,7 @@ struct ServerProgram {
 
 struct ServerPaths {
     std::string dir;  // canonical
-    std::string data, unfinished_data, tmp, files, log, init_file, socket;
+    std::string data, unfinished_data, tmp, files, log, init_file, certificate, socket;
 };
 // Creates the directories (0700). A socket path too long for the system goes to a private directory in /tmp (noted).
 [[nodiscard]] Result<ServerPaths> prepare_server_paths(const std::string& dir, std::vector<std::string>& notes);

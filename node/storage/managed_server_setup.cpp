@@ -163,6 +163,7 @@ Result<ServerPaths> prepare_server_paths(const std::string& dir, std::vector<std
     paths.files = paths.dir + "/files";
     paths.log = paths.dir + "/mysqld.log";
     paths.init_file = paths.dir + "/init.sql";
+    paths.certificate = paths.dir + "/server.pem";
     paths.socket = paths.dir + "/mysqld.sock";
     for (const auto& path : {paths.tmp, paths.files}) {
         if (auto status = make_private_dir(path); !status.ok()) return status.error();

@@ -15,7 +15,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tools", "lib"))
 
-from ddb_cluster import SLOW, Cluster, check, equal, main, need, of_server, wait_until  # noqa: E402
+from ddb_cluster import MYSQL, SLOW, Cluster, check, equal, main, need, of_server, wait_until  # noqa: E402
 
 USER, PASSWORD = "app", "secret"
 CLIENT_SSL = 1 << 11
@@ -30,19 +30,19 @@ def certificate(directory, name):
     return cert, key
 
 
-def mariadb(cluster, node, *words, text="SELECT 1", user=USER):
+def mariadb(cluster, node, *words, text="SELECT 1", user=USER, password=PASSWORD):
     command = [need("mariadb"), "--no-defaults", "-h", cluster.nodes[node]["address"], "-P", str(cluster.port + 2), "-u", user,
                "-NB", *words, "-e", text]
-    result = subprocess.run(command, capture_output=True, text=True, env=dict(os.environ, MYSQL_PWD=PASSWORD), check=False,
+    result = subprocess.run(command, capture_output=True, text=True, env=dict(os.environ, MYSQL_PWD=password), check=False,
                             timeout=60 * SLOW)
     return result.returncode, result.stdout.strip(), result.stderr.strip()
 
 
-def connect(cluster, node, cert=None):
+def connect(cluster, node, cert=None, user=USER):
     import pymysql
 
     options = {"ssl": {"ca": cert, "check_hostname": True}} if cert else {}
-    return pymysql.connect(host=cluster.nodes[node]["address"], port=cluster.port + 2, user=USER, password=PASSWORD,
+    return pymysql.connect(host=cluster.nodes[node]["address"], port=cluster.port + 2, user=user, password=PASSWORD,
                            read_timeout=60 * SLOW, write_timeout=60 * SLOW, autocommit=True, **options)
 
 
@@ -113,11 +113,36 @@ def bad_handshakes(cluster, cert):
 
 
 def accounts(cluster, cert):
-    cluster.sql(1, f"CREATE USER sealed@'%' IDENTIFIED BY '{PASSWORD}' REQUIRE SSL")
+    """REQUIRE SSL is for the client's way to its node, whichever server its statements reach. What is asked of a certificate
+    of the client's no server sees."""
+    some = "FAILED_LOGIN_ATTEMPTS 2 PASSWORD_LOCK_TIME 1" if MYSQL else ""
+    cluster.sql(1, f"CREATE USER sealed@'%' IDENTIFIED BY '{PASSWORD}' REQUIRE SSL {some}", "GRANT ALL ON s.* TO sealed@'%'",
+                f"CREATE USER certified@'%' IDENTIFIED BY '{PASSWORD}' REQUIRE X509", "CREATE TABLE s.sealed (id INT PRIMARY KEY, v LONGTEXT)")
     cluster.settle()
-    for words in (["--ssl", f"--ssl-ca={cert}"], ["--skip-ssl"]):
-        code, _, errors = mariadb(cluster, 1, *words, user="sealed")
-        check(code != 0 and "1045" in errors, f"the server sees the node's own connection, which has no TLS: {errors}")
+    words = ["--ssl", f"--ssl-ca={cert}"]
+    for node in cluster.nodes:
+        # Once: the second wrong password in a row would lock the account.
+        code, _, errors = mariadb(cluster, node, *words, user="sealed", password="wrong")
+        check(code != 0 and "1045" in errors, f"node {node}, another password: {errors}")
+        text = f"INSERT INTO s.sealed VALUES ({node}, REPEAT('x', 20000)); SELECT COUNT(*), SUM(LENGTH(v)) FROM s.sealed"
+        equal(mariadb(cluster, node, *words, text=text, user="sealed"), (0, f"{node}\t{node * 20000}", ""), f"node {node} by TLS")
+        code, _, errors = mariadb(cluster, node, "--skip-ssl", user="sealed")
+        check(code != 0 and "1045" in errors, f"node {node} without TLS: {errors}")
+        code, _, errors = mariadb(cluster, node, *words, user="certified")
+        check(code != 0 and "1045" in errors, f"node {node}, an account that wants a certificate of the client: {errors}")
+        # Between ddb-cli and the node all is encrypted.
+        told = cluster.sql(node, "SELECT COUNT(*) FROM s.sealed", arguments=[f"-p{PASSWORD}"], user="sealed")
+        equal(told.last["rows"], [[node]], f"ddb-cli at node {node}")
+    first = cluster.coordinator()
+    other = cluster.others(first)[0]
+    with connect(cluster, other, cert, user="sealed") as connection, connection.cursor() as cursor:
+        cursor.execute("SET @kept = 'kept'")
+        cursor.execute("INSERT INTO s.sealed VALUES (10, @kept)")
+        cluster.kill(first)
+        cursor.execute("INSERT INTO s.sealed VALUES (11, @kept)")
+        cursor.execute("SELECT GROUP_CONCAT(v) FROM s.sealed WHERE id >= 10")
+        equal(cursor.fetchone(), ("kept,kept",), "at the next coordinator as well")
+    cluster.start(first)
 
 
 def required(cluster, cert):

@@ -449,6 +449,12 @@ TEST_CASE("TLS begins where the client asks for it") {
         client.sequence = 2;
         client.give(hello_of(45, capability::ssl));
         CHECK(client.engine.last<OpenSession>().user == "user");
+        CHECK(client.engine.last<OpenSession>().tls);
+    }
+    {
+        Client client({}, TlsOffer::offered);
+        client.give(hello_of(45, 0));
+        CHECK(!client.engine.last<OpenSession>().tls);
     }
     {
         Client client({}, TlsOffer::offered);

@@ -132,7 +132,7 @@ inline std::vector<SessionMessage> session_messages() {
     plain.session = session();
     return {
         OpenSession{session(), "root", "secret", "db", "test 1.0", true, 46, false, std::nullopt, "10.1.2.3", 40000,
-                    false, true},
+                    false, true, true},
         SessionOpened{session(), false, error, NodeId{1}, NodeId{2}, "127.0.0.2:6000", "10.11", 77, LogIndex{12}, 60},
         Execute{session(), RequestNumber{3}, std::string("SELECT '\0\xFF'", 11), Consistency::local, WriteConcern::all,
                 5000, LogIndex{9}, true, 1, true, std::nullopt},
@@ -159,7 +159,8 @@ inline std::vector<SessionMessage> session_messages() {
         VerbRequest{1, "txn", {"TXN-1-2", ""}, 100},
         VerbReply{1, error, ""},
         VerbReply{2, std::nullopt, "{\"a\":1}"},
-        OpenSession{session(), "root", "", "", "", false, 0, true, ReadBalance::least_loaded, "", 0, false, false},
+        OpenSession{session(), "root", "", "", "", false, 0, true, ReadBalance::least_loaded, "", 0, false, false,
+                    false},
         LoadAsk{},
         LoadNotice{true, 12},
     };
