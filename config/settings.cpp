@@ -143,9 +143,6 @@ using Values = std::map<std::string, Json>;  // flat: "node.id" -> 1
 
 // Whether they hold what they should, OpenSSL tells when the node starts.
 [[nodiscard]] Status check_tls(const Settings::GatewayTls& tls) {
-    if (tls.required && tls.cert.empty()) {
-        return wrong("gateway.tls_required: found true, expected false as gateway.tls_cert is not set");
-    }
     if (tls.cert.empty() != tls.key.empty()) {
         const std::string missing = tls.cert.empty() ? "gateway.tls_cert" : "gateway.tls_key";
         const std::string there = tls.cert.empty() ? "gateway.tls_key" : "gateway.tls_cert";

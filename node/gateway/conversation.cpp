@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "node/gateway/certificate_proof.hpp"
 #include "node/gateway/prepared_statement.hpp"
 #include "node/storage/native_password.hpp"
 
@@ -307,7 +308,7 @@ void Conversation::on_opened(const SessionOpened& opened) {
 }
 
 void Conversation::logged_in_now() {
-    if (!std::exchange(returning_, false)) put_ok();
+    if (!std::exchange(returning_, false)) put_login_ok();
     compresses_ = (capabilities_ & capability::compress) != 0;
     finish();
 }
@@ -385,6 +386,17 @@ void Conversation::put(std::string_view payload) {
 void Conversation::put_ok() {
     OkAnswer ok;
     ok.status_flags = status_flags_;
+    put(encode_ok(ok, capabilities_));
+}
+
+// A client without a password has nothing to compare a proof with; in front of MySQL it gets none from a server either.
+void Conversation::put_login_ok() {
+    OkAnswer ok;
+    ok.status_flags = status_flags_;
+    if (secured_ && host_.login_key() == nullptr && !credentials_.password.empty()) {
+        ok.info = certificate_proof(storage::kept_hash_of_password(credentials_.password), challenge_,
+                                    host_.certificate_digest());
+    }
     put(encode_ok(ok, capabilities_));
 }
 

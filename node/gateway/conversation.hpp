@@ -48,9 +48,10 @@ class ConversationHost {
     [[nodiscard]] virtual std::string new_challenge() = 0;  // scramble_bytes bytes, none of them 0
     // For clients of a server that keeps passwords as caching_sha2_password; null where mysql_native_password is known.
     [[nodiscard]] virtual const LoginKey* login_key() const = 0;
-    [[nodiscard]] virtual std::string peer_name() const = 0;    // address of the client
-    [[nodiscard]] virtual std::uint16_t peer_port() const = 0;  // 0: through loopback, or a path
-    [[nodiscard]] virtual bool peer_is_elsewhere() const = 0;   // on another host
+    [[nodiscard]] virtual const std::string& certificate_digest() const = 0;  // of TlsContext
+    [[nodiscard]] virtual std::string peer_name() const = 0;                  // address of the client
+    [[nodiscard]] virtual std::uint16_t peer_port() const = 0;                // 0: through loopback, or a path
+    [[nodiscard]] virtual bool peer_is_elsewhere() const = 0;                 // on another host
     // Ends another client's statement or connection. Errors as a server's: 1094 (no such connection here), 1095 (of
     // another user).
     virtual Status kill(const KillRequest& request, const std::string& by) = 0;
@@ -171,6 +172,7 @@ class Conversation {
     void refuse(const Error& error);
     void put(std::string_view payload);
     void put_ok();
+    void put_login_ok();
     void put_error(const Error& error);
     void put_eof();
     void put_end_of_columns(bool more, std::uint16_t also = 0);

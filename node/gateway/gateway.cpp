@@ -65,6 +65,9 @@ class Gateway::Impl {
         [[nodiscard]] const LoginKey* login_key() const override {
             return gateway_.login_key_ ? &*gateway_.login_key_ : nullptr;
         }
+        [[nodiscard]] const std::string& certificate_digest() const override {
+            return gateway_.tls_->certificate_digest();
+        }
         [[nodiscard]] std::string new_challenge() override {
             std::string out;
             while (out.size() < scramble_bytes) out.push_back(static_cast<char>(1 + ::randombytes_uniform(127)));
@@ -112,7 +115,7 @@ class Gateway::Impl {
 
     GatewayHost& host_;
     const GatewayOptions options_;
-    std::shared_ptr<const TlsContext> tls_;  // null: not offered
+    std::shared_ptr<const TlsContext> tls_;
     std::optional<LoginKey> login_key_;
     Descriptor epoll_;
     std::array<Listener, 2> listeners_;  // of the network, of this host
@@ -140,11 +143,11 @@ Status Gateway::Impl::open() {
     if (!options_.socket.empty()) {
         if (auto status = opened(1, Listener::on_path(options_.socket)); !status) return status;
     }
-    if (!options_.tls_cert.empty()) {
-        auto tls = TlsContext::load(options_.tls_cert, options_.tls_key);
-        if (!tls) return tls.error();
-        tls_ = std::move(*tls);
-    }
+    // Clients on libmariadb from 11.4 on, and most of MySQL's, want TLS without a setting of theirs.
+    auto tls = options_.tls_cert.empty() ? TlsContext::self_signed("ddb node " + std::to_string(options_.node.value))
+                                         : TlsContext::load(options_.tls_cert, options_.tls_key);
+    if (!tls) return tls.error();
+    tls_ = std::move(*tls);
     if (host_.server().version.find("MariaDB") == std::string::npos) {
         auto key = LoginKey::make();
         if (!key) return key.error();
@@ -258,7 +261,7 @@ void Gateway::Impl::accept_one(Listener::Accepted accepted, bool local) {
     auto client = std::make_unique<Client>(*this, id, std::move(accepted));
     // What goes through a path does not leave the host: it needs no TLS, as with a server's require_secure_transport.
     const bool tls_required = options_.tls_required && !local;
-    const TlsOffer tls = !tls_ ? TlsOffer::none : tls_required ? TlsOffer::required : TlsOffer::offered;
+    const TlsOffer tls = tls_required ? TlsOffer::required : TlsOffer::offered;
     client->conversation_ =
         std::make_unique<Conversation>(*client, options_.limits, connection_id_of(options_.node, id), server, tls);
     client->progress_ms_ = now_ms_;

@@ -27,6 +27,7 @@ class Engine final : public ConversationHost {
         static const LoginKey key = LoginKey::make().value();
         return sha2 ? &key : nullptr;
     }
+    [[nodiscard]] const std::string& certificate_digest() const override { return certificate_; }
     [[nodiscard]] std::string peer_name() const override { return "192.0.2.1"; }
     [[nodiscard]] std::uint16_t peer_port() const override { return 40000; }
     [[nodiscard]] bool peer_is_elsewhere() const override { return true; }
@@ -38,6 +39,7 @@ class Engine final : public ConversationHost {
 
   private:
     std::uint8_t sessions_ = 0;
+    std::string certificate_ = std::string(32, '\x17');
 };
 
 // One answer: with columns and rows, with an error, or plain, as the statement's length has it.

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """MySQL clients under TLS: the command-line client and a driver, each with the certificate verified; large rows; clients
-without TLS beside them and refused where TLS is required; handshakes that are none; accounts that REQUIRE SSL.
+without TLS beside them and refused where TLS is required; handshakes that are none; accounts that REQUIRE SSL; the
+certificate of the node's making.
 """
 
 import hashlib
@@ -156,6 +157,40 @@ def required(cluster, cert):
     equal(mariadb(cluster, 1, "--skip-ssl", "-h", "localhost", "-S", path)[:2], (0, "1"), "a client of the host")
 
 
+def own_certificate():
+    """Without any setting. Clients of MariaDB 11.4 and newer take it, as the answer to their login proves it by their password."""
+    import pymysql
+
+    class Client(pymysql.connections.Connection):
+        """Keeps the packets of its login."""
+
+        def _read_packet(self, packet_type=pymysql.protocol.MysqlPacket):
+            packet = super()._read_packet(packet_type)
+            self.heard = [*getattr(self, "heard", []), packet.get_all_data()]
+            return packet
+
+    with Cluster() as cluster:
+        cluster.sql(1, f"CREATE USER {USER}@'%' IDENTIFIED BY '{PASSWORD}'")
+        cluster.settle()
+        unverified = ssl.create_default_context()
+        unverified.check_hostname, unverified.verify_mode = False, ssl.CERT_NONE
+        for node in cluster.nodes:
+            where = {"host": cluster.nodes[node]["address"], "port": cluster.port + 2, "user": USER, "password": PASSWORD}
+            for secured in (unverified, None):
+                with Client(**where, ssl=secured, read_timeout=60 * SLOW) as client:
+                    equal(isinstance(client._sock, ssl.SSLSocket), secured is not None, "TLS where the client wants it")  # pylint: disable=protected-access
+                    if MYSQL:
+                        continue
+                    text = client.heard[1][8:].decode()
+                    if secured is None:
+                        equal(text, "", "what a client without TLS is told")
+                        continue
+                    kept = hashlib.sha1(hashlib.sha1(PASSWORD.encode()).digest()).digest()
+                    certificate_digest = hashlib.sha256(client._sock.getpeercert(True)).digest()  # pylint: disable=protected-access
+                    proof = hashlib.sha256(kept + client.salt[:20] + certificate_digest).hexdigest().upper()
+                    equal(text, "\x01" + proof, f"node {node} proves its certificate")
+
+
 def tls():
     directory = tempfile.mkdtemp(prefix="ddb-tls.", dir="/tmp")
     try:
@@ -171,4 +206,4 @@ def tls():
 
 
 if __name__ == "__main__":
-    main(tls)
+    main(tls, own_certificate)

@@ -1,5 +1,6 @@
 // What the protocol asks of a listener beyond the plain way of things: limits, orders that fail, forms that depend on
 // what was agreed.
+#include "node/gateway/certificate_proof.hpp"
 #include "tests/unit/gateway_support.hpp"
 
 using namespace ddb;
@@ -469,4 +470,40 @@ TEST_CASE("TLS begins where the client asks for it") {
         CHECK(client.conversation.closing());
         CHECK(client.engine.sent.empty());
     }
+}
+
+TEST_CASE("a certificate is proven as a server does it") {
+    // What a MariaDB 11.8 said to a login with the password "secret".
+    const std::string digest(
+        "\x5a\x2b\xc7\xb6\xc9\x33\xad\xcf\x4a\x63\xf4\x67\x92\xe6\xef\x57"
+        "\x4c\x65\x2c\xab\x29\xee\x27\x2e\x94\xf4\xd7\x1e\xcd\x7b\xa6\x84",
+        32);
+    CHECK(certificate_proof(kept_hash, "GZpDB^4%\\$921?(IxC%+", digest) ==
+          "\x01"
+          "D248F8C119F3851133F01566FAC9D56A8C474CFCD1B2E9AB39BBFB06D7D6D18E");
+}
+
+TEST_CASE("the proof of its certificate is for who speaks TLS and has a password") {
+    const auto info_of_login = [](TlsOffer tls, bool secured, const std::string& token) {
+        Client client({}, tls);
+        if (secured) {
+            client.give(hello_of(45, capability::ssl).substr(0, 32));
+            client.conversation.secured();
+            client.sequence = 2;
+        }
+        client.hello(token, secured ? capability::ssl : 0);
+        if (!token.empty()) client.conversation.on_account(std::vector<std::string>{kept_hash});
+        SessionOpened opened;
+        opened.session = client.engine.last<OpenSession>().session;
+        opened.accepted = true;
+        client.conversation.on_session(opened);
+        const std::string packet = client.take();
+        REQUIRE(packet.size() >= 7);
+        return packet.substr(7);
+    };
+    const std::string token = storage::native_token(sha1_of_secret, challenge);
+    const std::string proof = certificate_proof(kept_hash, challenge, Engine().certificate);
+    CHECK(info_of_login(TlsOffer::offered, true, token) == "A" + proof);
+    CHECK(info_of_login(TlsOffer::offered, true, "").empty());
+    CHECK(info_of_login(TlsOffer::offered, false, token).empty());
 }
