@@ -34,6 +34,7 @@ enum : std::uint8_t {
     // MariaDB's
     status_hires_now = 128,
     status_xid = 129,
+    status_character_set_collations = 131,
 };
 
 constexpr std::uint64_t updated_databases_overflow = 254;  // "too many to name"
@@ -214,6 +215,13 @@ std::optional<StatementContext> parse_status(std::string_view status) {
                 break;
             case status_table_encryption:
                 out.default_table_encryption = static_cast<std::uint8_t>(in.number(1));
+                break;
+            case status_character_set_collations:
+                out.character_set_collations.emplace();
+                for (auto count = in.number(1); count > 0 && !in.failed(); --count) {
+                    in.take(2);  // the character set, by its own default
+                    out.character_set_collations->push_back(short_of(in));
+                }
                 break;
             case status_ddl_xid:
             case status_xid:

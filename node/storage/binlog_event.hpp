@@ -134,6 +134,8 @@ struct StatementContext {
     std::optional<std::uint16_t> collation_database;
     std::optional<std::uint16_t> lc_time_names;
     std::optional<std::string> time_zone;
+    // MariaDB 11.2 and newer: the collations that character sets have where a statement names none.
+    std::optional<std::vector<std::uint16_t>> character_set_collations;
     // MySQL only; the first is one of the option bits on MariaDB.
     std::optional<std::uint8_t> explicit_timestamp_defaults;
     std::optional<std::uint16_t> default_collation_for_utf8mb4;

@@ -28,6 +28,7 @@ std::vector<std::string> client_arguments(const ConnectOptions& service, const S
                                  "--init-command=" + dialect.load_session_sql()};
     if (!service.endpoint.socket.empty()) {
         out.push_back("--socket=" + service.endpoint.socket);
+        for (std::string& option : dialect.socket_options()) out.push_back(std::move(option));
     } else {
         out.insert(out.end(), {"--protocol=TCP", "--host=" + service.endpoint.host,
                                "--port=" + std::to_string(service.endpoint.port)});

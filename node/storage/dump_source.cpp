@@ -157,6 +157,7 @@ Status DumpSource::prepare(Connection& connection, const Endpoint& endpoint, std
     for (std::string& option : connection.dialect().dump_options()) arguments.push_back(std::move(option));
     if (!endpoint.socket.empty()) {
         arguments.push_back("--socket=" + endpoint.socket);
+        for (std::string& option : connection.dialect().socket_options()) arguments.push_back(std::move(option));
     } else {
         arguments.insert(arguments.end(),
                          {"--protocol=TCP", "--host=" + endpoint.host, "--port=" + std::to_string(endpoint.port)});

@@ -123,6 +123,8 @@ class ServerDialect {
     [[nodiscard]] virtual std::vector<const char*> dump_programs() const = 0;  // the best first
     [[nodiscard]] virtual std::vector<const char*> client_programs() const = 0;
     [[nodiscard]] virtual std::vector<std::string> dump_options() const = 0;
+    // Of both programs where they connect to a socket, which may lead to a relay that reads along: no TLS.
+    [[nodiscard]] virtual std::vector<std::string> socket_options() const = 0;
     [[nodiscard]] virtual std::string load_session_sql() const = 0;
     [[nodiscard]] virtual std::string data_bytes_sql() const = 0;  // of the users' table files
     // Asked twice, the answers differ when a definition was changed in between.

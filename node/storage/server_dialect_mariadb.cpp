@@ -35,6 +35,18 @@ Status for_each_gtid(Connection& connection, const Each& each) {
     return ok();
 }
 
+// A list of names, the character set's and the collation's; a collation that goes with several sets has a number for
+// each of them.
+std::string collations_sql(const std::vector<std::uint16_t>& collations) {
+    if (collations.empty()) return "SET SESSION character_set_collations=''";
+    std::string numbers;
+    for (const std::uint16_t number : collations) numbers += (numbers.empty() ? "" : ",") + std::to_string(number);
+    return "SET SESSION character_set_collations=(SELECT GROUP_CONCAT(character_set_name, '=', full_collation_name) "
+           "FROM "
+           "information_schema.collation_character_set_applicability WHERE id IN (" +
+           numbers + "))";
+}
+
 }  // namespace
 
 bool MariaDbDialect::speaks(const std::string& /*version*/) const {
@@ -203,6 +215,7 @@ Result<RanStatements> MariaDbDialect::ran_statements(const ConnectOptions& optio
 }
 
 void MariaDbDialect::add_context(const StatementContext& context, std::vector<std::string>& out) const {
+    if (context.character_set_collations) out.push_back(collations_sql(*context.character_set_collations));
     if (!context.flags2) return;
     const auto set = [&](const char* name, bool value) {
         out.push_back("SET SESSION " + std::string(name) + "=" + (value ? "1" : "0"));
@@ -264,6 +277,10 @@ std::vector<const char*> MariaDbDialect::dump_programs() const {
 
 std::vector<const char*> MariaDbDialect::client_programs() const {
     return {"mariadb", "mysql"};
+}
+
+std::vector<std::string> MariaDbDialect::socket_options() const {
+    return {"--skip-ssl"};  // from 11.4 on they would speak it
 }
 
 std::vector<std::string> MariaDbDialect::dump_options() const {

@@ -313,6 +313,10 @@ std::vector<const char*> MySqlDialect::client_programs() const {
     return {"mysql"};
 }
 
+std::vector<std::string> MySqlDialect::socket_options() const {
+    return {};
+}
+
 std::vector<std::string> MySqlDialect::dump_options() const {
     // GTIDs of the donor would say on the receiver that its own statement entries have run.
     return {"--set-gtid-purged=OFF"};

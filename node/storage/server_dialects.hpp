@@ -51,6 +51,7 @@ class MariaDbDialect final : public ServerDialect {
     [[nodiscard]] std::vector<std::string> system_accounts() const override;
     [[nodiscard]] std::vector<const char*> dump_programs() const override;
     [[nodiscard]] std::vector<const char*> client_programs() const override;
+    [[nodiscard]] std::vector<std::string> socket_options() const override;
     [[nodiscard]] std::vector<std::string> dump_options() const override;
     [[nodiscard]] std::string load_session_sql() const override;
     [[nodiscard]] std::string data_bytes_sql() const override;
@@ -104,6 +105,7 @@ class MySqlDialect final : public ServerDialect {
     [[nodiscard]] std::vector<std::string> system_accounts() const override;
     [[nodiscard]] std::vector<const char*> dump_programs() const override;
     [[nodiscard]] std::vector<const char*> client_programs() const override;
+    [[nodiscard]] std::vector<std::string> socket_options() const override;
     [[nodiscard]] std::vector<std::string> dump_options() const override;
     [[nodiscard]] std::string load_session_sql() const override;
     [[nodiscard]] std::string data_bytes_sql() const override;

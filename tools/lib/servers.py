@@ -76,8 +76,10 @@ class Server:
             raise ServerError(f"{command[0]} failed:\n{result.stdout}{result.stderr}")
 
     def install_command(self, data):
-        return [paths.program("mariadb-install-db"), "--no-defaults", f"--datadir={data}", "--skip-test-db",
-                "--auth-root-authentication-method=normal"]
+        program = paths.program("mariadb-install-db")
+        prefix = os.path.dirname(os.path.dirname(program))
+        elsewhere = [f"--basedir={prefix}"] if prefix != "/usr" else []  # of a version that is unpacked beside the system's
+        return [program, "--no-defaults", *elsewhere, f"--datadir={data}", "--skip-test-db", "--auth-root-authentication-method=normal"]
 
     def program(self):
         return paths.program("mariadbd")
