@@ -8,6 +8,7 @@
 #include "node/session/job_endings.hpp"
 #include "node/session/key_demands.hpp"
 #include "node/session/keyless_tables.hpp"
+#include "node/session/lost_keys.hpp"
 #include "node/session/own_names.hpp"
 #include "node/session/statement_jobs.hpp"
 #include "node/session/temporary_renames.hpp"
@@ -150,6 +151,11 @@ JobReport run_definition(ConnectionPtr connection, const StatementJob& job) {
         return report;
     }
     const bool may_lack_key = job.database->demands_keys() && may_leave_without_key(*report.connection, *sql);
+    if (auto lost = may_lack_key ? refuse_lost_key(*job.database, *report.connection, *sql) : std::nullopt) {
+        report.end.error = std::move(*lost);
+        if (report.connection->broken()) report.connection.reset();
+        return report;
+    }
     const storage::DefinitionClock::Running running(storage::may_make_routine(*sql) ? &job.database->definitions()
                                                                                     : nullptr);
     const storage::StatementIntent intent{job.txn, job.sequence, traces_of_run(*report.connection, *sql)};

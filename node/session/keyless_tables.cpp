@@ -87,6 +87,23 @@ std::string altered_table(std::span<const Token> tokens) {
     return end == 0 ? std::string() : as_written(tokens, behind_alter(tokens), end);
 }
 
+AlteredTable altered_instead(std::string_view sql, std::string_view other) {
+    constexpr std::array<std::string_view, 4> elsewhere{"RENAME", "EXCHANGE", "DISCARD", "IMPORT"};
+    const std::vector<Token> tokens = scan(sql, tokens_max);
+    if (std::any_of(tokens.begin(), tokens.end(), [&](const Token& token) { return one_of(token, elsewhere); }))
+        return {};
+    std::size_t begin = behind_alter(tokens);
+    if (token_at(tokens, 0).is("DROP") && token_at(tokens, 1).is("INDEX")) {
+        const auto on = std::find_if(tokens.begin(), tokens.end(), [](const Token& token) { return token.is("ON"); });
+        begin = on == tokens.end() ? 0 : static_cast<std::size_t>(on - tokens.begin()) + 1;
+    }
+    std::size_t end = begin;
+    if (begin == 0 || !skip_name(tokens, end)) return {};
+    std::string out(sql.substr(0, tokens[begin].offset));
+    out.append(other).append(sql.substr(behind(tokens[end - 1])));
+    return {as_written(tokens, begin, end), std::move(out)};
+}
+
 bool has_row_key(std::string_view shown) {
     return shown.find("`ddb_row_key` bigint") != std::string_view::npos &&
            shown.find("PRIMARY KEY (`ddb_row_key`)") != std::string_view::npos;

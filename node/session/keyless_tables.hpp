@@ -30,6 +30,14 @@ namespace ddb::session {
 // Of any ALTER TABLE, likewise.
 [[nodiscard]] std::string altered_table(std::span<const Token> tokens);
 
+// An ALTER TABLE, or DROP INDEX, of `other` in place of its own table, whose name is `name` as it is written. Both are
+// empty for other statements, and for an ALTER TABLE that renames its table or moves rows to another one.
+struct AlteredTable {
+    std::string name;
+    std::string sql;
+};
+[[nodiscard]] AlteredTable altered_instead(std::string_view sql, std::string_view other);
+
 // Whether SHOW CREATE TABLE says this of a table that with_row_key() made.
 [[nodiscard]] bool has_row_key(std::string_view shown);
 

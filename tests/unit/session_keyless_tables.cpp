@@ -82,3 +82,17 @@ TEST_CASE("the key goes where the client gives another one") {
     CHECK_FALSE(has_row_key("CREATE TABLE `t` (\n  `ddb_row_key` bigint(20) unsigned,\n  PRIMARY KEY (`a`)\n)"));
     CHECK_FALSE(has_row_key("CREATE TEMPORARY TABLE `t` (\n  `a` int(11)"));
 }
+
+TEST_CASE("a definition is tried with another table") {
+    const auto altered = altered_instead("ALTER TABLE /* x */ d.`t` MODIFY id INT, DROP PRIMARY KEY", "a.b");
+    CHECK(altered.name == "d.`t`");
+    CHECK(altered.sql == "ALTER TABLE /* x */ a.b MODIFY id INT, DROP PRIMARY KEY");
+    CHECK(altered_instead("drop index if exists `PRIMARY` on t wait 5", "a.b").sql ==
+          "drop index if exists `PRIMARY` on a.b wait 5");
+    for (const char* other :
+         {"ALTER TABLE t RENAME u, DROP PRIMARY KEY", "ALTER TABLE t EXCHANGE PARTITION p WITH TABLE u", "DROP INDEX",
+          "ALTER TABLE", "DROP TABLE t", ""}) {
+        CHECK(altered_instead(other, "a.b").name.empty());
+        CHECK(altered_instead(other, "a.b").sql.empty());
+    }
+}
