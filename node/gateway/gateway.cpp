@@ -65,6 +65,7 @@ class Gateway::Impl {
         [[nodiscard]] const LoginKey* login_key() const override {
             return gateway_.login_key_ ? &*gateway_.login_key_ : nullptr;
         }
+        [[nodiscard]] KnownPasswords& known_passwords() override { return gateway_.known_passwords_; }
         [[nodiscard]] std::string new_challenge() override {
             std::string out;
             while (out.size() < scramble_bytes) out.push_back(static_cast<char>(1 + ::randombytes_uniform(127)));
@@ -114,6 +115,7 @@ class Gateway::Impl {
     const GatewayOptions options_;
     std::shared_ptr<const TlsContext> tls_;  // null: not offered
     std::optional<LoginKey> login_key_;
+    KnownPasswords known_passwords_;
     Descriptor epoll_;
     std::array<Listener, 2> listeners_;  // of the network, of this host
     std::map<std::uint64_t, std::unique_ptr<Client>> clients_;
@@ -149,6 +151,12 @@ Status Gateway::Impl::open() {
         auto key = LoginKey::make();
         if (!key) return key.error();
         login_key_ = std::move(*key);
+        // As a MySQL server does: its clients give their passwords where it is offered, without a setting of theirs.
+        if (!tls_) {
+            auto tls = TlsContext::self_signed("ddb node " + std::to_string(options_.node.value));
+            if (!tls) return tls.error();
+            tls_ = std::move(*tls);
+        }
     }
     epoll_ = Descriptor(::epoll_create1(EPOLL_CLOEXEC));
     if (epoll_.get() < 0) return fail(ErrorCode::io, std::string("gateway: no epoll: ") + std::strerror(errno));

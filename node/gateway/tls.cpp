@@ -2,7 +2,9 @@
 
 #include <openssl/bio.h>
 #include <openssl/err.h>
+#include <openssl/evp.h>
 #include <openssl/ssl.h>
+#include <openssl/x509.h>
 
 #include <algorithm>
 #include <array>
@@ -11,6 +13,9 @@ namespace ddb::gateway {
 namespace {
 
 constexpr std::size_t block_bytes = 16u << 10;  // a TLS record holds no more
+constexpr long x509_version_3 = 2;
+constexpr long valid_s = 10L * 365 * 24 * 3600;
+constexpr long slow_clock_s = 24L * 3600;  // a client's may be that far behind
 
 // The first error of the thread's queue, which it empties.
 std::string openssl_words() {
@@ -39,11 +44,11 @@ void TlsStream::Free::operator()(SSL* tls) const {
     ::SSL_free(tls);
 }
 
-Result<std::shared_ptr<const TlsContext>> TlsContext::load(const std::string& cert_file, const std::string& key_file) {
+Result<std::shared_ptr<TlsContext>> TlsContext::make() {
     ::ERR_clear_error();
     std::shared_ptr<TlsContext> made(new TlsContext(::SSL_CTX_new(::TLS_server_method())));
     SSL_CTX* const context = made->context_.get();
-    if (context == nullptr) return fail(ErrorCode::io, "gateway.tls_cert: OpenSSL does not start: " + openssl_words());
+    if (context == nullptr) return fail(ErrorCode::io, "gateway: OpenSSL does not start: " + openssl_words());
     (void)::SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
     (void)::SSL_CTX_set_options(
         context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_NO_TICKET | SSL_OP_CIPHER_SERVER_PREFERENCE);
@@ -51,6 +56,13 @@ Result<std::shared_ptr<const TlsContext>> TlsContext::load(const std::string& ce
     (void)::SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
     (void)::SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);  // most clients are idle most of the time
     ::SSL_CTX_set_default_passwd_cb(context, no_passphrase);
+    return made;
+}
+
+Result<std::shared_ptr<const TlsContext>> TlsContext::load(const std::string& cert_file, const std::string& key_file) {
+    auto made = make();
+    if (!made) return made.error();
+    SSL_CTX* const context = (*made)->context_.get();
     if (::SSL_CTX_use_certificate_chain_file(context, cert_file.c_str()) != 1) {
         return bad_file("gateway.tls_cert", cert_file, "a PEM file with a certificate and its chain");
     }
@@ -59,7 +71,29 @@ Result<std::shared_ptr<const TlsContext>> TlsContext::load(const std::string& ce
         return bad_file("gateway.tls_key", key_file,
                         "a PEM file with the private key of gateway.tls_cert, without a passphrase");
     }
-    return std::shared_ptr<const TlsContext>(std::move(made));
+    return std::shared_ptr<const TlsContext>(std::move(*made));
+}
+
+Result<std::shared_ptr<const TlsContext>> TlsContext::self_signed(const std::string& name) {
+    auto made = make();
+    if (!made) return made.error();
+    SSL_CTX* const context = (*made)->context_.get();
+    const std::unique_ptr<EVP_PKEY, void (*)(EVP_PKEY*)> key(EVP_EC_gen("P-256"), ::EVP_PKEY_free);
+    const std::unique_ptr<X509, void (*)(X509*)> certificate(::X509_new(), ::X509_free);
+    const auto* text = reinterpret_cast<const unsigned char*>(name.data());
+    X509* const to = certificate.get();
+    const bool signed_by_itself =
+        key != nullptr && to != nullptr && ::X509_set_version(to, x509_version_3) == 1 &&
+        ::ASN1_INTEGER_set(::X509_get_serialNumber(to), 1) == 1 &&
+        ::X509_gmtime_adj(::X509_getm_notBefore(to), -slow_clock_s) != nullptr &&
+        ::X509_gmtime_adj(::X509_getm_notAfter(to), valid_s) != nullptr && ::X509_set_pubkey(to, key.get()) == 1 &&
+        ::X509_NAME_add_entry_by_txt(::X509_get_subject_name(to), "CN", MBSTRING_UTF8, text,
+                                     static_cast<int>(name.size()), -1, 0) == 1 &&
+        ::X509_set_issuer_name(to, ::X509_get_subject_name(to)) == 1 &&
+        ::X509_sign(to, key.get(), ::EVP_sha256()) > 0 && ::SSL_CTX_use_certificate(context, to) == 1 &&
+        ::SSL_CTX_use_PrivateKey(context, key.get()) == 1;
+    if (!signed_by_itself) return fail(ErrorCode::internal, "gateway: no certificate of our own: " + openssl_words());
+    return std::shared_ptr<const TlsContext>(std::move(*made));
 }
 
 TlsStream::TlsStream(const TlsContext& context) : tls_(::SSL_new(context.context_.get())) {

@@ -13,13 +13,16 @@ using SSL_CTX = struct ssl_ctx_st;
 
 namespace ddb::gateway {
 
-// Certificate and key, read once. TLS 1.2 and newer; no renegotiation, no resumption.
+// Certificate and key. TLS 1.2 and newer; no renegotiation, no resumption.
 class TlsContext {
   public:
     // PEM files: the certificate with its chain, and its key without a passphrase. Errors: invalid_argument, naming the
     // setting, what was found and what was expected.
     [[nodiscard]] static Result<std::shared_ptr<const TlsContext>> load(const std::string& cert_file,
                                                                         const std::string& key_file);
+    // A certificate that nobody but itself vouches for, made anew at each start: hides what passes by, and proves
+    // nothing.
+    [[nodiscard]] static Result<std::shared_ptr<const TlsContext>> self_signed(const std::string& name);
 
   private:
     friend class TlsStream;
@@ -27,6 +30,7 @@ class TlsContext {
         void operator()(SSL_CTX* context) const;
     };
     explicit TlsContext(SSL_CTX* context) : context_(context) {}
+    [[nodiscard]] static Result<std::shared_ptr<TlsContext>> make();
     std::unique_ptr<SSL_CTX, Free> context_;
 };
 

@@ -29,6 +29,7 @@ class Engine final : public ConversationHost {
         return challenges++ == 0 ? challenge : std::string(challenge.size(), 'z');
     }
     [[nodiscard]] const LoginKey* login_key() const override { return key; }
+    [[nodiscard]] KnownPasswords& known_passwords() override { return passwords; }
     [[nodiscard]] std::string peer_name() const override { return "192.0.2.1"; }
     [[nodiscard]] std::uint16_t peer_port() const override { return port; }
     [[nodiscard]] bool peer_is_elsewhere() const override { return port != 0; }
@@ -51,6 +52,7 @@ class Engine final : public ConversationHost {
     std::uint8_t sessions = 0;
     int challenges = 0;
     const LoginKey* key = nullptr;
+    KnownPasswords passwords;
     std::uint16_t port = 0;
 };
 
