@@ -15,6 +15,7 @@ constexpr std::size_t login_packet_bytes_max = 128u << 10;
 constexpr std::uint32_t account_asks_max = 3;  // an account made a moment ago may not have been applied here yet
 constexpr std::uint64_t account_again_ms = 300;
 constexpr std::uint64_t login_ms_max = 10'000;
+constexpr std::uint16_t access_denied = 1045;
 constexpr std::uint64_t half_packet_ms_max = 30'000;  // net_read_timeout of a server
 
 constexpr std::uint64_t offered_capabilities =
@@ -201,8 +202,8 @@ std::string_view Conversation::own_plugin() const {
     return host_.login_key() != nullptr ? sha2_plugin : native_plugin;
 }
 
-// The token of a caching_sha2_password client proves nothing to us: nobody keeps what it could be compared with. Its
-// password does, to the server.
+// Where its password is not known here, the token of a caching_sha2_password client proves nothing to us: nobody keeps
+// what it could be compared with. The password does, to the server.
 void Conversation::on_password(std::string_view payload) {
     if (!secured_ && !key_sent_ && payload == std::string_view(&sha2_wants_key, 1)) {
         key_sent_ = true;
@@ -218,9 +219,14 @@ void Conversation::check_account() {
     state_ = State::checking;
     account_asks_ = 0;
     account_again_ms_ = 0;
+    password_known_ = false;
     // No password: the server itself will tell whether it needs one.
     if (token_.empty() || token_ == std::string_view("\0", 1)) return log_in("");
     if (host_.login_key() != nullptr) {
+        if (auto known = host_.known_passwords().proven_by(credentials_.user, token_, challenge_)) {
+            password_known_ = true;
+            return log_in(std::move(*known));
+        }
         state_ = State::asking;
         key_sent_ = false;
         return put(encode_more_data(std::string_view(&sha2_full_login, 1)));
@@ -297,6 +303,7 @@ void Conversation::on_opened(const SessionOpened& opened) {
         state_ = State::closing;  // the client has had its answer
         return;
     }
+    note_password(opened);
     if (!opened.accepted) return refuse_login(mysql_error_of(opened.error));
     user_before_.reset();
     reader_.set_limit(limits_.packet_bytes_max);
@@ -307,8 +314,22 @@ void Conversation::on_opened(const SessionOpened& opened) {
     logged_in_now();
 }
 
+// A password that the server takes no more is asked for again at the next login. This client has no other one.
+void Conversation::note_password(const SessionOpened& opened) {
+    if (host_.login_key() == nullptr || credentials_.password.empty()) return;
+    if (opened.accepted) {
+        if (!password_known_) host_.known_passwords().keep(credentials_.user, credentials_.password);
+    } else if (opened.error.mysql_code == access_denied) {
+        host_.known_passwords().forget(credentials_.user, credentials_.password);
+    }
+}
+
 void Conversation::logged_in_now() {
-    if (!std::exchange(returning_, false)) put_login_ok();
+    const bool asked_for_nothing = std::exchange(password_known_, false);
+    if (!std::exchange(returning_, false)) {
+        if (asked_for_nothing) put(encode_more_data(std::string_view(&sha2_fast_login, 1)));
+        put_login_ok();
+    }
     compresses_ = (capabilities_ & capability::compress) != 0;
     finish();
 }

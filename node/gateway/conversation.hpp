@@ -15,6 +15,7 @@
 #include "node/gateway/bulk_execution.hpp"
 #include "node/gateway/handshake.hpp"
 #include "node/gateway/kill_statement.hpp"
+#include "node/gateway/known_passwords.hpp"
 #include "node/gateway/login_key.hpp"
 #include "node/gateway/packets.hpp"
 #include "node/gateway/replies.hpp"
@@ -48,6 +49,7 @@ class ConversationHost {
     [[nodiscard]] virtual std::string new_challenge() = 0;  // scramble_bytes bytes, none of them 0
     // For clients of a server that keeps passwords as caching_sha2_password; null where mysql_native_password is known.
     [[nodiscard]] virtual const LoginKey* login_key() const = 0;
+    [[nodiscard]] virtual KnownPasswords& known_passwords() = 0;              // for these clients
     [[nodiscard]] virtual const std::string& certificate_digest() const = 0;  // of TlsContext
     [[nodiscard]] virtual std::string peer_name() const = 0;                  // address of the client
     [[nodiscard]] virtual std::uint16_t peer_port() const = 0;                // 0: through loopback, or a path
@@ -168,6 +170,7 @@ class Conversation {
     void log_in(std::string password);
     void open_session();
     void on_opened(const SessionOpened& opened);
+    void note_password(const SessionOpened& opened);
     void logged_in_now();
     void refuse(const Error& error);
     void put(std::string_view payload);
@@ -254,6 +257,7 @@ class Conversation {
     bool secured_ = false;
     bool account_asked_ = false;
     bool key_sent_ = false;
+    bool password_known_ = false;  // the one that the client logs in with: it was not asked for it
     std::uint32_t account_asks_ = 0;
     std::uint64_t account_again_ms_ = 0;  // 0: no further question waits
     std::uint64_t now_ms_ = 0;

@@ -68,6 +68,7 @@ class Gateway::Impl {
         [[nodiscard]] const std::string& certificate_digest() const override {
             return gateway_.tls_->certificate_digest();
         }
+        [[nodiscard]] KnownPasswords& known_passwords() override { return gateway_.known_passwords_; }
         [[nodiscard]] std::string new_challenge() override {
             std::string out;
             while (out.size() < scramble_bytes) out.push_back(static_cast<char>(1 + ::randombytes_uniform(127)));
@@ -117,6 +118,7 @@ class Gateway::Impl {
     const GatewayOptions options_;
     std::shared_ptr<const TlsContext> tls_;
     std::optional<LoginKey> login_key_;
+    KnownPasswords known_passwords_;
     Descriptor epoll_;
     std::array<Listener, 2> listeners_;  // of the network, of this host
     std::map<std::uint64_t, std::unique_ptr<Client>> clients_;

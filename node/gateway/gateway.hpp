@@ -33,7 +33,7 @@ struct GatewayOptions {
     std::uint16_t port = 0;  // 0: not on the network
     std::string socket;      // a path for clients on this host; empty: none
     std::size_t connections_max = 500;
-    std::string tls_cert;  // PEM files; empty: TLS is not offered
+    std::string tls_cert;  // PEM files; empty: TLS is not offered, in front of MySQL with a certificate of our own
     std::string tls_key;
     bool tls_required = false;
     ConversationLimits limits;

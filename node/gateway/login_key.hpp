@@ -40,7 +40,8 @@ class LoginKey {
 // As it is: the password and a zero. None when it has another form.
 [[nodiscard]] std::optional<std::string> password_of(std::string_view payload);
 
-// AuthMoreData: `sha2_full_login` asks for the password, else a public key is sent.
+// AuthMoreData: one of these two, else a public key is sent. `sha2_full_login` asks for the password.
+inline constexpr char sha2_fast_login = 3;  // its answer was enough; OK follows
 inline constexpr char sha2_full_login = 4;
 inline constexpr char sha2_wants_key = 2;  // what the client sends for it
 [[nodiscard]] std::string encode_more_data(std::string_view data);

@@ -28,6 +28,7 @@ class Engine final : public ConversationHost {
         return sha2 ? &key : nullptr;
     }
     [[nodiscard]] const std::string& certificate_digest() const override { return certificate_; }
+    [[nodiscard]] KnownPasswords& known_passwords() override { return passwords_; }
     [[nodiscard]] std::string peer_name() const override { return "192.0.2.1"; }
     [[nodiscard]] std::uint16_t peer_port() const override { return 40000; }
     [[nodiscard]] bool peer_is_elsewhere() const override { return true; }
@@ -38,6 +39,7 @@ class Engine final : public ConversationHost {
     bool sha2 = false;
 
   private:
+    KnownPasswords passwords_;
     std::uint8_t sessions_ = 0;
     std::string certificate_ = std::string(32, '\x17');
 };

@@ -60,7 +60,96 @@ struct Asked : Client {
     std::string pem;
 };
 
+std::string sha256(const std::string& text) {
+    std::string out(32, '\0');
+    unsigned int size = 0;
+    REQUIRE(EVP_Digest(text.data(), text.size(), reinterpret_cast<unsigned char*>(out.data()), &size, EVP_sha256(),
+                       nullptr) == 1);
+    return out;
+}
+
+// What a client of caching_sha2_password answers to the challenge.
+std::string answer(const std::string& password) {
+    std::string out = sha256(password);
+    const std::string mask = sha256(sha256(out) + challenge);
+    for (std::size_t i = 0; i < out.size(); ++i) out[i] = static_cast<char>(out[i] ^ mask[i]);
+    return out;
+}
+
+// A client that has been told which plugin it is.
+struct Switched : Client {
+    Switched() {
+        engine.key = &key();
+        hello(std::string(32, 'x'));
+        take();
+    }
+    void verdict(bool accepted) {
+        SessionOpened opened;
+        opened.session = engine.last<OpenSession>().session;
+        opened.accepted = accepted;
+        if (!accepted) opened.error = Error{ErrorCode::sql, "Access denied", 1045, "28000"};
+        conversation.on_session(opened);
+    }
+};
+
 }  // namespace
+
+TEST_CASE("a password that the server took is not asked for again") {
+    Switched client;
+    client.give(answer("geheim"));
+    CHECK(client.take() == "\x01\x04");
+    client.give(std::string("geheim") + '\0');
+    CHECK(client.engine.passwords.size() == 0);
+    client.verdict(true);
+    CHECK(client.engine.passwords.size() == 1);
+    CHECK(client.engine.passwords.proven_by("user", answer("geheim"), challenge) == "geheim");
+    CHECK_FALSE(client.engine.passwords.proven_by("user", answer("anders"), challenge));
+    CHECK_FALSE(client.engine.passwords.proven_by("user", answer("geheim"), std::string(20, 'z')));
+    CHECK_FALSE(client.engine.passwords.proven_by("else", answer("geheim"), challenge));
+    CHECK_FALSE(client.engine.passwords.proven_by("user", "", challenge));
+}
+
+TEST_CASE("who proves a password that is known is told so, behind the server's word") {
+    Switched client;
+    client.engine.passwords.keep("user", "geheim");
+    client.engine.passwords.keep("user", "neu");
+    client.give(answer("geheim"));
+    CHECK(client.take_all().empty());
+    CHECK(client.engine.last<OpenSession>().password == "geheim");
+    client.verdict(true);
+    const auto all = client.take_all();
+    REQUIRE(all.size() == 2);
+    CHECK(all[0] == "\x01\x03");
+    CHECK(all[1][0] == '\0');
+    client.command("\x1f");  // COM_RESET_CONNECTION
+    client.verdict(true);
+    CHECK(client.take_all().size() == 1);
+}
+
+TEST_CASE("a known password that the server takes no more is forgotten") {
+    Switched client;
+    client.engine.passwords.keep("user", "geheim");
+    client.give(answer("geheim"));
+    client.verdict(false);
+    CHECK(error_code(client.take()) == 1045);
+    CHECK(client.engine.passwords.size() == 0);
+    Switched other;
+    other.engine.passwords.keep("user", "geheim");
+    other.give(answer("anders"));
+    CHECK(other.take() == "\x01\x04");
+}
+
+TEST_CASE("passwords that were not used for long are forgotten") {
+    KnownPasswords passwords;
+    for (std::size_t i = 0; i <= KnownPasswords::passwords_max; ++i) {
+        passwords.keep("u" + std::to_string(i), "geheim");
+        if (i > 0) CHECK(passwords.proven_by("u0", answer("geheim"), challenge));
+    }
+    passwords.keep("u0", "geheim");
+    CHECK(passwords.size() == KnownPasswords::passwords_max);
+    CHECK_FALSE(passwords.proven_by("u1", answer("geheim"), challenge));
+    CHECK(passwords.proven_by("u2", answer("geheim"), challenge));
+}
 
 TEST_CASE("a password encrypted for our key is the session's") {
     Asked client;

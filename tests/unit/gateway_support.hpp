@@ -30,6 +30,7 @@ class Engine final : public ConversationHost {
     }
     [[nodiscard]] const LoginKey* login_key() const override { return key; }
     [[nodiscard]] const std::string& certificate_digest() const override { return certificate; }
+    [[nodiscard]] KnownPasswords& known_passwords() override { return passwords; }
     [[nodiscard]] std::string peer_name() const override { return "192.0.2.1"; }
     [[nodiscard]] std::uint16_t peer_port() const override { return port; }
     [[nodiscard]] bool peer_is_elsewhere() const override { return port != 0; }
@@ -53,6 +54,7 @@ class Engine final : public ConversationHost {
     int challenges = 0;
     const LoginKey* key = nullptr;
     std::string certificate = std::string(32, '\x17');
+    KnownPasswords passwords;
     std::uint16_t port = 0;
 };
 

@@ -1,0 +1,96 @@
+#!/usr/bin/python3
+"""Logins in front of MySQL (caching_sha2_password): a client needs no setting that a MySQL server would not ask of it, and
+gives its password only once; the servers have the last word, whatever is remembered.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tools", "lib"))
+
+from ddb_cluster import MYSQL, SERVER, SLOW, STEADY, Cluster, check, equal, main, note, wait_until  # noqa: E402
+from wire_client import Client  # noqa: E402
+
+USER = "known"
+
+
+class Watched(Client):
+    """Sees whether it was asked for its password."""
+
+    def __init__(self, cluster, node, password):
+        self.password, self.asked = password, False
+        super().__init__(cluster.nodes[node]["address"], cluster.port + 2, USER, password, deadline_s=30 * SLOW)
+
+    def _send(self, payload):
+        self.asked = self.asked or payload == self.password.encode() + b"\0"
+        super()._send(payload)
+
+
+def asked(cluster, node, password):
+    client = Watched(cluster, node, password)
+    equal(client.query("SELECT 1")[1], ("row", [b"1"]), f"node {node} serves")
+    client.close()
+    return client.asked
+
+
+def refused(cluster, node, password):
+    try:
+        asked(cluster, node, password)
+    except ConnectionError as error:
+        return "1045" in str(error)
+    return False
+
+
+def without_settings(cluster):
+    """MySQL's own client gives its password over TLS, which it uses where it is offered."""
+    client = os.path.join(os.path.dirname(os.path.dirname(SERVER)), "bin", "mysql")
+    for node in cluster.nodes:
+        for words in ([], ["--ssl-mode=REQUIRED"]):
+            result = subprocess.run([client, "--no-defaults", *words, "-h", cluster.nodes[node]["address"], "-P", str(cluster.port + 2),
+                                     "-u", USER, "-NB", "-e", "SELECT 1"], env=dict(os.environ, MYSQL_PWD="first"), capture_output=True,
+                                    text=True, timeout=60 * SLOW, check=False)
+            equal((result.returncode, result.stdout.strip()), (0, "1"), f"node {node} {words}: {result.stderr}")
+
+
+def asked_once(cluster):
+    for node in cluster.nodes:
+        check(not asked(cluster, node, "first"), f"node {node} knows the password: the client has logged in before")
+        check(refused(cluster, node, "wrong"), f"node {node} takes no other")
+    cluster.sql(1, f"ALTER USER {USER}@'%' IDENTIFIED BY 'second'")
+    cluster.settle()
+    for node in cluster.nodes:
+        check(refused(cluster, node, "first"), f"node {node} takes the old password no more")
+        equal([asked(cluster, node, "second") for _ in range(2)], [True, False], f"node {node}: the new password is asked for once")
+    cluster.sql(1, f"ALTER USER {USER}@'%' IDENTIFIED BY 'third' RETAIN CURRENT PASSWORD")
+    cluster.settle()
+    equal([asked(cluster, 1, word) for word in ("second", "third", "third", "second")], [False, True, False, False], "two passwords at once")
+
+
+def server_restarted(cluster):
+    """The server has forgotten whom it has seen, the node has not."""
+    for node in cluster.nodes:
+        pid = cluster.verb(node, "status").last["mysql_pid"]
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda node=node, pid=pid: cluster.verb(node, "status").last.get("mysql_pid") not in (None, 0, pid) and
+                   cluster.cli(node, "SELECT 1").code == 0, 60, f"node {node} serves again")
+        check(not asked(cluster, node, "second"), f"node {node} knows the password behind a restart of its server")
+    cluster.sql(1, f"DROP USER {USER}@'%'")
+    cluster.settle()
+    check(all([refused(cluster, node, "second") for node in cluster.nodes]), "the account is gone")
+
+
+def logins():
+    if not MYSQL:
+        note("skipped: with MySQL servers only (DDB_SERVER)")
+        return
+    with Cluster(settings=STEADY) as cluster:
+        cluster.sql(1, f"CREATE USER {USER}@'%' IDENTIFIED BY 'first'")
+        cluster.settle()
+        for part in (without_settings, asked_once, server_restarted):
+            part(cluster)
+
+
+if __name__ == "__main__":
+    main(logins)
