@@ -1,6 +1,6 @@
 // What indexes of virtual columns hold, where that depends on the session's time zone: a dump is loaded in UTC, and
-// whoever changes a row later takes the old entry out as its own zone has it. For tables from before ddb; the sessions
-// refuse new ones (session/zone_keys.hpp).
+// whoever changes a row later takes the old entry out as its own zone has it. On MariaDB these are of tables from
+// before ddb; the sessions refuse new ones (session/zone_keys.hpp).
 #pragma once
 
 #include "node/storage/connection.hpp"

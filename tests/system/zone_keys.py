@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """Keys of virtual columns that depend on the session's time zone, which MariaDB keeps old entries in: they are refused. In a table
-from before ddb they are right on every node, also on one that is loaded, while all sessions have the servers' own zone.
+from before ddb, and on MySQL, they are right on every node, also on one that is loaded, while all sessions have the servers' own zone.
 """
 
 import os
@@ -49,15 +49,36 @@ def from_before(cluster):
     rows = "(1, '2021-01-01 03:00:00', '2021-01-01 03:00:00'), (2, '2021-07-01 23:00:00', '2021-07-01 23:00:00'), (3, '2021-07-01 23:00:00', NULL)"
     cluster.sql(2, f"INSERT INTO z.old (id, ts, dt) VALUES {rows}", "UPDATE z.old SET ts = ts + INTERVAL 1 HOUR, dt = ts WHERE id = 2", "DELETE FROM z.old WHERE id = 1")
     entries(cluster, ["3", "2"])
+    load(cluster)
+    entries(cluster, ["3", "2"])
+    cluster.sql(2, "UPDATE z.old SET ts = ts - INTERVAL 5 HOUR, dt = ts WHERE id = 3", "DELETE FROM z.old WHERE id = 2",
+                "ALTER TABLE z.old ADD w INT, ADD KEY (w)", "UPDATE z.old SET dt = NOW()")
+    entries(cluster, ["3"])
+
+
+def load(cluster):
     lost = cluster.others(cluster.coordinator())[0]
     cluster.kill(lost, with_mysql=True)
     cluster.tool("wipe", lost)
     cluster.start(lost)
     cluster.settle()
-    entries(cluster, ["3", "2"])
-    cluster.sql(2, "UPDATE z.old SET ts = ts - INTERVAL 5 HOUR, dt = ts WHERE id = 3", "DELETE FROM z.old WHERE id = 2",
-                "ALTER TABLE z.old ADD w INT, ADD KEY (w)", "UPDATE z.old SET dt = NOW()")
-    entries(cluster, ["3"])
+
+
+def on_mysql(cluster):
+    """It is served there, and a node that is loaded has the same entries."""
+    table = "(id INT PRIMARY KEY, ts TIMESTAMP NULL, n BIGINT, v DATETIME AS (ts) VIRTUAL, t TEXT, KEY (v)"
+    tables = (table + ")", table + ", FULLTEXT (t))", "(id INT PRIMARY KEY, ts TIMESTAMP NULL, n BIGINT, v DATETIME AS (FROM_UNIXTIME(n)), KEY v (v), KEY ((HOUR(ts))))")
+    for number, columns in enumerate(tables):
+        cluster.sql(2, f"CREATE TABLE z.t{number} {columns}", f"INSERT INTO z.t{number} (id, ts, n) VALUES (1, '2021-01-01 23:30:00', 9), (2, '2021-07-01 23:30:00', 8), (3, NULL, 0)")
+    load(cluster)
+    for change in ("DO 0", "UPDATE z.t{} SET ts = ts + INTERVAL 1 HOUR, n = n + 1 WHERE id = 2", "DELETE FROM z.t{} WHERE id = 1"):
+        cluster.sql(2, *[change.format(number) for number in range(len(tables))])
+        cluster.settle()
+        for number in range(len(tables)):
+            cluster.same(f"SELECT v, id FROM z.t{number} FORCE INDEX (v) ORDER BY v, id")
+            cluster.same(f"SELECT v FROM z.t{number} FORCE INDEX (v) ORDER BY v")
+            cluster.same(f"SELECT COUNT(*) FROM z.t{number} WHERE HOUR(ts) = 23")
+            cluster.same(f"CHECK TABLE z.t{number} EXTENDED")
 
 
 def entries(cluster, expected):
@@ -69,15 +90,14 @@ def entries(cluster, expected):
 
 
 def zone_keys():
-    if MYSQL:
-        return  # told of the zone: stored_columns
     os.environ["TZ"] = ZONE
     with Cluster(settings=STEADY) as cluster:
         cluster.sql(2, "CREATE DATABASE z")
         cluster.settle()
-        for node in cluster.nodes:
-            cluster.mysql(node, f"SET sql_log_bin = 0; CREATE TABLE z.old ({COLUMNS}, KEY (v), KEY (u))")
-        for part in (refused, served, from_before):
+        if not MYSQL:
+            for node in cluster.nodes:
+                cluster.mysql(node, f"SET sql_log_bin = 0; CREATE TABLE z.old ({COLUMNS}, KEY (v), KEY (u))")
+        for part in (on_mysql,) if MYSQL else (refused, served, from_before):
             part(cluster)
         for node in cluster.nodes:
             check("fenced" not in cluster.log(node), f"node {node} is not fenced")
