@@ -10,6 +10,7 @@
 #include "node/session/classifier_rules.hpp"
 #include "node/session/definition_reach.hpp"
 #include "node/session/hidden_writes.hpp"
+#include "node/session/servers_own.hpp"
 #include "node/session/sql_scan.hpp"
 #include "node/session/zone_keys.hpp"
 
@@ -315,6 +316,16 @@ void each_token(std::string_view text, const Take& take) {
                  1235, "42000"};
 }
 
+[[nodiscard]] Status refuse_servers_own(storage::Connection& connection, const StatementJob& job) {
+    const std::string_view sql = behind_settings(job.sql);
+    if (!may_take_servers_own(sql)) return ok();
+    const auto database = connection.scalar("SELECT CAST(DATABASE() AS BINARY) LIMIT 1");
+    if (!database) return database.error();
+    const std::string reason = takes_servers_own(sql, database->value_or(""));
+    if (reason.empty()) return ok();
+    return Error{ErrorCode::invalid_argument, reason, 1235, "42000"};
+}
+
 // Of what was there before nothing is said, nor of CREATE TABLE IF NOT EXISTS where there is one.
 [[nodiscard]] Status refuse_zone_keys(storage::Connection& connection, const StatementJob& job) {
     if (connection.calculates_rows()) return ok();  // MySQL
@@ -372,6 +383,7 @@ Result<std::string> shown_table(storage::Connection& connection, const std::stri
 
 Status may_define(storage::Connection& connection, const StatementJob& job) {
     Status may = refuse_zero_byte(job.sql);
+    if (may) may = refuse_servers_own(connection, job);
     if (may) may = refuse_without_key(connection, job);
     if (may) may = refuse_ignored(connection, job);
     if (may) may = refuse_for_children(connection, job);
