@@ -10,7 +10,9 @@
 #include "node/session/classifier_rules.hpp"
 #include "node/session/definition_reach.hpp"
 #include "node/session/hidden_writes.hpp"
+#include "node/session/servers_own.hpp"
 #include "node/session/sql_scan.hpp"
+#include "node/session/zone_keys.hpp"
 
 namespace ddb::session {
 namespace {
@@ -314,6 +316,41 @@ void each_token(std::string_view text, const Take& take) {
                  1235, "42000"};
 }
 
+[[nodiscard]] Status refuse_servers_own(storage::Connection& connection, const StatementJob& job) {
+    const std::string_view sql = behind_settings(job.sql);
+    if (!may_take_servers_own(sql)) return ok();
+    const auto database = connection.scalar("SELECT CAST(DATABASE() AS BINARY) LIMIT 1");
+    if (!database) return database.error();
+    const std::string reason = takes_servers_own(sql, database->value_or(""));
+    if (reason.empty()) return ok();
+    return Error{ErrorCode::invalid_argument, reason, 1235, "42000"};
+}
+
+// Of what was there before nothing is said, nor of CREATE TABLE IF NOT EXISTS where there is one.
+[[nodiscard]] Status refuse_zone_keys(storage::Connection& connection, const StatementJob& job) {
+    if (connection.calculates_rows()) return ok();  // MySQL
+    const std::string sql(behind_settings(job.sql));
+    if (!defines_keys(sql)) return ok();
+    const std::string copied = makes_table(sql) ? table_copied(sql) : std::string();
+    const bool unless_there = makes_table(sql) && contains_ignoring_case(sql, "EXISTS");
+    std::string there;
+    if (!makes_table(sql) || unless_there || !copied.empty()) {
+        const NamedTables named = named_tables(sql, "");
+        if (named.tables.empty()) return ok();
+        auto shown = shown_table(connection, copied.empty() ? named.tables.front().text : copied);
+        if (!shown) return shown.error();
+        there = std::move(*shown);
+    }
+    if (copied.empty() && unless_there && !there.empty()) return ok();
+    const std::string column = copied.empty() ? zone_dependent_key(there, sql) : zone_dependent_key("", there);
+    if (column.empty()) return ok();
+    return Error{ErrorCode::invalid_argument,
+                 "a key of the virtual column " + column +
+                     " is refused, as it depends on the session's time_zone: servers whose sessions have another one "
+                     "would keep old entries in it; calculate it from a DATETIME, not by UNIX_TIMESTAMP()",
+                 1235, "42000"};
+}
+
 // Of a table's rows, and of what routines and triggers write.
 [[nodiscard]] Status refuse_hints(const storage::Connection& connection, const StatementJob& job) {
     if (!connection.calculates_rows()) return ok();
@@ -346,6 +383,7 @@ Result<std::string> shown_table(storage::Connection& connection, const std::stri
 
 Status may_define(storage::Connection& connection, const StatementJob& job) {
     Status may = refuse_zero_byte(job.sql);
+    if (may) may = refuse_servers_own(connection, job);
     if (may) may = refuse_without_key(connection, job);
     if (may) may = refuse_ignored(connection, job);
     if (may) may = refuse_for_children(connection, job);
@@ -355,6 +393,7 @@ Status may_define(storage::Connection& connection, const StatementJob& job) {
     if (may) may = refuse_hints(connection, job);
     if (may) may = refuse_wide_characters(connection, job);
     if (may) may = refuse_folded_functions(connection, job);
+    if (may) may = refuse_zone_keys(connection, job);
     if (may) may = refuse_hidden(connection, job);
     return may;
 }

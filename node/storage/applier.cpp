@@ -313,7 +313,8 @@ Status Applier::ensure_connection() {
     if (!setting.ok()) return setting.error();
     auto position = read_position(**connection);
     if (!position.ok()) return position.error();
-    if (auto set = (*connection)->execute("SET SESSION autocommit=0"); !set.ok()) return set.error();
+    const std::string session = (*connection)->dialect().applier_session_sql();
+    if (auto set = (*connection)->execute(session); !set.ok()) return set.error();
     connection_ = std::move(*connection);
     if (const std::string settings = usual_settings_sql(); !settings.empty()) {
         if (auto set = connection_->execute(settings); !set.ok()) {

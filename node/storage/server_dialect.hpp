@@ -36,6 +36,8 @@ class ServerDialect {
     // What every session of the service account begins with, and every session of a user's.
     [[nodiscard]] virtual std::string service_session_sql() const = 0;
     [[nodiscard]] virtual std::string user_session_sql(int lock_wait_s) const = 0;
+    // The applier's, behind that: what rows are calculated with where nothing tells of the session that wrote them.
+    [[nodiscard]] virtual std::string applier_session_sql() const = 0;
     // The audit's, which reads one snapshot.
     [[nodiscard]] virtual std::string audit_session_sql() const = 0;
     // Status variables: how far the storage engine's log was written, and how much of it is on disk.

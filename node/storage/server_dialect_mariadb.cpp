@@ -69,6 +69,12 @@ std::string MariaDbDialect::user_session_sql(int lock_wait_s) const {
            seconds + ", innodb_lock_wait_timeout=" + seconds;
 }
 
+// As sessions have it that say nothing of their zone: an UPDATE takes an old entry out of an index of a virtual column
+// as the zone has it, INSERT puts in what comes with the row.
+std::string MariaDbDialect::applier_session_sql() const {
+    return "SET SESSION autocommit=0, time_zone=@@GLOBAL.time_zone";
+}
+
 std::string MariaDbDialect::audit_session_sql() const {
     return "SET SESSION time_zone='+00:00', sql_mode='', net_write_timeout=60, lock_wait_timeout=1, "
            "tx_isolation='REPEATABLE-READ'";

@@ -95,6 +95,10 @@ std::string MySqlDialect::user_session_sql(int lock_wait_s) const {
            seconds + ", innodb_lock_wait_timeout=" + seconds;
 }
 
+std::string MySqlDialect::applier_session_sql() const {
+    return "SET SESSION autocommit=0";  // it is told of those, and of what is usual (calculation_settings)
+}
+
 std::string MySqlDialect::audit_session_sql() const {
     return "SET SESSION time_zone='+00:00', sql_mode='', net_write_timeout=60, lock_wait_timeout=1, "
            "transaction_isolation='REPEATABLE-READ'";

@@ -11,6 +11,7 @@ class MariaDbDialect final : public ServerDialect {
     [[nodiscard]] bool speaks(const std::string& version) const override;
     [[nodiscard]] std::string service_session_sql() const override;
     [[nodiscard]] std::string user_session_sql(int lock_wait_s) const override;
+    [[nodiscard]] std::string applier_session_sql() const override;
     [[nodiscard]] std::string audit_session_sql() const override;
     [[nodiscard]] RedoLogCounters redo_log_counters() const override;
     [[nodiscard]] bool logs_temporary_renames() const override;
@@ -65,6 +66,7 @@ class MySqlDialect final : public ServerDialect {
     [[nodiscard]] bool speaks(const std::string& version) const override;
     [[nodiscard]] std::string service_session_sql() const override;
     [[nodiscard]] std::string user_session_sql(int lock_wait_s) const override;
+    [[nodiscard]] std::string applier_session_sql() const override;
     [[nodiscard]] std::string audit_session_sql() const override;
     [[nodiscard]] RedoLogCounters redo_log_counters() const override;
     [[nodiscard]] bool logs_temporary_renames() const override;

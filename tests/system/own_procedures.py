@@ -89,4 +89,20 @@ def taken_away():
         writes.settled(own, rights, "a change of the coordinator")
 
 
-main(taken_away)
+def dropped():
+    """The tables themselves are taken from nobody, whoever has the right to: no node would be left to put them back."""
+    with Cluster(settings=STEADY) as cluster:
+        cluster.sql(1, "CREATE DATABASE d", "CREATE TABLE d.t (id INT PRIMARY KEY)", "INSERT INTO d.t VALUES (1)")
+        other = cluster.others(cluster.coordinator())[0]
+        for statements in (["DROP TABLE mysql.proc"], ["USE mysql", "DROP TABLE IF EXISTS proc, user"], ["RENAME TABLE mysql.proc TO mysql.p"],
+                           ["ALTER TABLE mysql.global_priv RENAME d.p"], ["DROP DATABASE mysql"], ["DROP SCHEMA IF EXISTS sys"],
+                           ["RENAME TABLE d.t TO mysql.t"], ["USE mysql", "ALTER TABLE d.t RENAME TO t"], ["EXECUTE IMMEDIATE 'DROP TABLE mysql.proc'"],
+                           ["EXECUTE IMMEDIATE CONCAT('DROP TABLE mysql.', 'proc')"]):
+            equal(cluster.cli(other, *statements).error.get("code"), 1235, statements)
+        cluster.sql(other, "TRUNCATE TABLE mysql.time_zone_leap_second", "ALTER TABLE mysql.time_zone_transition FORCE", "INSERT INTO d.t VALUES (2)",
+                    "RENAME TABLE d.t TO d.u", "ALTER TABLE d.u RENAME d.t", "DROP TABLE d.t", "DROP DATABASE d")
+        cluster.settle()
+        cluster.same("SHOW TABLES FROM mysql; SHOW TABLES FROM sys")
+
+
+main(taken_away, dropped)
