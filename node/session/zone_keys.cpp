@@ -89,7 +89,8 @@ class Definition {
     [[nodiscard]] std::set<std::string> zone_dependent_keys() const {
         std::set<std::string> out;
         for (const auto& [name, column] : columns_) {
-            if (column.keyed && depends(column, 0)) out.insert(name);
+            std::set<const Column*> looked_at;
+            if (column.keyed && depends(column, looked_at)) out.insert(name);
         }
         return out;
     }
@@ -196,8 +197,9 @@ class Definition {
         return column != nullptr && column->timestamp;
     }
 
-    [[nodiscard]] bool depends(const Column& column, std::size_t depth) const {
-        if (!column.is_virtual || depth > columns_.size()) return false;
+    // Each column is looked at once, however often it is named: who names two others twice would take for ever.
+    [[nodiscard]] bool depends(const Column& column, std::set<const Column*>& looked_at) const {
+        if (!column.is_virtual || !looked_at.insert(&column).second) return false;
         const Tokens all = column.expression;
         const bool alone = all.size() == 1 && is_timestamp(all.front());
         if (column.timestamp && !alone) return true;
@@ -214,7 +216,7 @@ class Definition {
                 return true;  // a column of the query, of whatever type
             if (used == nullptr) continue;
             if (used->timestamp && !only_null_matters(all, i)) return true;
-            if (used != &column && depends(*used, depth + 1)) return true;
+            if (depends(*used, looked_at)) return true;
         }
         return false;
     }
