@@ -146,6 +146,11 @@ constexpr std::string_view per_node =
             "node's "
             "host; leave them out");
     }
+    if ((object.is("TABLE") || object.is("INDEX")) && rules::makes_vector_index(tokens)) {
+        return refuse(
+            "VECTOR indexes are refused: the server prepares no transaction that writes to them (XA), so that nothing "
+            "could be written to the table; VECTOR columns without one are served");
+    }
     if (object.is("TABLE") && rules::places_history_by_server(tokens)) {
         return refuse(
             "PARTITION BY SYSTEM_TIME with LIMIT or AUTO is refused: each server decides for itself which partition is "

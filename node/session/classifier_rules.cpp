@@ -433,6 +433,13 @@ bool names_directory(Tokens tokens) {
     return false;
 }
 
+bool makes_vector_index(Tokens tokens) {
+    for (std::size_t i = 0; i + 1 < tokens.size(); ++i) {
+        if (tokens[i].is("VECTOR") && (tokens[i + 1].is("INDEX") || tokens[i + 1].is("KEY"))) return true;
+    }
+    return false;
+}
+
 bool places_history_by_server(Tokens tokens) {
     std::size_t i = 0;
     while (i < tokens.size() && !(tokens[i].is("SYSTEM_TIME") && i > 0 && tokens[i - 1].is("BY"))) ++i;

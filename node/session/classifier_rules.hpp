@@ -39,6 +39,7 @@ using Tokens = std::span<const Token>;
 [[nodiscard]] std::string order_dependent_alter(Tokens tokens);
 // Says where on its host a server keeps a table, or a partition.
 [[nodiscard]] bool names_directory(Tokens tokens);
+[[nodiscard]] bool makes_vector_index(Tokens tokens);
 
 // PARTITION BY SYSTEM_TIME … LIMIT or AUTO: where a row of history goes depends on what its server has counted so far.
 [[nodiscard]] bool places_history_by_server(Tokens tokens);

@@ -476,6 +476,10 @@ TEST_CASE("tables have no place of their own on a host") {
     CHECK(refused("ALTER TABLE t ADD PARTITION (PARTITION p1 VALUES LESS THAN (20) DATA DIRECTORY = '/tmp/x')"));
     CHECK(kind_of("CREATE TABLE t (id INT PRIMARY KEY, data INT, directory INT, INDEX directory (directory))") ==
           Kind::ddl);
+    CHECK(refused("CREATE TABLE t (id INT PRIMARY KEY, v VECTOR(3) NOT NULL, VECTOR INDEX (v))"));
+    CHECK(refused("CREATE VECTOR INDEX i ON t (v)"));
+    CHECK(refused("ALTER TABLE t ADD VECTOR KEY i (v) M=5"));
+    CHECK(kind_of("CREATE TABLE t (id INT PRIMARY KEY, vector VECTOR(3), KEY vector (id))") == Kind::ddl);
     CHECK(kind_of("CREATE TABLE t (id INT PRIMARY KEY) COMMENT 'DATA DIRECTORY=1'") == Kind::ddl);
     CHECK(kind_of("CREATE TEMPORARY TABLE t (id INT) DATA DIRECTORY='/tmp/x'") == Kind::temporary_table);
 }
