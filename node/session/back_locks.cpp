@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "node/session/back_session.hpp"
+#include "node/session/classifier_rules.hpp"
 #include "node/session/sql_scan.hpp"
 
 namespace ddb::session {
@@ -17,6 +18,21 @@ JobReport meet_transactions(ConnectionPtr connection, const StatementJob& job) {
     if (auto done = report.connection->execute_all(sql); !done) report.end.error = done.error();
     if (report.connection->broken()) report.connection.reset();
     return report;
+}
+
+// What MariaDB refuses a session with locks whatever these are.
+[[nodiscard]] bool never_under_locks(std::string_view sql) {
+    constexpr std::size_t head_max = 24;  // DEFINER = user@host and the like stand in front
+    constexpr std::array<std::string_view, 6> kinds{"DATABASE", "SCHEMA", "VIEW", "PROCEDURE", "FUNCTION", "PACKAGE"};
+    constexpr std::array<std::string_view, 5> others{"TABLE", "TRIGGER", "INDEX", "SEQUENCE", "EVENT"};
+    const std::vector<Token> all = scan(sql, head_max);
+    const rules::Tokens tokens = rules::behind_settings(all);
+    if (rules::token_at(tokens, 0).is("RENAME")) return rules::token_at(tokens, 1).is("TABLE");
+    for (const Token& token : tokens) {
+        if (one_of(token, kinds)) return true;
+        if (one_of(token, others)) return false;
+    }
+    return false;
 }
 
 [[nodiscard]] Error waited_too_long() {
@@ -65,6 +81,11 @@ bool BackSession::waits_for_locks() {
 // them to know, which it cannot in a transaction that has begun.
 bool BackSession::asks_own_locks() {
     if (std::exchange(active_->locks_asked, true) || !parts_.table_locks.holds(serial_)) return false;
+    const bool mariadb = connection_ && !connection_->calculates_rows();
+    if (mariadb && active_->statement.kind == StatementKind::ddl && never_under_locks(active_->execute.sql)) {
+        finish_error(under_locks());
+        return true;
+    }
     const auto asked = for_locks();
     const bool may = asked && !asked->hides && !txn_.active && !next_is_set_ && database_ == lock_database_;
     if (!may || !connection_) return false;
