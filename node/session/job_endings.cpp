@@ -53,6 +53,16 @@ void mend_own_routines(const StatementJob& job) {
     if (named) (void)job.database->mend_own_routines();
 }
 
+void admit_roles(JobReport& report, const StatementJob& job) {
+    if (job.kind != StatementKind::set || job.database == nullptr || job.describe) return;
+    if (report.end.error || !report.connection) return;
+    const auto tokens = scan(job.sql, 2);
+    if (tokens.size() < 2 || !tokens[0].is("SET") || !tokens[1].is("ROLE")) return;
+    const auto given = job.database->admit_roles(*report.connection);
+    if (given.ok() && *given) (void)report.connection->execute(job.sql);
+    if (report.connection->broken()) report.connection.reset();
+}
+
 std::uint64_t number_in(const std::optional<std::string>& digits) {
     std::uint64_t number = 0;
     if (digits) (void)std::from_chars(digits->data(), digits->data() + digits->size(), number);

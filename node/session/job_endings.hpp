@@ -24,6 +24,8 @@ void keep_warnings(JobReport& report, const StatementJob& job);
 void learn_generated_id(JobReport& report, const StatementJob& job);
 // Behind a statement that may have taken the node's own procedures away.
 void mend_own_routines(const StatementJob& job);
+// Behind SET ROLE, which may have taken the rights away by which the node runs its writes.
+void admit_roles(JobReport& report, const StatementJob& job);
 // 0 where there is none.
 [[nodiscard]] std::uint64_t number_in(const std::optional<std::string>& digits);
 

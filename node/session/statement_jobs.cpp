@@ -17,13 +17,17 @@ using std::chrono::steady_clock;
 
 // Not 2013: client libraries take an answer with a number of their own for damaged, and its text is lost.
 constexpr std::uint16_t error_connection_killed = 1927;
+constexpr std::uint16_t error_user_limit = 1226;  // MAX_QUERIES_PER_HOUR and its kin
 
 void end_and_roll_back(JobReport& report, const std::string& xid) {
     drop_if_unusable(report);
     if (!report.connection) return;
     const std::array<std::string, 2> sql{xa_sql("END", xid), xa_sql("ROLLBACK", xid)};
-    (void)report.connection->execute_all(sql);  // XA END fails in rollback-only transactions, ROLLBACK does not mind
-    if (report.connection->broken()) report.connection.reset();
+    const auto done = report.connection->execute_all(sql);
+    // XA END fails in rollback-only transactions, ROLLBACK does not mind. Who has reached a limit is let say neither:
+    // the connection's end is one of the transaction, too.
+    const bool unsaid = !done.ok() && done.error().mysql_code == error_user_limit;
+    if (unsaid || report.connection->broken()) report.connection.reset();
 }
 
 // The end of what changed no table that others see: its log stays empty, but rows of temporary tables are kept.
@@ -123,6 +127,7 @@ JobReport run_plain(ConnectionPtr connection, const StatementJob& job) {
     report.end =
         run_statement(*report.connection, {job.sql, {}, {}, job.describe}, job.session, job.request, *job.stream);
     drop_if_unusable(report);
+    admit_roles(report, job);
     learn_generated_id(report, job);
     return report;
 }
@@ -245,7 +250,10 @@ JobReport run_write(ConnectionPtr connection, const StatementJob& job) {
     if (report.connection->broken()) report.xa_uncertain = true;
     if (prepared.ok()) {
         // No XA END: its failure would take the place of the statement's own error in SHOW WARNINGS.
-        (void)report.connection->execute(xa_sql("ROLLBACK", job.xid));
+        if (!report.connection->execute(xa_sql("ROLLBACK", job.xid)).ok()) {
+            report.connection.reset();
+            report.xa_uncertain = true;
+        }
         drop_if_unusable(report);
     } else {
         end_and_roll_back(report, job.xid);
@@ -279,6 +287,7 @@ JobReport run_in_transaction(ConnectionPtr connection, const StatementJob& job) 
     if (report.end.error || hides_generated_id(job.kind, job.sql)) keep_forgotten_warnings(report, job);
     learn_generated_id(report, job);
     if (!report.end.error) mend_own_routines(job);
+    admit_roles(report, job);
     report.xa_active = report.connection != nullptr;
     if (!report.connection || !report.end.error) return report;
     if (job.kind == StatementKind::execute && report.end.error->mysql_code == error_xa_state) {
@@ -330,13 +339,10 @@ bool roll_back_orphan(const storage::LocalDatabase& database, const StatementJob
     constexpr std::uint16_t unknown_xid = 1397;
     const auto deadline = steady_clock::now() + ending_ms_max;
     while (steady_clock::now() < deadline) {
-        auto connection = database.connect(job.user, job.password, "", job.login);
-        if (connection) {
-            auto done = (*connection)->execute(xa_sql("ROLLBACK", job.xid));
-            if (done) return true;
-            // Not there: rolled back, or its PREPARE is still running on the connection that is going away.
-            if (done.error().mysql_code != unknown_xid) return false;
-        }
+        const Status done = database.roll_back(job.xid);
+        if (done) return true;
+        // Not there: rolled back, or its PREPARE is still running on the connection that is going away.
+        if (done.error().code == ErrorCode::sql && done.error().mysql_code != unknown_xid) return false;
         std::this_thread::sleep_for(look_again_ms);  // the server tells nobody when a lost connection has ended
     }
     return true;

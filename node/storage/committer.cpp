@@ -27,6 +27,7 @@ constexpr std::uint64_t report_every = 64;
 // the commits that wait.
 constexpr std::size_t told_together_max = 8;
 constexpr std::uint16_t xid_unknown = 1397;
+constexpr std::uint16_t user_limit_reached = 1226;  // MAX_QUERIES_PER_HOUR and its kin: for up to an hour
 
 }  // namespace
 
@@ -204,7 +205,8 @@ bool Committer::commit(const std::stop_token& stop, Registration& registration) 
             pass(Failpoint::xa_committed);
             return true;
         }
-        if (registration.connection->broken() || done.error().mysql_code == xid_unknown) {
+        const std::uint16_t code = done.error().mysql_code;
+        if (registration.connection->broken() || code == xid_unknown || code == user_limit_reached) {
             registration.connection.reset();
             return commit_from_elsewhere(stop, registration);
         }

@@ -183,6 +183,17 @@ Status LocalDatabase::drop_orphan_routines(const std::string& replaced) const {
     return storage::drop_orphan_routines(**connection, replaced);
 }
 
+Status LocalDatabase::roll_back(const std::string& xid) const {
+    auto connection = open_service(impl_->service());
+    if (!connection.ok()) return connection.error();
+    auto done = (*connection)->execute("XA ROLLBACK '" + xid + "'");
+    return done.ok() ? ok() : Status(done.error());
+}
+
+Result<bool> LocalDatabase::admit_roles(Connection& user) const {
+    return impl_->admit_roles(user);
+}
+
 Status LocalDatabase::mend_own_routines() const {
     auto connection = open_service(impl_->service());
     if (!connection.ok()) return connection.error();

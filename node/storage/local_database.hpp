@@ -267,6 +267,11 @@ class LocalDatabase {
     [[nodiscard]] Result<std::string> privileges_digest() const;
     // Any thread, blocking: see orphan_routines.hpp.
     [[nodiscard]] Status drop_orphan_routines(const std::string& replaced) const;
+    // Any thread, blocking: by the service account, of a transaction whose connection is gone, or can say it no more.
+    [[nodiscard]] Status roll_back(const std::string& xid) const;
+    // Any thread, blocking. Gives a user's session the rights that everybody has on ddb_meta, where its active roles
+    // take them away (MySQL). They count when these become active anew. Whether they were given just now.
+    [[nodiscard]] Result<bool> admit_roles(Connection& user) const;
     // Any thread, blocking: see own_routines.hpp.
     [[nodiscard]] Status mend_own_routines() const;
     // Any thread, blocking: see stored_texts.hpp.

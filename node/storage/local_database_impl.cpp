@@ -25,7 +25,6 @@ constexpr milliseconds half_dead_limit{5000};
 constexpr int control_timeout_ms = 60'000;
 constexpr std::size_t commands_max = 1024;
 constexpr std::size_t samples_max = 600;
-constexpr std::size_t admitted_roles_max = 10'000;
 
 ConnectOptions service_options(const DatabaseOptions& options) {
     ConnectOptions out;
@@ -495,13 +494,10 @@ Result<std::unique_ptr<Connection>> LocalDatabase::Impl::connect(const std::stri
     };
     auto connection = open();
     if (!connection.ok()) return connection;
-    auto roles = (*connection)->dialect().inactive_rights(**connection);
-    if (!roles.ok()) return roles.error();
-    if (roles->empty()) return connection;
-    const auto new_rights = admit_roles(*roles);
+    const auto new_rights = admit_roles(**connection);
     if (!new_rights.ok()) return new_rights.error();
     if (!*new_rights) return connection;
-    return open();  // a session has the rights that its roles had when it began
+    return open();  // a session has the rights that its roles had when they became active
 }
 
 // Asked ahead: to try without would count as a wrong password of an account that is locked behind some.
@@ -514,19 +510,15 @@ Result<bool> LocalDatabase::Impl::demands_tls(const std::string& user) const {
     return demanding->has_value();
 }
 
-// Once for each set of roles and start of the server; the right stays, but a loaded dump may not have it. Whether it
-// was given just now.
-Result<bool> LocalDatabase::Impl::admit_roles(const std::string& roles) const {
-    std::lock_guard lock(roles_mutex_);
-    if (admitted_pid_ == pid_ && admitted_roles_.contains(roles)) return false;
+Result<bool> LocalDatabase::Impl::admit_roles(Connection& user) const {
+    auto roles = user.dialect().inactive_rights(user);
+    if (!roles.ok()) return roles.error();
+    if (roles->empty()) return false;
     auto service = open_service(service_);
     if (!service.ok()) return service.error();
-    for (const std::string& sql : (*service)->dialect().role_rights_sql(roles)) {
+    for (const std::string& sql : (*service)->dialect().role_rights_sql(*roles)) {
         if (auto done = (*service)->execute(sql); !done.ok()) return done.error();
     }
-    if (admitted_pid_ != pid_ || admitted_roles_.size() >= admitted_roles_max) admitted_roles_.clear();
-    admitted_pid_ = pid_;
-    admitted_roles_.insert(roles);
     return true;
 }
 

@@ -8,7 +8,6 @@
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <set>
 #include <string>
 #include <thread>
 #include <variant>
@@ -65,6 +64,7 @@ class LocalDatabase::Impl {
     [[nodiscard]] Result<std::unique_ptr<Connection>> connect(const std::string& user, const std::string& password,
                                                               const std::string& database,
                                                               const LoginOptions& login) const;
+    [[nodiscard]] Result<bool> admit_roles(Connection& user) const;
     Status kill(std::uint64_t connection_id, bool query_only);
 
     // Fixed after start().
@@ -124,7 +124,6 @@ class LocalDatabase::Impl {
     void report_applied(LogIndex index);
     void audit(LogIndex index);
     void send(Command command);
-    [[nodiscard]] Result<bool> admit_roles(const std::string& roles) const;
 
     // office.cpp
     void try_open();
@@ -202,10 +201,6 @@ class LocalDatabase::Impl {
     std::mutex report_mutex_;
     LogIndex applied_;
     LogIndex durable_;
-
-    mutable std::mutex roles_mutex_;
-    mutable std::set<std::string> admitted_roles_;
-    mutable std::uint64_t admitted_pid_ = 0;
 
     std::mutex kill_mutex_;
     std::unique_ptr<Connection> killer_;

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """Logins in front of MySQL (caching_sha2_password): a client needs no setting that a MySQL server would not ask of it, and
-gives its password only once; the servers have the last word, whatever is remembered.
+gives its password only once; the servers have the last word, whatever is remembered. Roles.
 """
 
 import os
@@ -81,6 +81,55 @@ def server_restarted(cluster):
     check(all([refused(cluster, node, "second") for node in cluster.nodes]), "the account is gone")
 
 
+def written(client, text, tables=("one", "two")):
+    """Which of the tables the session can write to."""
+    answers = client.query(text)
+    equal(answers[-1][0], "ok", f"{text}: {answers}")
+    done = []
+    for table in tables:
+        answer = client.query(f"INSERT INTO roles.{table} VALUES ()")[-1]
+        check(answer[0] == "ok" or answer[1] == 1142, f"{text}: INSERT into {table}: {answer}")
+        done += [table] if answer[0] == "ok" else []
+    return done
+
+
+def roles(cluster):
+    """Whatever roles are active, the session has the rights by which the node runs its writes."""
+    cluster.sql(1, "CREATE DATABASE roles", "CREATE TABLE roles.one (id INT AUTO_INCREMENT PRIMARY KEY)",
+                "CREATE TABLE roles.two (id INT AUTO_INCREMENT PRIMARY KEY)", "CREATE ROLE one, two", "GRANT INSERT ON roles.one TO one",
+                "GRANT INSERT ON roles.two TO two", f"CREATE USER {USER}@'%' IDENTIFIED BY 'first' DEFAULT ROLE one",
+                f"GRANT one, two TO {USER}@'%'", f"SET DEFAULT ROLE one TO {USER}@'%'")
+    cluster.settle()
+    for node in cluster.nodes:
+        client = Watched(cluster, node, "first")
+        equal(written(client, "DO 0"), ["one"], f"node {node}, as it begins")
+        for text, expected in (("SET ROLE two", ["two"]), ("SET ROLE ALL", ["one", "two"]), ("SET ROLE NONE", []), ("SET ROLE ALL EXCEPT one", ["two"]),
+                               ("SET ROLE DEFAULT", ["one"])):
+            equal(written(client, text), expected, f"node {node}, {text}")
+        client.query("BEGIN")
+        equal(written(client, "SET ROLE two"), ["two"], f"node {node}, in a transaction")
+        equal(written(client, "COMMIT"), ["two"], f"node {node}, behind it")
+        client.close()
+    # Whoever takes a role's rights, or makes it anew, takes also those that only the node knows of.
+    for texts in (["REVOKE ALL PRIVILEGES, GRANT OPTION FROM one", "GRANT INSERT ON roles.one TO one"],
+                  ["DROP ROLE one", "CREATE ROLE one", "GRANT INSERT ON roles.one TO one", f"GRANT one TO {USER}@'%'", f"SET DEFAULT ROLE one TO {USER}@'%'"]):
+        cluster.sql(1, *texts)
+        cluster.settle()
+        for node in cluster.nodes:
+            client = Watched(cluster, node, "first")
+            equal(written(client, "DO 0"), ["one"], f"node {node}, behind {texts[0]}")
+            client.close()
+    client = Watched(cluster, 1, "first")
+    equal(written(client, "SET ROLE two"), ["two"], "in front of a change of coordinators")
+    before = cluster.coordinator()
+    cluster.verb(1, "step-down")
+    wait_until(lambda: cluster.coordinator() not in (0, before), 30, "another coordinator")
+    equal(written(client, "DO 0"), ["two"], "the role holds at the next coordinator")
+    client.close()
+    cluster.settle()
+    cluster.same_tables("roles")
+
+
 def logins():
     if not MYSQL:
         note("skipped: with MySQL servers only (DDB_SERVER)")
@@ -88,7 +137,7 @@ def logins():
     with Cluster(settings=STEADY) as cluster:
         cluster.sql(1, f"CREATE USER {USER}@'%' IDENTIFIED BY 'first'")
         cluster.settle()
-        for part in (without_settings, asked_once, server_restarted):
+        for part in (without_settings, asked_once, server_restarted, roles):
             part(cluster)
 
 
