@@ -50,9 +50,10 @@ void append_length(std::string& out, std::uint64_t n) {
     return "PROXY TCP4 " + login.host + " 127.0.0.1 " + std::to_string(login.port) + " 3306\r\n";
 }
 
-// For what the server sees, not for what the network does: whose certificate it is, is of no account.
-void demand_tls(MYSQL* mysql) {
-    const my_bool demanded = 1;
+// For what the server sees, not for what the network does: whose certificate it is, is of no account. The library speaks
+// it unasked from 3.4 on.
+void set_tls(MYSQL* mysql, bool wanted) {
+    const my_bool demanded = wanted ? 1 : 0;
     const my_bool verified = 0;
     mysql_options(mysql, MYSQL_OPT_SSL_ENFORCE, &demanded);
     mysql_options(mysql, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &verified);
@@ -95,7 +96,7 @@ Result<std::unique_ptr<Connection>> Connection::open(const ConnectOptions& optio
     const std::string from = proxy_header(options.login);
     if (!from.empty()) mysql_optionsv(mysql, MARIADB_OPT_PROXY_HEADER, from.data(), from.size());
 
-    if (options.tls) demand_tls(mysql);
+    set_tls(mysql, options.tls);
 
     const bool local = !options.endpoint.socket.empty();
     const unsigned protocol = local ? MYSQL_PROTOCOL_SOCKET : MYSQL_PROTOCOL_TCP;

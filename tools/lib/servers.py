@@ -61,7 +61,7 @@ class Server:
     def install(self):
         data = os.path.join(self.directory, "data")
         os.makedirs(data)
-        options = dict(self.common, **self.options)
+        options = dict(self.common, **self.elsewhere(), **self.options)
         options.update({"datadir": data, "socket": self.socket, "pid-file": os.path.join(self.directory, "pid")})
         if os.getuid() == 0:
             options["user"] = "root"
@@ -76,10 +76,14 @@ class Server:
             raise ServerError(f"{command[0]} failed:\n{result.stdout}{result.stderr}")
 
     def install_command(self, data):
-        program = paths.program("mariadb-install-db")
-        prefix = os.path.dirname(os.path.dirname(program))
-        elsewhere = [f"--basedir={prefix}"] if prefix != "/usr" else []  # of a version that is unpacked beside the system's
-        return [program, "--no-defaults", *elsewhere, f"--datadir={data}", "--skip-test-db", "--auth-root-authentication-method=normal"]
+        elsewhere = [f"--{key}={value}" for key, value in self.elsewhere().items()]
+        return [paths.program("mariadb-install-db"), "--no-defaults", *elsewhere, f"--datadir={data}", "--skip-test-db",
+                "--auth-root-authentication-method=normal"]
+
+    def elsewhere(self):
+        """Of a version that is unpacked beside the system's: where its files are."""
+        prefix = os.path.dirname(os.path.dirname(self.program()))
+        return {"basedir": prefix} if prefix != "/usr" else {}
 
     def program(self):
         return paths.program("mariadbd")
