@@ -41,9 +41,10 @@ def accounts_of_hosts():
         return
     with Namespaces() as spaces, Hosts(spaces) as cluster:
         cluster.sql(2, "CREATE DATABASE h", "CREATE TABLE h.seen (id INT PRIMARY KEY, a VARCHAR(200), b VARCHAR(200))")
-        for name, password in (("near@10.77.0.1", "one"), ("near@10.77.0.2", "two"), ("net@'10.77.0.%'", "net"), ("home@localhost", "home"), ("far@'10.99.%'", "far"), ("anyone@'%'", "")):
+        for name, password in (("near@10.77.0.1", "one"), ("near@10.77.0.2", "two"), ("net@'10.77.0.%'", "net"), ("sealed@'10.77.0.%'", "sealed"), ("home@localhost", "home"), ("far@'10.99.%'", "far"), ("anyone@'%'", "")):
             user, host = name.split("@")
             secret = f"IDENTIFIED BY '{password}'" if password else ""
+            secret += " REQUIRE SSL" if user == "sealed" else ""  # which the client speaks where it can
             cluster.sql(3, f"CREATE USER {user}@'{host.strip(chr(39))}' {secret}", f"GRANT ALL ON h.* TO {user}@'{host.strip(chr(39))}'")
         cluster.settle()
         for node in cluster.nodes:
@@ -53,6 +54,7 @@ def accounts_of_hosts():
                 equal(cluster.told(host, node, "near", "one"), names("near", address, address) if host == 1 else None, f"{at}: near, host 1's password")
                 equal(cluster.told(host, node, "near", "two"), names("near", address, address) if host == 2 else None, f"{at}: near, host 2's password")
                 equal(cluster.told(host, node, "net", "net"), names("net", address, "10.77.0.%"), f"{at}: the network's")
+                equal(cluster.told(host, node, "sealed", "sealed"), names("sealed", address, "10.77.0.%"), f"{at}: the network's, by TLS only")
                 equal(cluster.told(host, node, "anyone"), names("anyone", address, "%"), f"{at}: everybody's")
                 equal(cluster.told(host, node, "far", "far"), None, f"{at}: another network's")
                 own = names("home", "localhost", "localhost") if host == node else None
