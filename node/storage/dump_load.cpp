@@ -11,7 +11,7 @@
 #include "node/storage/child_process.hpp"
 #include "node/storage/managed_server_parts.hpp"
 #include "node/storage/server_dialect.hpp"
-#include "node/storage/zone_indexes.hpp"
+#include "node/storage/zone_columns.hpp"
 
 namespace ddb::storage {
 namespace {
@@ -97,7 +97,7 @@ Status DumpLoad::load(const std::stop_token& stop) {
     if (!child->succeeded()) {
         return fail(ErrorCode::sql, program + " " + end.value_or("ended") + ": " + said.text().substr(0, 2000));
     }
-    return fed.ok() ? remake_zone_indexes(options_.service) : fed;
+    return fed.ok() ? remake_in_own_zone(options_.service, stop) : fed;
 }
 
 Status DumpLoad::feed(int fd, const std::stop_token& stop) {

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Keys of virtual columns that depend on the session's time zone, which MariaDB keeps old entries in: they are refused. In a table
+"""Keys of virtual columns that depend on the session's time zone, in which MariaDB keeps old entries: they are refused. In a table
 from before ddb, and on MySQL, they are right on every node, also on one that is loaded, while all sessions have the servers' own zone.
 """
 
@@ -45,6 +45,21 @@ def served(cluster):
         cluster.sql(2, "DROP TABLE z.good")
 
 
+def stored(cluster):
+    """What is served: equal on a node that is loaded, also of a table with versions, and of one whose text only looks like it."""
+    cluster.sql(2, "CREATE TABLE z.stored (id INT AUTO_INCREMENT PRIMARY KEY, ts TIMESTAMP NULL, s DATE AS (ts) STORED, y INT AS (DAY(s)) STORED, t TEXT, FULLTEXT (t)) "
+                   "WITH SYSTEM VERSIONING", "INSERT INTO z.stored (ts) VALUES ('2021-07-02 00:30:00'), ('2021-01-02 00:30:00'), (NULL)",
+                "UPDATE z.stored SET ts = ts + INTERVAL 1 MONTH", "CREATE TABLE z.plain (id INT PRIMARY KEY, ts TIMESTAMP NULL, n INT AS (id + 1) STORED, KEY (n))",
+                "INSERT INTO z.plain (id, ts) VALUES (1, NOW())")
+    load(cluster)
+    for sql in ("SELECT *, row_start, row_end FROM z.stored FOR SYSTEM_TIME ALL ORDER BY id, row_start", "SELECT * FROM z.plain", "SHOW CREATE TABLE z.stored",
+                "CHECK TABLE z.stored EXTENDED"):
+        cluster.same(sql)
+    cluster.sql(2, "INSERT INTO z.stored (ts) VALUES (NOW())")
+    cluster.settle()
+    equal(cluster.same("SELECT id FROM z.stored ORDER BY id"), [["1"], ["2"], ["3"], ["4"]], "numbers")
+
+
 def from_before(cluster):
     rows = "(1, '2021-01-01 03:00:00', '2021-01-01 03:00:00'), (2, '2021-07-01 23:00:00', '2021-07-01 23:00:00'), (3, '2021-07-01 23:00:00', NULL)"
     cluster.sql(2, f"INSERT INTO z.old (id, ts, dt) VALUES {rows}", "UPDATE z.old SET ts = ts + INTERVAL 1 HOUR, dt = ts WHERE id = 2", "DELETE FROM z.old WHERE id = 1")
@@ -66,7 +81,7 @@ def load(cluster):
 
 def on_mysql(cluster):
     """It is served there, and a node that is loaded has the same entries."""
-    table = "(id INT PRIMARY KEY, ts TIMESTAMP NULL, n BIGINT, v DATETIME AS (ts) VIRTUAL, t TEXT, KEY (v)"
+    table = "(id INT PRIMARY KEY, ts TIMESTAMP NULL, n BIGINT, s DATETIME AS (ts) STORED, v DATETIME AS (ts) VIRTUAL, t TEXT, KEY (v)"
     tables = (table + ")", table + ", FULLTEXT (t))", "(id INT PRIMARY KEY, ts TIMESTAMP NULL, n BIGINT, v DATETIME AS (FROM_UNIXTIME(n)), KEY v (v), KEY ((HOUR(ts))))")
     for number, columns in enumerate(tables):
         cluster.sql(2, f"CREATE TABLE z.t{number} {columns}", f"INSERT INTO z.t{number} (id, ts, n) VALUES (1, '2021-01-01 23:30:00', 9), (2, '2021-07-01 23:30:00', 8), (3, NULL, 0)")
@@ -77,6 +92,7 @@ def on_mysql(cluster):
         for number in range(len(tables)):
             cluster.same(f"SELECT v, id FROM z.t{number} FORCE INDEX (v) ORDER BY v, id")
             cluster.same(f"SELECT v FROM z.t{number} FORCE INDEX (v) ORDER BY v")
+            cluster.same(f"SELECT * FROM z.t{number} ORDER BY id")
             cluster.same(f"SELECT COUNT(*) FROM z.t{number} WHERE HOUR(ts) = 23")
             cluster.same(f"CHECK TABLE z.t{number} EXTENDED")
 
@@ -86,6 +102,7 @@ def entries(cluster, expected):
     for key in ("v", "u"):
         equal(cluster.same(f"SELECT id FROM z.old FORCE INDEX ({key}) ORDER BY {key}, id"), [[row] for row in expected], f"by key {key}")
     cluster.same("SELECT v FROM z.old FORCE INDEX (v)")
+    cluster.same("SELECT id, s FROM z.old ORDER BY id")
     cluster.same("CHECK TABLE z.old EXTENDED")
 
 
@@ -97,7 +114,7 @@ def zone_keys():
         if not MYSQL:
             for node in cluster.nodes:
                 cluster.mysql(node, f"SET sql_log_bin = 0; CREATE TABLE z.old ({COLUMNS}, KEY (v), KEY (u))")
-        for part in (on_mysql,) if MYSQL else (refused, served, from_before):
+        for part in (on_mysql,) if MYSQL else (refused, served, stored, from_before):
             part(cluster)
         for node in cluster.nodes:
             check("fenced" not in cluster.log(node), f"node {node} is not fenced")
