@@ -131,7 +131,7 @@ EngineParts::EngineParts(SessionHost& host_in, storage::LocalDatabase& database_
       table_locks([this](std::uint64_t serial) { wake_for_locks(serial); }),
       read_lock([this](std::uint64_t serial) { wake_for_locks(serial); }),
       session_names(database.definitions()),
-      pool(static_cast<std::size_t>(limits_in.sessions_max) * 5 + spare_executors) {}
+      pool(static_cast<std::size_t>(limits_in.sessions_max) * 6 + spare_executors) {}
 
 EngineParts::~EngineParts() = default;
 
@@ -224,7 +224,7 @@ void EngineParts::open_back(NodeId peer, OpenSession open) {
     }
     if (auto* old = back(peer, open.session))
         old->close(fail(ErrorCode::not_coordinator, "the session was opened anew"));
-    if (back_keys.size() >= std::size_t{limits.sessions_max} * 2) {
+    if (back_keys.size() >= std::size_t{limits.sessions_max} * 3) {
         refusal.error = Error{ErrorCode::overloaded, "too many sessions on the coordinator", 1040, "08004"};
         answer(peer, std::move(refusal));
         return;

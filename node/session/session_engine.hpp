@@ -31,9 +31,9 @@ struct Origin {
 };
 
 struct SessionLimits {
-    std::uint32_t sessions_max = 500;        // of clients on this node; the same number again for forwarded ones
-                                             // and for guests
-    std::uint32_t requests_queued_max = 16;  // per session
+    std::uint32_t sessions_max = 500;  // of clients on this node; the same number again for guests, and three times
+                                       // as many for the coordinator's part of its own and of two other nodes'
+    std::uint32_t requests_queued_max = 16;               // per session
     std::uint64_t result_bytes_buffered_max = 64u << 20;  // results that must wait for their decision (RETURNING)
     std::uint32_t transaction_ms = 30'000;                // idle limit of an open transaction
     std::uint32_t lock_wait_ms = 30'000;

@@ -29,7 +29,7 @@ struct ManagedOptions {
     int lock_wait_ms = 30'000;
     std::uint64_t buffer_pool_bytes = 64u << 20;
     std::uint64_t redo_log_bytes = 48u << 20;
-    std::uint32_t connections_max = 2100;  // fronts and guests, as many each, and twice as many backs
+    std::uint32_t connections_max = 2600;  // fronts and guests, as many each, and three times as many backs
     // Without connections and without work (a fraction of a percent of a processor). One that works is waited for,
     // however long: recovery behind a crash would begin where it began before.
     int start_timeout_ms = 60'000;

@@ -3,14 +3,16 @@
 """
 
 import os
+import resource
 import time
 
-from ddb_cluster import MYSQL, SLOW, STEADY, Cluster, check, equal, main, note
+from ddb_cluster import MYSQL, SLOW, STEADY, Cluster, check, equal, main, note, parallel
 from gateway import PASSWORD, USER, PlainServer, account
 from wire_client import Client
 
 INTERACTIVE = 1 << 10
 SHORT_S, LONG_S, NEVER_S = 2, 5, 40
+CLIENTS_OF_A_NODE = 500
 GLOBALS = f"SET GLOBAL wait_timeout = {LONG_S}, GLOBAL interactive_timeout = {NEVER_S}"
 
 
@@ -85,5 +87,34 @@ def while_it_works():
             client.close()
 
 
+def as_many_as_promised():
+    """Every node with as many clients as it takes, all of them with a session on the coordinator."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 4000)), hard))
+    with Cluster(settings=STEADY) as cluster:
+        for statement in account():
+            cluster.sql(1, statement)
+        cluster.settle()
+
+        def fill(node):
+            clients = [Idle(cluster.nodes[node]["address"], cluster.port + 2).client for _ in range(CLIENTS_OF_A_NODE)]
+            for number, client in enumerate(clients):
+                answer = client.query(f"SET @number = {number}")[-1]
+                equal(answer[0], "ok", f"client {number} of node {node}: {answer}")
+            return clients
+
+        filled = parallel([lambda node=node: fill(node) for node in cluster.nodes])
+        for node, clients in zip(cluster.nodes, filled):
+            for number, client in enumerate(clients):
+                equal(client.query("SELECT @number")[1], ("row", [str(number).encode()]), f"client {number} of node {node}")
+            try:
+                Idle(cluster.nodes[node]["address"], cluster.port + 2)
+                check(False, f"node {node} takes more clients than it says")
+            except ConnectionError as error:
+                check("Too many connections" in str(error), f"node {node}: {error}")
+            for client in clients:
+                client.close()
+
+
 if __name__ == "__main__":
-    main(as_their_server, while_it_works)
+    main(as_their_server, while_it_works, as_many_as_promised)
