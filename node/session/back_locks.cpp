@@ -88,7 +88,7 @@ bool BackSession::asks_own_locks() {
     }
     const auto asked = for_locks();
     const bool may = asked && !asked->hides && !txn_.active && !next_is_set_ && database_ == lock_database_;
-    if (!may || !connection_) return false;
+    if (!may || !connection_ || lock_sql_.empty()) return false;
     LockQuestions questions = lock_questions(asked->sql, database_, parts_.table_locks.held(serial_));
     if (questions.empty()) return false;
     const auto ask = [lock_sql = lock_sql_, questions = std::move(questions)](ConnectionPtr connection,

@@ -226,6 +226,7 @@ class BackSession {
     void write_decided(const WriteResult& result, std::uint16_t error_code);
     void transaction_gone();
     void note_success();
+    void note_dropped();
     void note_left_state(const JobReport& report);
     void note_hidden_autocommit(const JobReport& report);
     void kill_running();

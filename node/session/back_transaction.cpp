@@ -169,12 +169,19 @@ void BackSession::note_left_state(const JobReport& report) {
     }
 }
 
+// Its locks are of those that are left.
+void BackSession::note_dropped() {
+    const auto dropped = dropped_tables(active_->execute.sql, database_);
+    if (dropped.empty()) return;
+    parts_.table_locks.dropped(serial_, dropped);
+    lock_sql_ = parts_.table_locks.holds(serial_) ? lock_sql_of(parts_.table_locks.held(serial_)) : std::string();
+}
+
 void BackSession::note_success() {
     const Classified& statement = active_->statement;
     if (statement.takes_user_lock || statement.releases_user_lock) user_locks_.ran(active_->execute.sql);
     temporary_tables_.ran(statement, active_->execute.sql, database_);
-    if (statement.kind == StatementKind::ddl && parts_.table_locks.holds(serial_))
-        parts_.table_locks.dropped(serial_, dropped_tables(active_->execute.sql, database_));
+    if (statement.kind == StatementKind::ddl && parts_.table_locks.holds(serial_)) note_dropped();
     note_handlers();
     if (computes_variables(statement, active_->execute.sql)) computed_variables_ = true;
     if (statement.kind != StatementKind::set) return;

@@ -95,6 +95,18 @@ bool locks_for_writing(std::string_view sql) {
     return std::any_of(asked->tables.begin(), asked->tables.end(), [](const auto& table) { return table.second; });
 }
 
+std::string lock_sql_of(const LockRequest& asked) {
+    const auto quoted = [](const std::string& name) { return '`' + name + '`'; };  // within quotes as it was written
+    std::string out;
+    for (const auto& [names, write] : asked.aliases) {
+        const auto& [table, alias] = names;
+        out += (out.empty() ? "LOCK TABLES " : ", ") + quoted(table.first) + "." + quoted(table.second);
+        if (alias != table.second) out += " AS " + quoted(alias);
+        out += write ? " WRITE" : " READ";
+    }
+    return out;
+}
+
 std::optional<LockRequest> tables_to_lock(std::string_view sql, std::string_view database) {
     Reader in(sql);
     if (!in.word("LOCK") || !(in.word("TABLES") || in.word("TABLE"))) return std::nullopt;

@@ -44,6 +44,8 @@ inline constexpr std::size_t locked_tables_max = 20'000;
 // What LOCK TABLES asks for; nullopt: it is none that we understand, or asks for more than locked_tables_max. Names
 // without a database are of `database`.
 [[nodiscard]] std::optional<LockRequest> tables_to_lock(std::string_view sql, std::string_view database);
+// LOCK TABLES of what is left of it; empty: nothing is.
+[[nodiscard]] std::string lock_sql_of(const LockRequest& asked);
 
 class TableLocks {
   public:

@@ -53,6 +53,9 @@ TEST_CASE("what LOCK TABLES asks for") {
     CHECK(told("LOCK TABLES 2024_log a READ, 2024_log b WRITE") == "d.2024_log W");
     CHECK(told("LOCK TABLES t WRITE WAIT 5") == "d.t W wait 5000");
     CHECK(told("LOCK TABLES t WRITE NOWAIT") == "d.t W wait 0");
+    CHECK(lock_sql_of(*tables_to_lock("LOCK TABLES t x READ, `a``b` WRITE, o.u READ LOCAL", "d")) ==
+          "LOCK TABLES `d`.`a``b` WRITE, `d`.`t` AS `x` READ, `o`.`u` READ");
+    CHECK(lock_sql_of(LockRequest{}).empty());
     for (const char* sql : {"LOCK TABLES", "LOCK TABLES t", "LOCK TABLES t WRITE,", "LOCK TABLES t WRITE u READ",
                             "LOCK TABLES t. READ", "LOCK INSTANCE FOR BACKUP"}) {
         CHECK(told(sql) == "not understood");
