@@ -174,7 +174,7 @@ void BackSession::note_dropped() {
     const auto dropped = dropped_tables(active_->execute.sql, database_);
     if (dropped.empty()) return;
     parts_.table_locks.dropped(serial_, dropped);
-    lock_sql_ = lock_sql_of(parts_.table_locks.held(serial_));
+    lock_sql_ = parts_.table_locks.holds(serial_) ? lock_sql_of(parts_.table_locks.held(serial_)) : std::string();
 }
 
 void BackSession::note_success() {
