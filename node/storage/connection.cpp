@@ -50,8 +50,8 @@ void append_length(std::string& out, std::uint64_t n) {
     return "PROXY TCP4 " + login.host + " 127.0.0.1 " + std::to_string(login.port) + " 3306\r\n";
 }
 
-// For what the server sees, not for what the network does: whose certificate it is, is of no account. The library speaks
-// it unasked from 3.4 on.
+// For what the server sees, not for what the network does: whose certificate it is, is of no account. The library
+// speaks it unasked from 3.4 on.
 void set_tls(MYSQL* mysql, bool wanted) {
     const my_bool demanded = wanted ? 1 : 0;
     const my_bool verified = 0;
