@@ -3,19 +3,19 @@
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 
 #include <algorithm>
 #include <array>
 
+#include "node/storage/server_certificate.hpp"
+
 namespace ddb::gateway {
 namespace {
 
 constexpr std::size_t block_bytes = 16u << 10;  // a TLS record holds no more
-constexpr long x509_version_3 = 2;
-constexpr long valid_s = 10L * 365 * 24 * 3600;
-constexpr long slow_clock_s = 24L * 3600;  // a client's may be that far behind
 
 // The first error of the thread's queue, which it empties.
 std::string openssl_words() {
@@ -79,20 +79,17 @@ Result<std::shared_ptr<const TlsContext>> TlsContext::self_signed(const std::str
     auto made = make();
     if (!made) return made.error();
     SSL_CTX* const context = (*made)->context_.get();
-    const std::unique_ptr<EVP_PKEY, void (*)(EVP_PKEY*)> key(EVP_EC_gen("P-256"), ::EVP_PKEY_free);
-    const std::unique_ptr<X509, void (*)(X509*)> certificate(::X509_new(), ::X509_free);
-    const auto* text = reinterpret_cast<const unsigned char*>(name.data());
-    X509* const to = certificate.get();
-    const bool signed_by_itself =
-        key != nullptr && to != nullptr && ::X509_set_version(to, x509_version_3) == 1 &&
-        ::ASN1_INTEGER_set(::X509_get_serialNumber(to), 1) == 1 &&
-        ::X509_gmtime_adj(::X509_getm_notBefore(to), -slow_clock_s) != nullptr &&
-        ::X509_gmtime_adj(::X509_getm_notAfter(to), valid_s) != nullptr && ::X509_set_pubkey(to, key.get()) == 1 &&
-        ::X509_NAME_add_entry_by_txt(::X509_get_subject_name(to), "CN", MBSTRING_UTF8, text,
-                                     static_cast<int>(name.size()), -1, 0) == 1 &&
-        ::X509_set_issuer_name(to, ::X509_get_subject_name(to)) == 1 &&
-        ::X509_sign(to, key.get(), ::EVP_sha256()) > 0 && ::SSL_CTX_use_certificate(context, to) == 1 &&
-        ::SSL_CTX_use_PrivateKey(context, key.get()) == 1;
+    const auto pem = storage::make_server_certificate(name);
+    if (!pem) return pem.error();
+    const std::unique_ptr<BIO, int (*)(BIO*)> memory(::BIO_new_mem_buf(pem->data(), static_cast<int>(pem->size())),
+                                                     ::BIO_free);
+    const std::unique_ptr<X509, void (*)(X509*)> certificate(
+        ::PEM_read_bio_X509(memory.get(), nullptr, no_passphrase, nullptr), ::X509_free);
+    const std::unique_ptr<EVP_PKEY, void (*)(EVP_PKEY*)> key(
+        ::PEM_read_bio_PrivateKey(memory.get(), nullptr, no_passphrase, nullptr), ::EVP_PKEY_free);
+    const bool signed_by_itself = certificate != nullptr && key != nullptr &&
+                                  ::SSL_CTX_use_certificate(context, certificate.get()) == 1 &&
+                                  ::SSL_CTX_use_PrivateKey(context, key.get()) == 1;
     if (!signed_by_itself) return fail(ErrorCode::internal, "gateway: no certificate of our own: " + openssl_words());
     if (const Status learnt = (*made)->learn_digest(); !learnt) return learnt.error();
     return std::shared_ptr<const TlsContext>(std::move(*made));

@@ -187,7 +187,7 @@ class ManagedServer::Impl {
         log_offset_ = file_size(paths_.log);
         if (auto status = write_private_file(paths_.init_file, service_account_sql(options_)); !status.ok())
             return status;
-        auto certificate = make_server_certificate();
+        auto certificate = make_server_certificate("ddb");
         if (!certificate.ok()) return certificate.error();
         if (auto status = write_private_file(paths_.certificate, *certificate); !status.ok()) return status;
         // No server of ours is left. MySQL takes a process id in its lock file for a server's even where that process
