@@ -502,9 +502,13 @@ Result<std::unique_ptr<Connection>> LocalDatabase::Impl::connect(const std::stri
 
 // Asked ahead: to try without would count as a wrong password of an account that is locked behind some.
 Result<bool> LocalDatabase::Impl::demands_tls(const std::string& user) const {
-    auto service = open_service(service_);
-    if (!service.ok()) return service.error();
-    auto demanding = (*service)->scalar("SELECT 1 FROM mysql.user WHERE User IN ('', '" + (*service)->escape(user) +
+    std::lock_guard lock(tls_mutex_);
+    if (tls_asker_ == nullptr || tls_asker_->ended()) {
+        auto service = open_service(service_);
+        if (!service.ok()) return service.error();
+        tls_asker_ = std::move(*service);
+    }
+    auto demanding = tls_asker_->scalar("SELECT 1 FROM mysql.user WHERE User IN ('', '" + tls_asker_->escape(user) +
                                         "') AND ssl_type <> '' LIMIT 1");
     if (!demanding.ok()) return demanding.error();
     return demanding->has_value();

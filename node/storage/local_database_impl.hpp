@@ -205,6 +205,9 @@ class LocalDatabase::Impl {
     std::mutex kill_mutex_;
     std::unique_ptr<Connection> killer_;
 
+    mutable std::mutex tls_mutex_;
+    mutable std::unique_ptr<Connection> tls_asker_;  // kept: there are as many questions as logins by TLS
+
     DefinitionClock definitions_;
     std::unique_ptr<Applier> applier_;
     std::jthread supervisor_;
