@@ -54,7 +54,7 @@ TEST_CASE("a fresh server has its accounts, its settings and nothing else") {
         "SELECT CONCAT(@@binlog_row_image, @@innodb_snapshot_isolation, @@innodb_force_primary_key, @@server_id,"
         " @@event_scheduler, @@skip_networking, @@max_connections)");
     REQUIRE(settings.ok());
-    CHECK(settings->value() == "FULLONON1OFFON2100");
+    CHECK(settings->value() == "FULLONON1OFFON2600");
     auto no_key = connection->execute("CREATE TABLE mysql.x (a INT) ENGINE=InnoDB");
     REQUIRE_FALSE(no_key.ok());
     CHECK(no_key.error().mysql_code == 1173);
