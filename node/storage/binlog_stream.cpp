@@ -96,7 +96,18 @@ Result<std::optional<EventView>> BinlogStream::next() {
     }
     auto event = parse_event(packet.substr(1));
     if (!event) return fail(ErrorCode::corrupt, "binary log: event with a wrong length");
+    note_end(*event);
     return event;
+}
+
+// MariaDB 11.8 writes a group as it was gathered, and no event of it but the first and the last says where it ends.
+// What is sent in front of a file's events lies nowhere in it.
+void BinlogStream::note_end(EventView& event) {
+    constexpr std::uint16_t artificial = 0x20;
+    if (event.type == EventType::rotate) end_ = 0;
+    if (event.type == EventType::rotate || (event.flags & artificial) != 0) return;
+    if (event.end == 0 && end_ != 0) event.end = end_ + static_cast<std::uint32_t>(event.raw.size());
+    end_ = event.end;
 }
 
 void BinlogStream::interrupt() {

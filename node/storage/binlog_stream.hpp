@@ -38,8 +38,11 @@ class BinlogStream {
   private:
     BinlogStream(std::unique_ptr<Connection> connection, int socket)
         : connection_(std::move(connection)), socket_(socket) {}
+    void note_end(EventView& event);
+
     std::unique_ptr<Connection> connection_;
     int socket_;
+    std::uint32_t end_ = 0;  // in its file, of the event before; 0: not known
 };
 
 [[nodiscard]] Result<BinlogPosition> binlog_end(Connection& connection);
