@@ -328,7 +328,7 @@ void Conversation::logged_in_now() {
     const bool asked_for_nothing = std::exchange(password_known_, false);
     if (!std::exchange(returning_, false)) {
         if (asked_for_nothing) put(encode_more_data(std::string_view(&sha2_fast_login, 1)));
-        put_login_ok();
+        put_ok(proof_of_certificate());
     }
     compresses_ = (capabilities_ & capability::compress) != 0;
     finish();
@@ -404,21 +404,18 @@ void Conversation::put(std::string_view payload) {
     writer_.append(output_, payload);
 }
 
-void Conversation::put_ok() {
+void Conversation::put_ok(std::string info) {
     OkAnswer ok;
     ok.status_flags = status_flags_;
+    ok.info = std::move(info);
     put(encode_ok(ok, capabilities_));
 }
 
 // A client without a password has nothing to compare a proof with; in front of MySQL it gets none from a server either.
-void Conversation::put_login_ok() {
-    OkAnswer ok;
-    ok.status_flags = status_flags_;
-    if (secured_ && host_.login_key() == nullptr && !credentials_.password.empty()) {
-        ok.info = certificate_proof(storage::kept_hash_of_password(credentials_.password), challenge_,
-                                    host_.certificate_digest());
-    }
-    put(encode_ok(ok, capabilities_));
+std::string Conversation::proof_of_certificate() const {
+    if (!secured_ || host_.login_key() != nullptr || credentials_.password.empty()) return {};
+    return certificate_proof(storage::kept_hash_of_password(credentials_.password), challenge_,
+                             host_.certificate_digest());
 }
 
 void Conversation::put_error(const Error& error) {

@@ -174,8 +174,8 @@ class Conversation {
     void logged_in_now();
     void refuse(const Error& error);
     void put(std::string_view payload);
-    void put_ok();
-    void put_login_ok();
+    void put_ok(std::string info = {});
+    [[nodiscard]] std::string proof_of_certificate() const;
     void put_error(const Error& error);
     void put_eof();
     void put_end_of_columns(bool more, std::uint16_t also = 0);

@@ -39,7 +39,7 @@ std::optional<Error> refuse_lost_key(const storage::LocalDatabase& database, sto
     if (!lets_keys_go(session)) return std::nullopt;
     const AlteredTable altered = altered_instead(sql, tried_table);
     if (altered.name.empty()) return std::nullopt;
-    const auto current = session.scalar("SELECT DATABASE()");
+    const auto current = session.scalar("SELECT CAST(DATABASE() AS BINARY) LIMIT 1");
     if (!current) return current.error();
     storage::ConnectOptions options = database.service();
     options.database = current->value_or("");

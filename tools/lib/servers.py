@@ -61,7 +61,7 @@ class Server:
     def install(self):
         data = os.path.join(self.directory, "data")
         os.makedirs(data)
-        options = dict(self.common, **self.elsewhere(), **self.options)
+        options = dict(self.common, **self.base_directory(), **self.options)
         options.update({"datadir": data, "socket": self.socket, "pid-file": os.path.join(self.directory, "pid")})
         if os.getuid() == 0:
             options["user"] = "root"
@@ -76,14 +76,16 @@ class Server:
             raise ServerError(f"{command[0]} failed:\n{result.stdout}{result.stderr}")
 
     def install_command(self, data):
-        elsewhere = [f"--{key}={value}" for key, value in self.elsewhere().items()]
-        return [paths.program("mariadb-install-db"), "--no-defaults", *elsewhere, f"--datadir={data}", "--skip-test-db",
+        return [paths.program("mariadb-install-db"), "--no-defaults", *self.elsewhere(), f"--datadir={data}", "--skip-test-db",
                 "--auth-root-authentication-method=normal"]
 
-    def elsewhere(self):
+    def base_directory(self):
         """Of a version that is unpacked beside the system's: where its files are."""
         prefix = os.path.dirname(os.path.dirname(self.program()))
         return {"basedir": prefix} if prefix != "/usr" else {}
+
+    def elsewhere(self):
+        return [f"--{key}={value}" for key, value in self.base_directory().items()]
 
     def program(self):
         return paths.program("mariadbd")
@@ -127,10 +129,10 @@ class MysqlServer(Server):
     def __init__(self, directory, options, program):
         self.path = program
         # The files' default directory is not there where no package was installed.
-        super().__init__(directory, {**options, "basedir": os.path.dirname(os.path.dirname(program)), "secure-file-priv": directory})
+        super().__init__(directory, {**options, "secure-file-priv": directory})
 
     def install_command(self, data):
-        return [self.path, "--no-defaults", "--initialize-insecure", f"--basedir={self.options['basedir']}", f"--datadir={data}"]
+        return [self.path, "--no-defaults", "--initialize-insecure", *self.elsewhere(), f"--datadir={data}"]
 
     def program(self):
         return self.path
