@@ -21,7 +21,7 @@ def fenced(cluster):
 
 def cancelled_grant():
     """A backup holds the coordinator's server back, and clients give up a GRANT that waits for it there."""
-    with Cluster() as cluster:
+    with Cluster(settings=["election.take_over=false"]) as cluster:
         cluster.sql(1, "CREATE DATABASE d", "CREATE TABLE d.t (id INT PRIMARY KEY)", "CREATE USER reader@'%' IDENTIFIED BY 'pw'")
         node = cluster.coordinator()
         backup = subprocess.Popen([need("mariadb"), "--no-defaults", "-S", cluster.nodes[node]["mysql_socket"], "-uroot", "-nN"],
