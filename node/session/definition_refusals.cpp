@@ -73,9 +73,9 @@ namespace {
     if (named.tables.empty()) return ok();
     std::string database = named.tables.front().table.first;
     if (database.empty()) {
-        const auto current = connection.scalar("SELECT CAST(DATABASE() AS BINARY) LIMIT 1");
+        const auto current = connection.current_database();
         if (!current) return current.error();
-        database = current->value_or("");
+        database = *current;
     }
     const bool replaces = scan(job.sql, 2).back().is("OR");
     const auto seen = job.database->fills_for_children(database, named.tables.front().table.second, replaces);
@@ -319,9 +319,9 @@ void each_token(std::string_view text, const Take& take) {
 [[nodiscard]] Status refuse_servers_own(storage::Connection& connection, const StatementJob& job) {
     const std::string_view sql = behind_settings(job.sql);
     if (!may_take_servers_own(sql)) return ok();
-    const auto database = connection.scalar("SELECT CAST(DATABASE() AS BINARY) LIMIT 1");
+    const auto database = connection.current_database();
     if (!database) return database.error();
-    const std::string reason = takes_servers_own(sql, database->value_or(""));
+    const std::string reason = takes_servers_own(sql, *database);
     if (reason.empty()) return ok();
     return Error{ErrorCode::invalid_argument, reason, 1235, "42000"};
 }

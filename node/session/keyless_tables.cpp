@@ -28,19 +28,9 @@ constexpr std::string_view row_key = "`ddb_row_key` BIGINT UNSIGNED INVISIBLE DE
     return one_of(token_at(tokens, i), words);
 }
 
-// Of ALTER [ONLINE] [IGNORE] TABLE [IF EXISTS]: the index of the name; 0 when it is something else.
-[[nodiscard]] std::size_t behind_alter(Tokens tokens) {
-    if (!token_at(tokens, 0).is("ALTER")) return 0;
-    std::size_t i = 1;
-    while (token_at(tokens, i).is("ONLINE") || token_at(tokens, i).is("IGNORE")) ++i;
-    if (!token_at(tokens, i).is("TABLE")) return 0;
-    ++i;
-    return token_at(tokens, i).is("IF") ? i + 2 : i;
-}
-
 // The index behind the table's name; 0 for what is no ALTER TABLE.
 [[nodiscard]] std::size_t behind_altered(Tokens tokens) {
-    std::size_t i = behind_alter(tokens);
+    std::size_t i = alter_head(tokens);
     return i != 0 && skip_name(tokens, i) ? i : 0;
 }
 
@@ -79,12 +69,12 @@ std::string table_given_key(std::string_view sql) {
     const std::size_t end = behind_altered(tokens);
     if (end == 0) return {};
     if (std::none_of(tokens.begin(), tokens.end(), [](const Token& token) { return token.is("PRIMARY"); })) return {};
-    return as_written(tokens, behind_alter(tokens), end);
+    return as_written(tokens, alter_head(tokens), end);
 }
 
 std::string altered_table(std::span<const Token> tokens) {
     const std::size_t end = behind_altered(tokens);
-    return end == 0 ? std::string() : as_written(tokens, behind_alter(tokens), end);
+    return end == 0 ? std::string() : as_written(tokens, alter_head(tokens), end);
 }
 
 AlteredTable altered_instead(std::string_view sql, std::string_view other) {
@@ -92,7 +82,7 @@ AlteredTable altered_instead(std::string_view sql, std::string_view other) {
     const std::vector<Token> tokens = scan(sql, tokens_max);
     if (std::any_of(tokens.begin(), tokens.end(), [&](const Token& token) { return one_of(token, elsewhere); }))
         return {};
-    std::size_t begin = behind_alter(tokens);
+    std::size_t begin = alter_head(tokens);
     if (token_at(tokens, 0).is("DROP") && token_at(tokens, 1).is("INDEX")) {
         const auto on = std::find_if(tokens.begin(), tokens.end(), [](const Token& token) { return token.is("ON"); });
         begin = on == tokens.end() ? 0 : static_cast<std::size_t>(on - tokens.begin()) + 1;

@@ -1,6 +1,5 @@
 #include "node/session/lost_keys.hpp"
 
-#include <charconv>
 #include <vector>
 
 #include "node/session/keyless_tables.hpp"
@@ -15,14 +14,6 @@ constexpr const char* ask_key =
     "SELECT 1 FROM information_schema.statistics WHERE table_schema='ddb_meta' AND table_name='tried_definition' AND "
     "non_unique=0 GROUP BY index_name HAVING SUM(nullable='YES')=0 AND COUNT(sub_part)=0 LIMIT 1";
 
-[[nodiscard]] bool lets_keys_go(const storage::Connection& connection) {
-    constexpr int first_that_does = 11;
-    const std::string version = connection.server_version();
-    int major = 0;
-    (void)std::from_chars(version.data(), version.data() + version.size(), major);
-    return !connection.leaves_out_defaults() && major >= first_that_does;
-}
-
 // Whether the table has a key behind the statement; true when nobody can tell.
 [[nodiscard]] bool keeps_key(storage::Connection& service, const AlteredTable& altered) {
     std::vector<std::string> before{"SET SESSION sql_log_bin=0, foreign_key_checks=0", drop_tried,
@@ -36,13 +27,13 @@ constexpr const char* ask_key =
 
 std::optional<Error> refuse_lost_key(const storage::LocalDatabase& database, storage::Connection& session,
                                      const std::string& sql) {
-    if (!lets_keys_go(session)) return std::nullopt;
+    if (!session.lets_keys_go()) return std::nullopt;
     const AlteredTable altered = altered_instead(sql, tried_table);
     if (altered.name.empty()) return std::nullopt;
-    const auto current = session.scalar("SELECT CAST(DATABASE() AS BINARY) LIMIT 1");
+    const auto current = session.current_database();
     if (!current) return current.error();
     storage::ConnectOptions options = database.service();
-    options.database = current->value_or("");
+    options.database = *current;
     auto service = storage::Connection::open(options);
     if (!service) return std::nullopt;
     const bool keeps = keeps_key(**service, altered);

@@ -128,12 +128,9 @@ enum class Place : std::uint8_t { elsewhere, schema, table };
 
 // ALTER TABLE … RENAME [TO | AS | =] name
 [[nodiscard]] std::string of_alter(Tokens tokens, std::string_view database) {
-    constexpr std::array<std::string_view, 2> how{"ONLINE", "IGNORE"};
     constexpr std::array<std::string_view, 3> parts{"COLUMN", "INDEX", "KEY"};
-    std::size_t i = 1;
-    while (one_of(token_at(tokens, i), how)) ++i;
-    if (!token_at(tokens, i).is("TABLE")) return {};
-    i = behind_if_exists(tokens, i + 1);
+    std::size_t i = alter_head(tokens);
+    if (i == 0) return {};
     const Place from = place_of(tokens, i, database);
     for (; i < tokens.size(); ++i) {
         if (!tokens[i].is("RENAME") || one_of(token_at(tokens, i + 1), parts)) continue;

@@ -32,4 +32,13 @@ CreateHead create_head(Tokens tokens) {
     return out;
 }
 
+std::size_t alter_head(Tokens tokens) {
+    if (!token_at(tokens, 0).is("ALTER")) return 0;
+    std::size_t i = 1;
+    while (token_at(tokens, i).is("ONLINE") || token_at(tokens, i).is("IGNORE")) ++i;
+    if (!token_at(tokens, i).is("TABLE")) return 0;
+    ++i;
+    return token_at(tokens, i).is("IF") ? i + 2 : i;
+}
+
 }  // namespace ddb::session

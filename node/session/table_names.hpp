@@ -20,5 +20,7 @@ struct CreateHead {
     bool temporary = false;
 };
 [[nodiscard]] CreateHead create_head(rules::Tokens tokens);
+// Of ALTER [ONLINE] [IGNORE] TABLE [IF EXISTS]: where the name begins; 0 when it is something else.
+[[nodiscard]] std::size_t alter_head(rules::Tokens tokens);
 
 }  // namespace ddb::session

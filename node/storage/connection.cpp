@@ -147,6 +147,12 @@ Result<std::optional<std::string>> Connection::scalar(std::string_view sql) {
     return std::move(all->front().front());
 }
 
+Result<std::string> Connection::current_database() {
+    const auto found = scalar("SELECT CAST(DATABASE() AS BINARY) LIMIT 1");
+    if (!found.ok()) return found.error();
+    return found->value_or("");
+}
+
 Result<std::vector<Connection::Row>> Connection::rows(std::string_view sql) {
     const bool left_state = impl_->left_state_;  // by the statement before, of whose session this is a question
     if (auto status = start(sql); !status.ok()) return status.error();

@@ -81,6 +81,8 @@ class Connection {
     [[nodiscard]] Result<OkPacket> execute_all(std::span<const std::string> statements);
     // First column of the first row, if any.
     [[nodiscard]] Result<std::optional<std::string>> scalar(std::string_view sql);
+    // As bytes, whatever the session's character set; empty: none.
+    [[nodiscard]] Result<std::string> current_database();
     // All rows; for small internal queries only. NULL = nullopt.
     using Row = std::vector<std::optional<std::string>>;
     [[nodiscard]] Result<std::vector<Row>> rows(std::string_view sql);
@@ -140,6 +142,7 @@ class Connection {
     [[nodiscard]] bool logs_temporary_renames() const;
     [[nodiscard]] bool locks_what_it_fills() const;
     [[nodiscard]] bool leaves_out_defaults() const;
+    [[nodiscard]] bool lets_keys_go() const;
     [[nodiscard]] bool calculates_rows() const;  // see calculation_settings.hpp
     [[nodiscard]] std::string escape(std::string_view text) const;
     [[nodiscard]] bool broken() const;  // lost: nothing more can be done with it

@@ -30,6 +30,10 @@ bool Connection::leaves_out_defaults() const {
     return dialect().leaves_out_defaults();
 }
 
+bool Connection::lets_keys_go() const {
+    return dialect().lets_keys_go(server_version());
+}
+
 bool Connection::locks_what_it_fills() const {
     return dialect().locks_what_it_fills();
 }

@@ -68,6 +68,8 @@ class ServerDialect {
     // it ends may leave traces without their group in the binary log. 0: it leaves none.
     [[nodiscard]] virtual Result<std::uint64_t> traces_of_run(Connection& connection) const = 0;
     [[nodiscard]] virtual std::string require_primary_keys_sql(bool on) const = 0;
+    // A server of this version that demands a key of every table lets ALTER TABLE and DROP INDEX take it away.
+    [[nodiscard]] virtual bool lets_keys_go(std::string_view version) const = 0;
 
     // --- binary log ---
     [[nodiscard]] virtual std::string binlog_position_sql() const = 0;

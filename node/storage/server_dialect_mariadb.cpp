@@ -135,6 +135,13 @@ std::string MariaDbDialect::require_primary_keys_sql(bool on) const {
     return std::string("SET GLOBAL innodb_force_primary_key=") + (on ? "ON" : "OFF");
 }
 
+bool MariaDbDialect::lets_keys_go(std::string_view version) const {
+    constexpr int first_that_does = 11;
+    int major = 0;
+    (void)std::from_chars(version.data(), version.data() + version.size(), major);
+    return major >= first_that_does;
+}
+
 std::string MariaDbDialect::binlog_position_sql() const {
     return "SHOW MASTER STATUS";
 }

@@ -150,6 +150,10 @@ std::string MySqlDialect::require_primary_keys_sql(bool on) const {
     return std::string("SET GLOBAL sql_require_primary_key=") + (on ? "ON" : "OFF");
 }
 
+bool MySqlDialect::lets_keys_go(std::string_view /*version*/) const {
+    return false;
+}
+
 std::string MySqlDialect::binlog_position_sql() const {
     return "SHOW BINARY LOG STATUS";
 }

@@ -24,6 +24,7 @@ class MariaDbDialect final : public ServerDialect {
     [[nodiscard]] bool forgets_warnings() const override;
     [[nodiscard]] std::vector<std::string> server_settings_sql() const override;
     [[nodiscard]] std::string require_primary_keys_sql(bool on) const override;
+    [[nodiscard]] bool lets_keys_go(std::string_view version) const override;
     [[nodiscard]] std::string binlog_position_sql() const override;
     [[nodiscard]] std::string forget_binlog_sql() const override;
     [[nodiscard]] std::string after_format_description_sql() const override;
@@ -79,6 +80,7 @@ class MySqlDialect final : public ServerDialect {
     [[nodiscard]] bool forgets_warnings() const override;
     [[nodiscard]] std::vector<std::string> server_settings_sql() const override;
     [[nodiscard]] std::string require_primary_keys_sql(bool on) const override;
+    [[nodiscard]] bool lets_keys_go(std::string_view version) const override;
     [[nodiscard]] std::string binlog_position_sql() const override;
     [[nodiscard]] std::string forget_binlog_sql() const override;
     [[nodiscard]] std::string after_format_description_sql() const override;
