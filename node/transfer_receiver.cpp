@@ -152,6 +152,12 @@ void TransferReceiver::pump() {
     const auto progress = load_->progress();
     if (progress.failed) return fail("loading: " + progress.failed->message);
     if (progress.loaded) {
+        if (!progress.as_loaded.empty()) {
+            spdlog::warn(
+                "{} tables keep what they calculate in a time zone as UTC has it: the server does not make it "
+                "anew, as of {}; mend it and load this node once more",
+                progress.as_loaded.size(), progress.as_loaded.front());
+        }
         retired_.add(std::move(load_));
         enter(Step::measuring);
         host_.database.read_loaded_position();

@@ -47,19 +47,20 @@ DumpLoad::DumpLoad(Options options, Changed changed)
 DumpLoad::~DumpLoad() = default;  // the thread is told to stop and joined
 
 void DumpLoad::run(const std::stop_token& stop) {
-    const Status status = load(stop);
+    auto as_loaded = load(stop);
     {
         std::lock_guard lock(mutex_);
-        if (status.ok()) {
+        if (as_loaded.ok()) {
             progress_.loaded = true;
+            progress_.as_loaded = std::move(*as_loaded);
         } else {
-            progress_.failed = status.error();
+            progress_.failed = as_loaded.error();
         }
     }
     if (!stop.stop_requested()) changed_();
 }
 
-Status DumpLoad::load(const std::stop_token& stop) {
+Result<std::vector<std::string>> DumpLoad::load(const std::stop_token& stop) {
     auto connection = Connection::open(options_.service);
     if (!connection.ok()) return connection.error();
     const ServerDialect& dialect = (*connection)->dialect();
@@ -97,7 +98,8 @@ Status DumpLoad::load(const std::stop_token& stop) {
     if (!child->succeeded()) {
         return fail(ErrorCode::sql, program + " " + end.value_or("ended") + ": " + said.text().substr(0, 2000));
     }
-    return fed.ok() ? remake_in_own_zone(options_.service, stop) : fed;
+    if (!fed.ok()) return fed.error();
+    return remake_in_own_zone(options_.service, stop);
 }
 
 Status DumpLoad::feed(int fd, const std::stop_token& stop) {

@@ -13,6 +13,7 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "node/storage/connection.hpp"
 #include "schemas/result.hpp"
@@ -40,17 +41,18 @@ class DumpLoad {
     [[nodiscard]] Offer offer(const TransferChunk& chunk);
 
     struct Progress {
-        std::uint64_t next = 0;   // number of the chunk wanted next
-        std::uint32_t room = 0;   // chunks that would be taken now
-        std::uint64_t bytes = 0;  // taken so far
-        bool loaded = false;      // the client program has run everything and ended well
+        std::uint64_t next = 0;              // number of the chunk wanted next
+        std::uint32_t room = 0;              // chunks that would be taken now
+        std::uint64_t bytes = 0;             // taken so far
+        bool loaded = false;                 // the client program has run everything and ended well
+        std::vector<std::string> as_loaded;  // see remake_in_own_zone()
         std::optional<Error> failed;
     };
     [[nodiscard]] Progress progress() const;
 
   private:
     void run(const std::stop_token& stop);
-    Status load(const std::stop_token& stop);
+    Result<std::vector<std::string>> load(const std::stop_token& stop);
     Status feed(int fd, const std::stop_token& stop);
 
     const Options options_;

@@ -33,7 +33,8 @@ constexpr const char* session_sql =
 
 }  // namespace
 
-Status remake_in_own_zone(const ConnectOptions& service, const std::stop_token& stop) {
+Result<std::vector<std::string>> remake_in_own_zone(const ConnectOptions& service, const std::stop_token& stop) {
+    std::vector<std::string> left;
     ConnectOptions patient = service;
     patient.read_timeout_ms = 0;  // an index takes as long as it takes
     auto opened = Connection::open(patient);
@@ -43,7 +44,7 @@ Status remake_in_own_zone(const ConnectOptions& service, const std::stop_token& 
     const auto zone =
         connection.scalar("SELECT IF(@@GLOBAL.time_zone = 'SYSTEM', @@system_time_zone, @@GLOBAL.time_zone)");
     if (!zone.ok()) return zone.error();
-    if (in_utc(zone->value_or(""))) return ok();
+    if (in_utc(zone->value_or(""))) return left;
     const bool mysql = calculates_rows(connection.dialect());
     const auto tables = connection.rows(std::string(tables_sql) + std::string(mysql ? more_tables_sql : ""));
     if (!tables.ok()) return tables.error();
@@ -55,14 +56,14 @@ Status remake_in_own_zone(const ConnectOptions& service, const std::stop_token& 
         if (stop.stop_requested()) return fail(ErrorCode::shutting_down, "stopped");
         // In place stored columns stay as they are, and full-text indexes may forbid it.
         const bool stored = row.at(2) == "1";
-        for (const char* how : {"INPLACE", "COPY"}) {
-            if (stored && how == std::string_view("INPLACE")) continue;
-            const auto made = connection.execute("ALTER TABLE " + name + " FORCE, ALGORITHM=" + how);
-            if (made.ok()) break;
-            if (made.error().code != ErrorCode::sql) return made.error();
-        }
+        const std::string force = "ALTER TABLE " + name + " FORCE, ALGORITHM=";
+        auto made = connection.execute(force + (stored ? "COPY" : "INPLACE"));
+        if (!made.ok() && !stored && made.error().code == ErrorCode::sql) made = connection.execute(force + "COPY");
+        if (made.ok()) continue;
+        if (made.error().code != ErrorCode::sql) return made.error();
+        left.push_back(name + " (" + made.error().message + ")");
     }
-    return ok();
+    return left;
 }
 
 }  // namespace ddb::storage

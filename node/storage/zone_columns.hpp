@@ -5,14 +5,17 @@
 #pragma once
 
 #include <stop_token>
+#include <string>
+#include <vector>
 
 #include "node/storage/connection.hpp"
 #include "schemas/result.hpp"
 
 namespace ddb::storage {
 
-// Makes all of that anew in the server's own zone. What the server does not do stays as it was loaded. Blocks,
-// until it is stopped. Errors: the connection's.
-[[nodiscard]] Status remake_in_own_zone(const ConnectOptions& service, const std::stop_token& stop);
+// Makes all of that anew in the server's own zone. What the server does not do stays as it was loaded: those tables,
+// each with the server's reason, as text for people. Blocks, until it is stopped. Errors: the connection's.
+[[nodiscard]] Result<std::vector<std::string>> remake_in_own_zone(const ConnectOptions& service,
+                                                                  const std::stop_token& stop);
 
 }  // namespace ddb::storage

@@ -71,12 +71,23 @@ def from_before(cluster):
     entries(cluster, ["3"])
 
 
+def stays_as_loaded(cluster):
+    """Two moments that are one day in the servers' zone, of which a key permits one row, and two days in UTC: a node that is loaded says so."""
+    cluster.sql(2, "CREATE TABLE z.days (id INT PRIMARY KEY, ts TIMESTAMP NULL, day DATE AS (DATE(ts)) STORED UNIQUE)",
+                "SET time_zone = '+00:00'", "INSERT INTO z.days (id, ts) VALUES (1, '2021-07-01 23:00:00'), (2, '2021-07-02 09:00:00')")
+    lost = load(cluster)
+    check("1 tables keep what they calculate in a time zone as UTC has it" in cluster.log(lost) and "`z`.`days` (Duplicate entry" in cluster.log(lost),
+          f"node {lost} says what it could not make anew")
+    cluster.same("SELECT * FROM z.days ORDER BY id")
+
+
 def load(cluster):
     lost = cluster.others(cluster.coordinator())[0]
     cluster.kill(lost, with_mysql=True)
     cluster.tool("wipe", lost)
     cluster.start(lost)
     cluster.settle()
+    return lost
 
 
 def on_mysql(cluster):
@@ -114,7 +125,7 @@ def zone_keys():
         if not MYSQL:
             for node in cluster.nodes:
                 cluster.mysql(node, f"SET sql_log_bin = 0; CREATE TABLE z.old ({COLUMNS}, KEY (v), KEY (u))")
-        for part in (on_mysql,) if MYSQL else (refused, served, stored, from_before):
+        for part in (on_mysql,) if MYSQL else (refused, served, stored, from_before, stays_as_loaded):
             part(cluster)
         for node in cluster.nodes:
             check("fenced" not in cluster.log(node), f"node {node} is not fenced")
