@@ -217,7 +217,7 @@ Exit ask_once(bus::RequestClient& client, const Options& options, const FormatSe
     const auto reply = client.verb(options.verb, arguments, static_cast<int>(options.timeout_ms), changes);
     if (!reply) {
         complain("ERROR: " + options.verb + ": " + reply.error().message);
-        return exit_status(reply.error());
+        return reply.error().code == ErrorCode::invalid_argument ? Exit::usage : exit_status(reply.error());
     }
     const Status rendered = render_document(*reply, settings, sink);
     sink.flush();

@@ -9,7 +9,7 @@ import concurrent.futures
 import time
 
 import gateway
-from ddb_cluster import NO_QUORUM, OK, SLOW, SQL_ERROR, STEADY, Cluster, check, equal, main, note, wait_until
+from ddb_cluster import NO_QUORUM, OK, SLOW, SQL_ERROR, STEADY, USAGE, Cluster, check, equal, main, note, wait_until
 from failover import Writers
 from ledger import TABLE
 
@@ -78,6 +78,7 @@ def grow(cluster):
     refused(cluster, 1, "add", address(cluster, 4), code=SQL_ERROR, reason="member already")
     refused(cluster, 1, "add", "5", code=SQL_ERROR, reason="member already")
     refused(cluster, 1, "add", "77", code=SQL_ERROR, reason="has not said hello")
+    refused(cluster, 1, "add", "nonsense", code=USAGE, reason="add needs HOST:PORT")
     refused(cluster, 1, "remove", "77", code=SQL_ERROR, reason="is no member")
 
 
