@@ -141,6 +141,8 @@ class MysqlServer(Server):
 class Plain:
     """One server, no replication."""
 
+    protocol = "mysql"  # as ddb-bench-load has it
+
     def __init__(self, directory, flush):
         self.port, = free_ports(1)
         self.server = Server(os.path.join(directory, "plain"), dict(flush, **{"bind-address": "127.0.0.1", "port": self.port}))
@@ -168,6 +170,8 @@ class Plain:
 
 class Galera:
     """Three servers with synchronous replication; new ones get their data by mariadb-backup."""
+
+    protocol = "mysql"  # as ddb-bench-load has it
 
     def __init__(self, directory, flush):
         provider = next((path for path in ("/usr/lib/galera/libgalera_smm.so", "/usr/lib/libgalera_smm.so")
