@@ -157,7 +157,7 @@ core::CoreConfig core_config(const config::Settings& settings, const storage::Jo
     return config;
 }
 
-// The running node: parts in the order they are built.
+// The running node: parts in the order they are built, but for the database.
 class Daemon {
   public:
     explicit Daemon(const config::Settings& settings) : settings_(settings), mailbox_(loop_events_max) {}
@@ -351,10 +351,12 @@ class Daemon {
     ZmqContext context_;
     std::string host_;
     std::unique_ptr<storage::Journal> journal_;
+    // Ends after what leads to others, though it begins last: its server may take minutes, and who still waits for an
+    // answer of this node learns by the closed connection that it must ask another one.
+    std::unique_ptr<storage::LocalDatabase> database_;
     std::unique_ptr<bus::PeerLinks> links_;
     std::unique_ptr<bus::Publisher> publisher_;
     std::unique_ptr<Dialler> dialler_;
-    std::unique_ptr<storage::LocalDatabase> database_;
     std::unique_ptr<Driver> driver_;
     LoopPoller poller_;
     std::uint64_t links_watched_ = 0;

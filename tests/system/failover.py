@@ -17,6 +17,7 @@ from ledger import TABLE, Ledger
 
 KILLS = 20 if LONG else 4
 WRITERS = 4
+ANSWER_S = 5  # how long they wait for one
 WORST_S = 2.0 if LONG else 4.0  # the short run shares its two cores with whatever else the host does
 
 
@@ -54,7 +55,7 @@ class Writers:
             begun = time.monotonic()
             try:
                 process = subprocess.run(
-                    self.cluster.command(None, ["--nodes", nodes, *self.command(token)], timeout=5),
+                    self.cluster.command(None, ["--nodes", nodes, *self.command(token)], timeout=ANSWER_S),
                     stdin=subprocess.DEVNULL, capture_output=True, env=self.cluster.env, timeout=30 * SLOW, check=False)
                 kind = self.ledger.record(token, Answer(process))
             except subprocess.TimeoutExpired:
@@ -140,13 +141,14 @@ def hung_server():
 
 
 def stopped():
-    """Each node in turn is told to stop, as for an upgrade: who has the office hands it over first, and no write fails."""
+    """Each node in turn is told to stop, as for an upgrade: who has the office hands it over first, and no write fails. The servers take
+    longer to end than clients wait for an answer."""
     with Cluster() as cluster:
         cluster.sql(1, "CREATE DATABASE load_", f"CREATE TABLE load_.t {TABLE}")
         with Writers(cluster) as writers:
             for _ in range(3):
                 coordinator = wait_until(cluster.coordinator, 30, "a coordinator")
-                cluster.tool("stop", coordinator)
+                stop_slowly(cluster, coordinator)
                 said = cluster.log(coordinator)
                 check("hands its office over before it stops" in said and "stops with its office" not in said,
                       f"node {coordinator} says what it does:\n{said[-2000:]}")
@@ -158,6 +160,19 @@ def stopped():
         ledger = writers.ledger
         note(f"{ledger.count('acknowledged')} writes acknowledged, {ledger.count('unknown')} unknown")
         check(not ledger.reasons, f"not acknowledged: {ledger.reasons}")
+
+
+def stop_slowly(cluster, node):
+    """As a server with much to write: it is held up once it was told to end."""
+    server = cluster.verb(node, "status").last["mysql_pid"]
+    stops = cluster.log(node).count(" stopping")
+    stopping = threading.Thread(target=cluster.tool, args=("stop", node))
+    stopping.start()
+    wait_until(lambda: cluster.log(node).count(" stopping") > stops, 20 * SLOW, f"node {node} stops")
+    os.kill(server, signal.SIGSTOP)
+    time.sleep(ANSWER_S + 1)
+    os.kill(server, signal.SIGCONT)
+    stopping.join()
 
 
 if __name__ == "__main__":
