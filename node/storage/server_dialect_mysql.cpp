@@ -285,6 +285,14 @@ std::vector<std::string> MySqlDialect::public_rights_sql() const {
             "FLUSH PRIVILEGES"};
 }
 
+std::vector<ServerDialect::OwnRows> MySqlDialect::own_rows() const {
+    const std::string account =
+        "User = SUBSTRING_INDEX(CURRENT_USER(), '@', 1) AND Host = SUBSTRING_INDEX(CURRENT_USER(), '@', -1)";
+    return {{"mysql.user", "*", account, true, true},
+            {"mysql.global_grants", "*", account, true, true},
+            {"mysql.db", "*", "Db = 'ddb_meta' AND User = ''", true, false}};
+}
+
 // Everybody's, that is, who has no active role. Others have them from a role of theirs, as far as nobody has dropped it
 // since, or taken all its rights from it.
 Result<std::string> MySqlDialect::inactive_rights(Connection& user) const {
