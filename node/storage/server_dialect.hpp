@@ -101,6 +101,8 @@ class ServerDialect {
     // The settings of a Query event that the two servers write in different ways.
     virtual void add_context(const StatementContext& context, std::vector<std::string>& out) const = 0;
     [[nodiscard]] virtual std::string character_set_sql(std::uint16_t collation) const = 0;
+    // CREATE USER and its like are logged in words of the server's own, which are of UTF-8 whatever the event says.
+    [[nodiscard]] virtual bool logs_accounts_as_utf8() const = 0;
     // A role belongs to who created it, and only its administrators may grant it.
     [[nodiscard]] virtual bool roles_have_administrators() const = 0;
 

@@ -246,6 +246,10 @@ std::string MariaDbDialect::character_set_sql(std::uint16_t collation) const {
            std::to_string(collation);
 }
 
+bool MariaDbDialect::logs_accounts_as_utf8() const {
+    return false;
+}
+
 bool MariaDbDialect::roles_have_administrators() const {
     return true;
 }

@@ -270,6 +270,10 @@ std::string MySqlDialect::character_set_sql(std::uint16_t collation) const {
     return "SELECT character_set_name FROM information_schema.collations WHERE id=" + std::to_string(collation);
 }
 
+bool MySqlDialect::logs_accounts_as_utf8() const {
+    return true;
+}
+
 bool MySqlDialect::roles_have_administrators() const {
     return false;
 }

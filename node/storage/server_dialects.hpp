@@ -42,6 +42,7 @@ class MariaDbDialect final : public ServerDialect {
                                                        std::uint64_t least) const override;
     void add_context(const StatementContext& context, std::vector<std::string>& out) const override;
     [[nodiscard]] std::string character_set_sql(std::uint16_t collation) const override;
+    [[nodiscard]] bool logs_accounts_as_utf8() const override;
     [[nodiscard]] bool roles_have_administrators() const override;
     [[nodiscard]] std::vector<std::string> create_procedure_sql(const std::string& name,
                                                                 const std::string& definition) const override;
@@ -99,6 +100,7 @@ class MySqlDialect final : public ServerDialect {
                                                        std::uint64_t least) const override;
     void add_context(const StatementContext& context, std::vector<std::string>& out) const override;
     [[nodiscard]] std::string character_set_sql(std::uint16_t collation) const override;
+    [[nodiscard]] bool logs_accounts_as_utf8() const override;
     [[nodiscard]] bool roles_have_administrators() const override;
     [[nodiscard]] std::vector<std::string> create_procedure_sql(const std::string& name,
                                                                 const std::string& definition) const override;
