@@ -147,6 +147,11 @@ void BackSession::write_decided(const WriteResult& result, std::uint16_t error_c
     if (active_->phase == Phase::applying_everywhere && parts_.host.applied_everywhere(result.index)) {
         active_->phase = Phase::sending;
     }
+    if (active_->phase == Phase::applying_everywhere && in_gate_) {
+        // It is over here. A member that could not apply it may have to be loaded from this one, which wants the gate.
+        in_gate_ = false;
+        parts_.leave_gate();
+    }
     if (closed_) active_->kept.clear();
     if (active_->phase == Phase::sending) send_kept();
     if (closed_) {

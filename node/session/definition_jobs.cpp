@@ -172,6 +172,7 @@ JobReport run_definition(ConnectionPtr connection, const StatementJob& job) {
         (void)job.journal->clear_intent(intent);
         return report;
     }
+    mend_before_accounts_are_read(job);
     KeptResult kept(job.kept_bytes_max);
     KeyDemand keys(*job.database, may_lack_key);
     if (keys.failed()) {

@@ -44,13 +44,22 @@ void learn_generated_id(JobReport& report, const StatementJob& job) {
 void mend_own_routines(const StatementJob& job) {
     // Texts that are not seen here, as those of procedures, are for the node's next look, within a second.
     constexpr std::array<std::string_view, 3> tables{"PROC", "PROCS_PRIV", "TABLES_PRIV"};
+    constexpr std::array<std::string_view, 4> accounts{"GLOBAL_PRIV", "USER", "DB", "GLOBAL_GRANTS"};
     constexpr std::size_t tokens_max = 200;
     if (job.database == nullptr || job.describe) return;
-    if (!contains_ignoring_case(job.sql, "PROC") && !contains_ignoring_case(job.sql, "TABLES_PRIV")) return;
+    const auto has = [&](std::string_view word) { return contains_ignoring_case(job.sql, word); };
+    const bool of_accounts = has("MYSQL");
+    if (!of_accounts && !has("PROC") && !has("TABLES_PRIV")) return;
     const auto tokens = scan(job.sql, tokens_max);
-    const bool named =
-        std::any_of(tokens.begin(), tokens.end(), [&](const Token& token) { return listed(token.text, tables); });
+    const bool named = std::any_of(tokens.begin(), tokens.end(), [&](const Token& token) {
+        return listed(token.text, tables) || (of_accounts && listed(token.text, accounts));
+    });
     if (named) (void)job.database->mend_own_routines();
+}
+
+void mend_before_accounts_are_read(const StatementJob& job) {
+    const bool may = contains_ignoring_case(job.sql, "FLUSH") && contains_ignoring_case(job.sql, "PRIVILEGES");
+    if (may && job.database != nullptr && !job.describe) (void)job.database->mend_own_routines();
 }
 
 void admit_roles(JobReport& report, const StatementJob& job) {

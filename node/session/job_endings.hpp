@@ -22,8 +22,10 @@ void keep_warnings(JobReport& report, const StatementJob& job);
 // Rows come without an insert id, and so does what a procedure did; another coordinator's session could not be given
 // it. Servers keep a statement's warnings over this question, but not FOUND_ROWS().
 void learn_generated_id(JobReport& report, const StatementJob& job);
-// Behind a statement that may have taken the node's own procedures away.
+// Behind a statement that may have taken the node's own procedures or account away.
 void mend_own_routines(const StatementJob& job);
+// In front of one that makes the server read its accounts anew.
+void mend_before_accounts_are_read(const StatementJob& job);
 // Behind SET ROLE, which may have taken the rights away by which the node runs its writes.
 void admit_roles(JobReport& report, const StatementJob& job);
 // 0 where there is none.

@@ -11,12 +11,14 @@ namespace ddb::session::rules {
 namespace {
 
 // Variables that capture, apply or the two-phase commit stand on: refused in every scope.
-constexpr std::array<std::string_view, 22> pinned_variables{
+constexpr std::array<std::string_view, 24> pinned_variables{
     "SQL_LOG_BIN", "SERVER_ID", "SESSION_TRACK_GTIDS", "SESSION_TRACK_SYSTEM_VARIABLES", "SESSION_TRACK_SCHEMA",
     "SESSION_TRACK_STATE_CHANGE", "SESSION_TRACK_TRANSACTION_INFO", "SKIP_REPLICATION", "PSEUDO_SLAVE_MODE",
     "PSEUDO_REPLICA_MODE", "PSEUDO_THREAD_ID", "COMPLETION_TYPE", "ENFORCE_STORAGE_ENGINE", "INNODB_SNAPSHOT_ISOLATION",
     "SQL_REQUIRE_PRIMARY_KEY", "XA_DETACH_ON_PREPARE", "SQL_ERROR_LOG", "LOG_BIN", "SYSTEM_VERSIONING_INSERT_HISTORY",
     "CREATE_TMP_TABLE_BINLOG_FORMATS",
+    // by which statements about accounts are judged as an older server would
+    "ORIGINAL_SERVER_VERSION", "IMMEDIATE_SERVER_VERSION",
     // no log and no dump tells of them
     "INNODB_FT_USER_STOPWORD_TABLE", "INNODB_FT_SERVER_STOPWORD_TABLE"};
 constexpr std::array<std::string_view, 7> pinned_prefixes{"GTID_", "BINLOG_", "LOG_BIN_COMPRESS", "WSREP_",

@@ -3,15 +3,9 @@
 #include <algorithm>
 #include <array>
 
+#include "node/storage/sql_words.hpp"
+
 namespace ddb::storage {
-namespace {
-
-[[nodiscard]] bool contains(std::string_view text, std::string_view upper) {
-    const auto same = [](char a, char b) { return (a >= 'a' && a <= 'z' ? static_cast<char>(a - 'a' + 'A') : a) == b; };
-    return std::search(text.begin(), text.end(), upper.begin(), upper.end(), same) != text.end();
-}
-
-}  // namespace
 
 // EXECUTE tells nothing.
 bool may_make_routine(std::string_view sql) {

@@ -84,15 +84,15 @@ Status LocalDatabase::Impl::start() {
         launched = launch_server();
     }
     if (!launched.ok()) return launched;
-    applier_ =
-        std::make_unique<Applier>(Applier::Options{service_, options_.committed_log_rows, &definitions_}, journal_,
-                                  Applier::Hooks{[this](LogIndex index) {
-                                                     report_applied(index);
-                                                     if (index.value >= wanted_index_) send(Look{});
-                                                 },
-                                                 [this](const std::string& reason) { sink_(Fenced{reason}); },
-                                                 [this](LogIndex index) { audit(index); },
-                                                 [this](const std::string& what) { sink_(ForeignWrite{what}); }});
+    applier_ = std::make_unique<Applier>(
+        Applier::Options{service_, options_.committed_log_rows, &definitions_, &own_routines_}, journal_,
+        Applier::Hooks{[this](LogIndex index) {
+                           report_applied(index);
+                           if (index.value >= wanted_index_) send(Look{});
+                       },
+                       [this](const std::string& reason) { sink_(Fenced{reason}); },
+                       [this](LogIndex index) { audit(index); },
+                       [this](const std::string& what) { sink_(ForeignWrite{what}); }});
     if (options_.content_void) {
         had_meta_ = true;
         rebuilding_ = true;

@@ -1,27 +1,18 @@
 #include "node/storage/own_routines.hpp"
 
-#include <algorithm>
 #include <string_view>
 
 #include "node/storage/metadata.hpp"
 #include "node/storage/server_dialect.hpp"
+#include "node/storage/sql_words.hpp"
 
 namespace ddb::storage {
 namespace {
 
-struct Place {
-    std::string_view table;
-    std::string_view where;
-    bool of_privileges;
-};
-constexpr std::array<Place, 3> places{
-    {{"mysql.proc", "db = 'ddb_meta' AND name IN ('mark', 'statement_begin', 'statement_end') AND type = 'PROCEDURE'",
-      false},
-     {"mysql.procs_priv", "Host = '' AND Db = 'ddb_meta' AND User = 'PUBLIC'", true},
-     {"mysql.tables_priv", "Host = '' AND Db = 'ddb_meta' AND User = 'PUBLIC'", true}}};
+using Place = ServerDialect::OwnRows;
 
-[[nodiscard]] std::string said(const Place& place) {
-    return std::string(place.table) + " WHERE " + std::string(place.where);
+[[nodiscard]] std::string asked(const Place& place) {
+    return "SELECT " + std::string(place.columns) + " FROM " + place.table + " WHERE " + place.where;
 }
 
 template <typename Rows>
@@ -32,7 +23,8 @@ template <typename Rows>
         sql += between;
         const char* separator = "";
         for (const auto& value : row) {
-            sql += separator + (value ? to_hex_literal(*value) : std::string("NULL"));
+            // As text: bare digits of hex would be another number to MySQL.
+            sql += separator + (value ? "_utf8mb4 " + to_hex_literal(*value) : std::string("NULL"));
             separator = ",";
         }
         between = "),(";
@@ -43,13 +35,16 @@ template <typename Rows>
 
 }  // namespace
 
+bool may_read_accounts(std::string_view sql) {
+    return contains(sql, "FLUSH") && contains(sql, "PRIVILEGES");
+}
+
 Status OwnRoutines::learn(Connection& service) {
-    if (!service.dialect().leaves_routines_behind()) return ok();  // has no such tables
-    std::array<Rows, tables> found;
-    for (std::size_t i = 0; i < tables; ++i) {
-        auto rows = service.rows("SELECT * FROM " + said(places.at(i)));
+    std::vector<Rows> found;
+    for (const Place& place : service.dialect().own_rows()) {
+        auto rows = service.rows(asked(place));
         if (!rows.ok()) return rows.error();
-        found.at(i) = std::move(*rows);
+        found.push_back(std::move(*rows));
     }
     std::lock_guard lock(mutex_);
     rows_ = std::move(found);
@@ -57,20 +52,23 @@ Status OwnRoutines::learn(Connection& service) {
 }
 
 Status OwnRoutines::mend(Connection& service) const {
-    std::array<Rows, tables> wanted;
+    std::vector<Rows> wanted;
     {
         std::lock_guard lock(mutex_);
         wanted = rows_;
     }
+    if (wanted.empty()) return ok();
+    const std::vector<Place> places = service.dialect().own_rows();
     bool privileges = false;
     bool routines = false;
-    for (std::size_t i = 0; i < tables; ++i) {
+    for (std::size_t i = 0; i < places.size(); ++i) {
         if (wanted.at(i).empty()) continue;
-        const auto there = service.rows("SELECT * FROM " + said(places.at(i)));
+        const auto there = service.rows(asked(places[i]));
         if (!there.ok()) return there.error();
-        if (*there == wanted.at(i)) continue;
-        if (auto status = put_back(service, places.at(i), wanted.at(i)); !status.ok()) return status;
-        (places.at(i).of_privileges ? privileges : routines) = true;
+        const bool changed = there->size() < wanted[i].size() || (!places[i].may_change && *there != wanted[i]);
+        if (!changed) continue;
+        if (auto status = put_back(service, places[i], wanted[i]); !status.ok()) return status;
+        (places[i].of_privileges ? privileges : routines) = true;
     }
     if (privileges) {
         if (auto done = service.execute("FLUSH PRIVILEGES"); !done.ok()) return done.error();

@@ -101,6 +101,8 @@ class ServerDialect {
     // The settings of a Query event that the two servers write in different ways.
     virtual void add_context(const StatementContext& context, std::vector<std::string>& out) const = 0;
     [[nodiscard]] virtual std::string character_set_sql(std::uint16_t collation) const = 0;
+    // CREATE USER and its like are logged in words of the server's own, which are of UTF-8 whatever the event says.
+    [[nodiscard]] virtual bool logs_accounts_as_utf8() const = 0;
     // A role belongs to who created it, and only its administrators may grant it.
     [[nodiscard]] virtual bool roles_have_administrators() const = 0;
 
@@ -110,6 +112,15 @@ class ServerDialect {
                                                                         const std::string& definition) const = 0;
     // Everybody may call the procedures of ddb_meta and read its log of transactions.
     [[nodiscard]] virtual std::vector<std::string> public_rights_sql() const = 0;
+    // Rows of the server's own tables without which no node works: see own_routines.hpp.
+    struct OwnRows {
+        const char* table;
+        const char* columns;
+        std::string where;
+        bool of_privileges;
+        bool may_change;  // only what is gone is put back
+    };
+    [[nodiscard]] virtual std::vector<OwnRows> own_rows() const = 0;
     // The active roles of a user's session, where these take them away: as a list for role_rights_sql(), else empty.
     [[nodiscard]] virtual Result<std::string> inactive_rights(Connection& user) const = 0;
     [[nodiscard]] virtual std::vector<std::string> role_rights_sql(const std::string& roles) const = 0;

@@ -246,6 +246,10 @@ std::string MariaDbDialect::character_set_sql(std::uint16_t collation) const {
            std::to_string(collation);
 }
 
+bool MariaDbDialect::logs_accounts_as_utf8() const {
+    return false;
+}
+
 bool MariaDbDialect::roles_have_administrators() const {
     return true;
 }
@@ -259,6 +263,21 @@ std::vector<std::string> MariaDbDialect::public_rights_sql() const {
     return {"GRANT SELECT ON ddb_meta.transactions_log TO PUBLIC", "GRANT EXECUTE ON PROCEDURE ddb_meta.mark TO PUBLIC",
             "GRANT EXECUTE ON PROCEDURE ddb_meta.statement_begin TO PUBLIC",
             "GRANT EXECUTE ON PROCEDURE ddb_meta.statement_end TO PUBLIC"};
+}
+
+std::vector<ServerDialect::OwnRows> MariaDbDialect::own_rows() const {
+    const std::string everybody = "Host = '' AND Db = 'ddb_meta' AND User = 'PUBLIC'";
+    return {{"mysql.proc", "*",
+             "db = 'ddb_meta' AND name IN ('mark', 'statement_begin', 'statement_end') AND type = 'PROCEDURE'", false,
+             false},
+            {"mysql.procs_priv", "*", everybody, true, false},
+            {"mysql.tables_priv", "*", everybody, true, false},
+            {"mysql.global_priv", "*",
+             "User = SUBSTRING_INDEX(CURRENT_USER(), '@', 1) AND Host = SUBSTRING_INDEX(CURRENT_USER(), '@', -1)", true,
+             true},
+            // What else everybody had is for whoever took it to give again.
+            {"mysql.global_priv", "Host, User, JSON_SET(Priv, '$.access', 0)", "Host = '' AND User = 'PUBLIC'", true,
+             true}};
 }
 
 Result<std::string> MariaDbDialect::inactive_rights(Connection& /*user*/) const {

@@ -270,6 +270,10 @@ std::string MySqlDialect::character_set_sql(std::uint16_t collation) const {
     return "SELECT character_set_name FROM information_schema.collations WHERE id=" + std::to_string(collation);
 }
 
+bool MySqlDialect::logs_accounts_as_utf8() const {
+    return true;
+}
+
 bool MySqlDialect::roles_have_administrators() const {
     return false;
 }
@@ -283,6 +287,14 @@ std::vector<std::string> MySqlDialect::create_procedure_sql(const std::string& n
 std::vector<std::string> MySqlDialect::public_rights_sql() const {
     return {"REPLACE INTO mysql.db (Host, Db, User, Select_priv, Execute_priv) VALUES ('%', 'ddb_meta', '', 'Y', 'Y')",
             "FLUSH PRIVILEGES"};
+}
+
+std::vector<ServerDialect::OwnRows> MySqlDialect::own_rows() const {
+    const std::string account =
+        "User = SUBSTRING_INDEX(CURRENT_USER(), '@', 1) AND Host = SUBSTRING_INDEX(CURRENT_USER(), '@', -1)";
+    return {{"mysql.user", "*", account, true, true},
+            {"mysql.global_grants", "*", account, true, true},
+            {"mysql.db", "*", "Db = 'ddb_meta' AND User = ''", true, false}};
 }
 
 // Everybody's, that is, who has no active role. Others have them from a role of theirs, as far as nobody has dropped it

@@ -42,10 +42,12 @@ class MariaDbDialect final : public ServerDialect {
                                                        std::uint64_t least) const override;
     void add_context(const StatementContext& context, std::vector<std::string>& out) const override;
     [[nodiscard]] std::string character_set_sql(std::uint16_t collation) const override;
+    [[nodiscard]] bool logs_accounts_as_utf8() const override;
     [[nodiscard]] bool roles_have_administrators() const override;
     [[nodiscard]] std::vector<std::string> create_procedure_sql(const std::string& name,
                                                                 const std::string& definition) const override;
     [[nodiscard]] std::vector<std::string> public_rights_sql() const override;
+    [[nodiscard]] std::vector<OwnRows> own_rows() const override;
     [[nodiscard]] Result<std::string> inactive_rights(Connection& user) const override;
     [[nodiscard]] std::vector<std::string> role_rights_sql(const std::string& roles) const override;
     [[nodiscard]] std::string system_logins_sql(const std::string& escaped_user) const override;
@@ -98,10 +100,12 @@ class MySqlDialect final : public ServerDialect {
                                                        std::uint64_t least) const override;
     void add_context(const StatementContext& context, std::vector<std::string>& out) const override;
     [[nodiscard]] std::string character_set_sql(std::uint16_t collation) const override;
+    [[nodiscard]] bool logs_accounts_as_utf8() const override;
     [[nodiscard]] bool roles_have_administrators() const override;
     [[nodiscard]] std::vector<std::string> create_procedure_sql(const std::string& name,
                                                                 const std::string& definition) const override;
     [[nodiscard]] std::vector<std::string> public_rights_sql() const override;
+    [[nodiscard]] std::vector<OwnRows> own_rows() const override;
     [[nodiscard]] Result<std::string> inactive_rights(Connection& user) const override;
     [[nodiscard]] std::vector<std::string> role_rights_sql(const std::string& roles) const override;
     [[nodiscard]] std::string system_logins_sql(const std::string& escaped_user) const override;

@@ -87,4 +87,9 @@ std::size_t begin_of_statement(std::string_view text) {
     return begin;
 }
 
+bool contains(std::string_view text, std::string_view upper) {
+    const auto same = [](char a, char b) { return (a >= 'a' && a <= 'z' ? static_cast<char>(a - 'a' + 'A') : a) == b; };
+    return std::search(text.begin(), text.end(), upper.begin(), upper.end(), same) != text.end();
+}
+
 }  // namespace ddb::storage

@@ -28,4 +28,6 @@ namespace ddb::storage {
 // Where the statement itself begins, behind comments and SET STATEMENT … FOR, which the log keeps.
 [[nodiscard]] std::size_t begin_of_statement(std::string_view text);
 
+[[nodiscard]] bool contains(std::string_view text, std::string_view upper);  // without regard to case
+
 }  // namespace ddb::storage

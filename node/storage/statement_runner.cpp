@@ -17,6 +17,7 @@ namespace ddb::storage {
 namespace {
 
 constexpr EventType settings_type{250};
+constexpr std::uint16_t utf8mb4_general_ci = 45;
 
 std::string quoted_identifier(std::string_view name) {
     std::string out = "`";
@@ -103,6 +104,32 @@ std::string name_the_invoker(const ServerDialect& dialect, std::string_view text
     if (role && !has("ADMIN") && dialect.roles_have_administrators())
         out += "\nWITH ADMIN " + invoker;  // the text may end with a comment
     return out;
+}
+
+// Bytes of which a text in another character set hardly ever consists: there, others stand side by side.
+bool is_utf8(std::string_view text) {
+    bool beyond_ascii = false;
+    for (std::size_t i = 0; i < text.size();) {
+        const auto byte = static_cast<unsigned char>(text[i++]);
+        if (byte < 0x80) continue;
+        beyond_ascii = true;
+        if (byte < 0xC2 || byte > 0xF4) return false;
+        for (int more = byte >= 0xF0 ? 3 : byte >= 0xE0 ? 2 : 1; more > 0; --more, ++i) {
+            if (i == text.size() || (static_cast<unsigned char>(text[i]) & 0xC0) != 0x80) return false;
+        }
+    }
+    return beyond_ascii;
+}
+
+// MySQL puts CREATE USER, ALTER USER, SET PASSWORD and GRANT of rights into words of its own; REVOKE, roles and the
+// rest of them are logged as the client said them.
+bool says_account_in_utf8(std::string_view text) {
+    const std::string_view statement = text.substr(begin_of_statement(text));
+    const std::string_view first = word_at(statement, 0);
+    std::size_t second = first.size();
+    while (second < statement.size() && !is_word(statement[second])) ++second;
+    const bool account = same_word(first, "CREATE") || same_word(first, "ALTER");
+    return (same_word(first, "GRANT") || (account && same_word(word_at(statement, second), "USER"))) && is_utf8(text);
 }
 
 // The server's own text of a DROP that failed half-way names what is gone and what was not there; the client's error
@@ -281,7 +308,7 @@ std::string settings_event(std::string_view sql) {
 Result<SessionSetup> session_of(const ServerDialect& dialect, std::string_view query_event) {
     const auto event = parse_event(query_event);
     const auto query = event ? parse_query(*event) : std::nullopt;
-    const auto context = query ? parse_status(query->status) : std::nullopt;
+    auto context = query ? parse_status(query->status) : std::nullopt;
     if (!context) return fail(ErrorCode::corrupt, "statement entry with a context this version does not know");
     SessionSetup out;
     // Also where the event says that none is needed: ALTER DATABASE without a name means this one.
@@ -291,6 +318,10 @@ Result<SessionSetup> session_of(const ServerDialect& dialect, std::string_view q
     std::string micros = std::to_string(context->microseconds);
     micros.insert(0, micros.size() < 6 ? 6 - micros.size() : 0, '0');
     out.settings.push_back("SET SESSION timestamp=" + std::to_string(event->timestamp) + "." + micros);
+    if (dialect.logs_accounts_as_utf8() && context->character_set_client && says_account_in_utf8(query->text)) {
+        context->character_set_client = utf8mb4_general_ci;
+        context->collation_connection = utf8mb4_general_ci;
+    }
     add_context(dialect, *context, out.settings);
     // The rows that follow in the log are not of this session: they come with the position.
     std::string_view text = query->text;

@@ -3,7 +3,8 @@
 coordinator; what ddb itself does, definitions and offices that change hands included, is never taken for it.
 """
 
-from ddb_cluster import MYSQL, Cluster, check, equal, main, note, wait_until
+from ddb_cluster import MYSQL, SLOW, Cluster, check, equal, good, main, note, wait_until
+from wire_client import Client
 
 WORDS = ", not replicated: "
 
@@ -49,5 +50,24 @@ def foreign_write():
         cluster.sql(follower, "INSERT INTO d.t VALUES (2, 2)")
 
 
+def waited_for():
+    """A definition that waits for every member ends although no other one can apply it: they are loaded from its coordinator."""
+    with Cluster(settings=["election.take_over=false"]) as cluster:
+        cluster.sql(1, "CREATE DATABASE d")
+        cluster.settle()
+        coordinator = cluster.coordinator()
+        for node in cluster.others(coordinator):
+            cluster.mysql(node, "SET sql_log_bin = 0; CREATE TABLE d.t (id INT PRIMARY KEY)")
+        client = Client(cluster.nodes[coordinator]["address"], cluster.port + 2, "root", "", "d", deadline_s=100 * SLOW)
+        good(client, "SET ddb_write_concern = 'all'")
+        good(client, "CREATE TABLE t (id INT PRIMARY KEY, v INT)")
+        good(client, "INSERT INTO t VALUES (1, 1)")
+        client.close()
+        for node in cluster.others(coordinator):
+            check("this node's database is that of node" in cluster.log(node), f"node {node} was loaded anew")
+        cluster.settle()
+        cluster.same_tables("d")
+
+
 if __name__ == "__main__":
-    main(foreign_write)
+    main(foreign_write, waited_for)

@@ -10,7 +10,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tools", "lib"))
 
-from ddb_cluster import MYSQL, SERVER, SLOW, STEADY, Cluster, check, equal, main, note, wait_until  # noqa: E402
+from ddb_cluster import MYSQL, SERVER, SLOW, STEADY, Cluster, check, equal, good, main, note, wait_until  # noqa: E402
 from wire_client import Client  # noqa: E402
 
 USER = "known"
@@ -130,6 +130,27 @@ def roles(cluster):
     cluster.same_tables("roles")
 
 
+def other_characters(cluster):
+    """MySQL logs some statements about accounts in UTF-8, whatever the client speaks, and others as they came."""
+    client = Client(cluster.nodes[cluster.coordinator()]["address"], cluster.port + 2, "root", "", deadline_s=30 * SLOW)
+    for name, encoding in (("latin1", "latin1"), ("koi8r", "koi8-r"), ("utf8mb4", "utf8")):
+        word = {"latin1": "ren\u00e9", "koi8r": "\u044e\u0437"}.get(name, "\u043b\u0435\u0432")
+        good(client, f"SET NAMES {name}")
+        for sql in (f"CREATE DATABASE `{word}`", f"CREATE USER '{word}'@'%' IDENTIFIED BY 'p{word}'", f"GRANT SELECT, INSERT ON `{word}`.* TO '{word}'@'%'",
+                    f"CREATE ROLE 'r{word}'", f"GRANT 'r{word}' TO '{word}'", f"ALTER USER '{word}'@'%' IDENTIFIED BY 'q{word}'",
+                    f"REVOKE INSERT ON `{word}`.* FROM '{word}'@'%'", f"CREATE USER 'x{word}'@'%'", f"RENAME USER 'x{word}'@'%' TO 'y{word}'@'%'",
+                    f"SET PASSWORD FOR 'y{word}'@'%' = 'n{word}'", f"CREATE USER 'z{word}'@'%'", f"DROP USER 'z{word}'@'%'"):
+            good(client, sql.encode(encoding).decode("utf-8", "surrogateescape"))
+    client.close()
+    cluster.settle()
+    found = cluster.same("SELECT User, HEX(authentication_string) FROM mysql.user WHERE User <> 'ddb' ORDER BY User, Host; SELECT * FROM mysql.role_edges ORDER BY 2, 4; "
+                         "SELECT Host, Db, User, Select_priv, Insert_priv FROM mysql.db WHERE Db <> 'ddb_meta' ORDER BY 2, 3")
+    for word in ("ren\u00e9", "\u044e\u0437", "\u043b\u0435\u0432"):
+        check({word, "r" + word, "y" + word} <= {row[0] for row in found}, f"the accounts of {word}: {found}")
+    for node in cluster.nodes:
+        check("fenced" not in cluster.log(node), f"node {node} goes on")
+
+
 def logins():
     if not MYSQL:
         note("skipped: with MySQL servers only (DDB_SERVER)")
@@ -137,7 +158,7 @@ def logins():
     with Cluster(settings=STEADY) as cluster:
         cluster.sql(1, f"CREATE USER {USER}@'%' IDENTIFIED BY 'first'")
         cluster.settle()
-        for part in (without_settings, asked_once, server_restarted, roles):
+        for part in (without_settings, asked_once, server_restarted, roles, other_characters):
             part(cluster)
 
 

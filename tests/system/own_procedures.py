@@ -1,9 +1,9 @@
 #!/usr/bin/python3
-"""Who may write to MariaDB's tables of routines and rights can take the node's own procedures away with those of others. The nodes put them
-back, and writes go on: through new sessions as well as old ones, and on the next coordinator.
+"""Who may write to the server's tables of routines and rights can take the node's own procedures and account away with those of others. The nodes
+put them back, and writes go on: through new sessions as well as old ones, and on the next coordinator.
 """
 
-from ddb_cluster import SLOW, STEADY, Cluster, check, equal, good, main, wait_until
+from ddb_cluster import MYSQL, SLOW, STEADY, Cluster, check, equal, good, main, wait_until
 from wire_client import Client
 
 USER, PASSWORD = "app", "secret"
@@ -39,7 +39,7 @@ class Writes:
             for client in (kept, fresh):
                 answer = self.one(client)
                 check(answer[0] == "ok", f"an INSERT through node {node} behind {behind}: {answer}")
-            answer = fresh.query(f"CREATE OR REPLACE TABLE made{node} (id INT PRIMARY KEY)")[-1]
+            answer = fresh.query(f"ALTER TABLE t COMMENT '{self.count}'")[-1]
             check(answer[0] == "ok", f"a definition through node {node} behind {behind}: {answer}")
             fresh.close()
 
@@ -89,6 +89,35 @@ def taken_away():
         writes.settled(own, rights, "a change of the coordinator")
 
 
+def account_taken():
+    """So with the node's own account, and everybody's rights: who keeps root alone would be alone with servers that no node can reach."""
+    with Cluster(settings=STEADY) as cluster:
+        cluster.sql(1, "CREATE DATABASE d", "CREATE TABLE d.t (id INT PRIMARY KEY)", f"CREATE USER {USER}@'%' IDENTIFIED BY '{PASSWORD}'",
+                    f"GRANT ALL ON d.* TO {USER}@'%'")
+        cluster.settle()
+        table = "mysql.user" if MYSQL else "mysql.global_priv"
+        asked = f"SELECT User, Host FROM {table} WHERE User IN ('ddb', 'PUBLIC') ORDER BY 1"
+        own = cluster.same(asked)
+        keeps = f"User NOT IN ('root', '{USER}') AND User NOT LIKE '%.%'"
+        rights = f"DELETE FROM mysql.{'db' if MYSQL else 'procs_priv'} WHERE User <> '{USER}'"
+        coordinator = cluster.coordinator()
+        for node in (coordinator, cluster.others(coordinator)[0]):
+            for statements in ([f"DELETE FROM {table} WHERE {keeps}", "FLUSH PRIVILEGES"],
+                               ["USE mysql", f"DELETE FROM {table[6:]} WHERE {keeps}", "FLUSH LOCAL PRIVILEGES", "FLUSH PRIVILEGES"],
+                               ["BEGIN", f"DELETE FROM {table} WHERE {keeps}", rights, "COMMIT", "FLUSH PRIVILEGES"],
+                               [f"DELETE FROM {table} WHERE {keeps}", "DO SLEEP(2)", rights, "FLUSH PRIVILEGES"]):
+                writes = Writes(cluster)
+                writes.count = int(cluster.same("SELECT COUNT(*) FROM d.t")[0][0])
+                writes.root(node, *statements)
+                behind = f"{statements} through node {node}"
+                writes.go_on(behind)
+                cluster.settle()
+                writes.has(asked, own, f"the node's account behind {behind}")
+                equal(cluster.same("SELECT COUNT(*) FROM d.t"), [[str(writes.count)]], "rows")
+                for each in cluster.nodes:
+                    check("fenced" not in cluster.log(each), f"node {each} goes on behind {behind}")
+
+
 def dropped():
     """The tables themselves are taken from nobody, whoever has the right to: no node would be left to put them back."""
     with Cluster(settings=STEADY) as cluster:
@@ -105,4 +134,4 @@ def dropped():
         cluster.same("SHOW TABLES FROM mysql; SHOW TABLES FROM sys")
 
 
-main(taken_away, dropped)
+main(*((account_taken,) if MYSQL else (taken_away, account_taken, dropped)))

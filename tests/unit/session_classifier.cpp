@@ -281,6 +281,7 @@ TEST_CASE("settings") {
 TEST_CASE("refused in words") {
     for (const char* sql : {"SET sql_log_bin=0",
                             "SET @@SESSION.SQL_LOG_BIN= 0",
+                            "SET original_server_version := 80200",
                             "SET @x=1, gtid_domain_id=4",
                             "SET GLOBAL binlog_format=STATEMENT",
                             "SET SESSION session_track_system_variables=''",
