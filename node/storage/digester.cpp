@@ -240,8 +240,8 @@ Result<std::uint64_t> Digester::digest_chunk(const std::string& sql, AuditedTabl
     return rows;
 }
 
-std::string Digester::is_table(const Name& name) const {
-    return "table_schema='" + connection_->escape(name.database) + "' AND table_name='" +
+std::string Digester::is_table(const Name& name, const std::string& of) const {
+    return of + "table_schema='" + connection_->escape(name.database) + "' AND " + of + "table_name='" +
            connection_->escape(name.table) + "'";
 }
 
@@ -256,12 +256,14 @@ Result<std::string> Digester::columns_of(const Name& name) {
 }
 
 // The primary key, or a UNIQUE one without NULL, of whole columns where there is such a one: servers ask for no more of
-// a table. All nodes choose alike, as their definitions are compared too.
+// a table. All nodes choose alike, as their definitions are compared too. Both views are told which table it is: one
+// that learns it by the join alone opens all tables of the server.
 Result<Digester::Key> Digester::key_of(const Name& name) {
     auto rows = connection_->rows(
         "SELECT s.column_name, s.sub_part, c.data_type, s.index_name, s.nullable FROM information_schema.statistics s "
-        "JOIN information_schema.columns c USING (table_schema, table_name, column_name) WHERE " +
-        is_table(name) + " AND s.non_unique=0 ORDER BY s.index_name<>'PRIMARY', BINARY s.index_name, s.seq_in_index");
+        "JOIN information_schema.columns c ON c.column_name=s.column_name AND " +
+        is_table(name, "c.") + " WHERE " + is_table(name, "s.") +
+        " AND s.non_unique=0 ORDER BY s.index_name<>'PRIMARY', BINARY s.index_name, s.seq_in_index");
     if (!rows.ok()) return rows.error();
     for (const bool whole : {true, false}) {
         std::span<const Connection::Row> rest(*rows);

@@ -57,7 +57,7 @@ class Digester {
                          const std::stop_token& stop);
     [[nodiscard]] Result<std::uint64_t> digest_chunk(const std::string& sql, AuditedTable& table,
                                                      const std::stop_token& stop);
-    [[nodiscard]] std::string is_table(const Name& name) const;
+    [[nodiscard]] std::string is_table(const Name& name, const std::string& of = {}) const;
     [[nodiscard]] Result<std::string> columns_of(const Name& name);
     [[nodiscard]] Result<Key> key_of(const Name& name);
     [[nodiscard]] static Key key_of_parts(std::span<const Connection::Row> parts);
