@@ -207,7 +207,7 @@ JobReport run_definition(ConnectionPtr connection, const StatementJob& job) {
         look_after_loss(report, job, connection_id, intent.traces_of_run);
     }
     drop_what_was_left(report, job, *sql);
-    mend_own_routines(job);
+    mend_own_rows(job);
     if (!report.logged && !report.uncertain) (void)job.journal->clear_intent(intent);
     return report;
 }

@@ -41,7 +41,7 @@ void learn_generated_id(JobReport& report, const StatementJob& job) {
     report.end.generated_id = number_in(answer->front()[1]);
 }
 
-void mend_own_routines(const StatementJob& job) {
+void mend_own_rows(const StatementJob& job) {
     // Texts that are not seen here, as those of procedures, are for the node's next look, within a second.
     constexpr std::array<std::string_view, 3> tables{"PROC", "PROCS_PRIV", "TABLES_PRIV"};
     constexpr std::array<std::string_view, 4> accounts{"GLOBAL_PRIV", "USER", "DB", "GLOBAL_GRANTS"};
@@ -54,12 +54,12 @@ void mend_own_routines(const StatementJob& job) {
     const bool named = std::any_of(tokens.begin(), tokens.end(), [&](const Token& token) {
         return listed(token.text, tables) || (of_accounts && listed(token.text, accounts));
     });
-    if (named) (void)job.database->mend_own_routines();
+    if (named) (void)job.database->mend_own_rows();
 }
 
 void mend_before_accounts_are_read(const StatementJob& job) {
     const bool may = contains_ignoring_case(job.sql, "FLUSH") && contains_ignoring_case(job.sql, "PRIVILEGES");
-    if (may && job.database != nullptr && !job.describe) (void)job.database->mend_own_routines();
+    if (may && job.database != nullptr && !job.describe) (void)job.database->mend_own_rows();
 }
 
 void admit_roles(JobReport& report, const StatementJob& job) {

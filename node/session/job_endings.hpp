@@ -23,7 +23,7 @@ void keep_warnings(JobReport& report, const StatementJob& job);
 // it. Servers keep a statement's warnings over this question, but not FOUND_ROWS().
 void learn_generated_id(JobReport& report, const StatementJob& job);
 // Behind a statement that may have taken the node's own procedures or account away.
-void mend_own_routines(const StatementJob& job);
+void mend_own_rows(const StatementJob& job);
 // In front of one that makes the server read its accounts anew.
 void mend_before_accounts_are_read(const StatementJob& job);
 // Behind SET ROLE, which may have taken the rights away by which the node runs its writes.

@@ -242,7 +242,7 @@ JobReport run_write(ConnectionPtr connection, const StatementJob& job) {
         finish_prepare(report, job, prepared);
         if (report.end.error) report.kept.clear();
         learn_generated_id(report, job);
-        mend_own_routines(job);
+        mend_own_rows(job);
         report.xa_uncertain = report.xa_uncertain || !report.connection;
         return report;
     }
@@ -286,7 +286,7 @@ JobReport run_in_transaction(ConnectionPtr connection, const StatementJob& job) 
     learn_left_state(report);
     if (report.end.error || hides_generated_id(job.kind, job.sql)) keep_forgotten_warnings(report, job);
     learn_generated_id(report, job);
-    if (!report.end.error) mend_own_routines(job);
+    if (!report.end.error) mend_own_rows(job);
     admit_roles(report, job);
     report.xa_active = report.connection != nullptr;
     if (!report.connection || !report.end.error) return report;

@@ -23,7 +23,7 @@
 #include "node/storage/journal.hpp"
 #include "node/storage/metadata.hpp"
 #include "node/storage/other_copies.hpp"
-#include "node/storage/own_routines.hpp"
+#include "node/storage/own_rows.hpp"
 #include "node/storage/user_connections.hpp"
 #include "schemas/entry.hpp"
 
@@ -35,7 +35,7 @@ class Applier {
         ConnectOptions service;
         std::uint32_t log_rows = 10'000;
         DefinitionClock* definitions = nullptr;
-        const OwnRoutines* own_routines = nullptr;
+        const OwnRows* own_rows = nullptr;
     };
     // Called on the apply thread.
     struct Hooks {
@@ -87,7 +87,7 @@ class Applier {
     Status ensure_connection();
     Status send_format_description();
     [[nodiscard]] std::string usual_settings_sql() const;
-    void mend_own_routines() const;
+    void mend_own_rows() const;
     Status load_ran_statements(std::uint64_t least);
     // Rows of a statement entry, which has them apart from its definitions.
     struct StatementRows {

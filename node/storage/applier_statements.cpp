@@ -37,7 +37,7 @@ Status Applier::apply_statement(const Entry& entry, const std::stop_token& stop)
     if (!by_ourselves && !(whole && parts->queries.empty())) {
         // Whatever comes of it, what we knew is out of date.
         ran_.reset();
-        if (std::any_of(parts->queries.begin(), parts->queries.end(), may_read_accounts)) mend_own_routines();
+        if (std::any_of(parts->queries.begin(), parts->queries.end(), may_read_accounts)) mend_own_rows();
         const Status status = run_statement(options_.service, *payload, *parts, sequence, first);
         if (!status.ok()) return status;
         pass(Failpoint::statement_applied);
@@ -62,10 +62,10 @@ Status Applier::apply_statement(const Entry& entry, const std::stop_token& stop)
 }
 
 // Where it fails, the node's next look may do it.
-void Applier::mend_own_routines() const {
-    if (options_.own_routines == nullptr) return;
+void Applier::mend_own_rows() const {
+    if (options_.own_rows == nullptr) return;
     auto service = open_service(options_.service);
-    if (service.ok()) (void)options_.own_routines->mend(**service);
+    if (service.ok()) (void)options_.own_rows->mend(**service);
 }
 
 Status Applier::load_ran_statements(std::uint64_t least) {

@@ -194,10 +194,10 @@ Result<bool> LocalDatabase::admit_roles(Connection& user) const {
     return impl_->admit_roles(user);
 }
 
-Status LocalDatabase::mend_own_routines() const {
+Status LocalDatabase::mend_own_rows() const {
     auto connection = open_service(impl_->service());
     if (!connection.ok()) return connection.error();
-    return impl_->own_routines().mend(**connection);
+    return impl_->own_rows().mend(**connection);
 }
 
 Result<StoredTexts> LocalDatabase::texts_about_sessions(const std::string& words) const {

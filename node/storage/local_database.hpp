@@ -272,8 +272,8 @@ class LocalDatabase {
     // Any thread, blocking. Gives a user's session the rights that everybody has on ddb_meta, where its active roles
     // take them away (MySQL). They count when these become active anew. Whether they were given just now.
     [[nodiscard]] Result<bool> admit_roles(Connection& user) const;
-    // Any thread, blocking: see own_routines.hpp.
-    [[nodiscard]] Status mend_own_routines() const;
+    // Any thread, blocking: see own_rows.hpp.
+    [[nodiscard]] Status mend_own_rows() const;
     // Any thread, blocking: see stored_texts.hpp.
     [[nodiscard]] Result<StoredTexts> texts_about_sessions(const std::string& words) const;
     // Any thread, blocking. An error also where there are too many.

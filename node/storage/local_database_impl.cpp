@@ -85,7 +85,7 @@ Status LocalDatabase::Impl::start() {
     }
     if (!launched.ok()) return launched;
     applier_ = std::make_unique<Applier>(
-        Applier::Options{service_, options_.committed_log_rows, &definitions_, &own_routines_}, journal_,
+        Applier::Options{service_, options_.committed_log_rows, &definitions_, &own_rows_}, journal_,
         Applier::Hooks{[this](LogIndex index) {
                            report_applied(index);
                            if (index.value >= wanted_index_) send(Look{});
@@ -172,7 +172,7 @@ Status LocalDatabase::Impl::prepare_server() {
         if (auto status = apply_settings(*control_, *report); !status.ok()) return status;
     }
     if (auto status = create_metadata(*control_, key_); !status.ok()) return status;
-    if (auto status = own_routines_.learn(*control_); !status.ok()) return status;
+    if (auto status = own_rows_.learn(*control_); !status.ok()) return status;
     std::vector<std::string> settings = dialect.server_settings_sql();
     // A reader may stand still for long: the dump of a state transfer.
     settings.insert(settings.end(), {"SET GLOBAL net_write_timeout=3600", "SET GLOBAL binlog_checksum=NONE"});
@@ -354,7 +354,7 @@ void LocalDatabase::Impl::watch_binlog() {
 
 // What fails, as behind somebody's lock, is tried again with the next look.
 void LocalDatabase::Impl::watch_routines() {
-    if (up_ && control_ != nullptr && !control_->broken()) (void)own_routines_.mend(*control_);
+    if (up_ && control_ != nullptr && !control_->broken()) (void)own_rows_.mend(*control_);
 }
 
 void LocalDatabase::Impl::report_applied(LogIndex index) {

@@ -22,7 +22,7 @@
 #include "node/storage/local_database.hpp"
 #include "node/storage/managed_server.hpp"
 #include "node/storage/metadata.hpp"
-#include "node/storage/own_routines.hpp"
+#include "node/storage/own_rows.hpp"
 #include "node/storage/work_queue.hpp"
 
 namespace ddb::storage {
@@ -76,7 +76,7 @@ class LocalDatabase::Impl {
     [[nodiscard]] const ConnectOptions& service() const { return service_; }
     [[nodiscard]] bool demands_keys() const { return options_.demand_keys; }
     [[nodiscard]] DefinitionClock& definitions() { return definitions_; }
-    [[nodiscard]] const OwnRoutines& own_routines() const { return own_routines_; }
+    [[nodiscard]] const OwnRows& own_rows() const { return own_rows_; }
     [[nodiscard]] const std::string& server_program() const { return options_.server_program; }
     [[nodiscard]] std::uint64_t pid() const { return pid_; }
     [[nodiscard]] bool stalled() const;
@@ -148,7 +148,7 @@ class LocalDatabase::Impl {
     CommitWatch commits_;
     const MarkerKey key_;
     ConnectOptions service_;
-    OwnRoutines own_routines_;
+    OwnRows own_rows_;
 
     // Fixed by start().
     ServerUp initial_;

@@ -67,7 +67,7 @@ Status LocalDatabase::Impl::finish_open(const OpenOffice& office) {
         committer_ = std::move(committer);
     }
     if (auto status = demand_keys(*control_, false); !status.ok()) return status;
-    if (auto status = own_routines_.mend(*control_); !status.ok()) return status;
+    if (auto status = own_rows_.mend(*control_); !status.ok()) return status;
     auto writable = control_->execute("SET GLOBAL read_only=0");
     if (!writable.ok()) return writable.error();
     return ok();

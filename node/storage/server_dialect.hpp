@@ -112,15 +112,15 @@ class ServerDialect {
                                                                         const std::string& definition) const = 0;
     // Everybody may call the procedures of ddb_meta and read its log of transactions.
     [[nodiscard]] virtual std::vector<std::string> public_rights_sql() const = 0;
-    // Rows of the server's own tables without which no node works: see own_routines.hpp.
-    struct OwnRows {
+    // Rows of the server's own tables without which no node works: see own_rows.hpp.
+    struct VitalTable {
         const char* table;
         const char* columns;
         std::string where;
         bool of_privileges;
         bool may_change;  // only what is gone is put back
     };
-    [[nodiscard]] virtual std::vector<OwnRows> own_rows() const = 0;
+    [[nodiscard]] virtual std::vector<VitalTable> vital_tables() const = 0;
     // The active roles of a user's session, where these take them away: as a list for role_rights_sql(), else empty.
     [[nodiscard]] virtual Result<std::string> inactive_rights(Connection& user) const = 0;
     [[nodiscard]] virtual std::vector<std::string> role_rights_sql(const std::string& roles) const = 0;

@@ -265,7 +265,7 @@ std::vector<std::string> MariaDbDialect::public_rights_sql() const {
             "GRANT EXECUTE ON PROCEDURE ddb_meta.statement_end TO PUBLIC"};
 }
 
-std::vector<ServerDialect::OwnRows> MariaDbDialect::own_rows() const {
+std::vector<ServerDialect::VitalTable> MariaDbDialect::vital_tables() const {
     const std::string everybody = "Host = '' AND Db = 'ddb_meta' AND User = 'PUBLIC'";
     return {{"mysql.proc", "*",
              "db = 'ddb_meta' AND name IN ('mark', 'statement_begin', 'statement_end') AND type = 'PROCEDURE'", false,

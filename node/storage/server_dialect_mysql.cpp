@@ -289,7 +289,7 @@ std::vector<std::string> MySqlDialect::public_rights_sql() const {
             "FLUSH PRIVILEGES"};
 }
 
-std::vector<ServerDialect::OwnRows> MySqlDialect::own_rows() const {
+std::vector<ServerDialect::VitalTable> MySqlDialect::vital_tables() const {
     const std::string account =
         "User = SUBSTRING_INDEX(CURRENT_USER(), '@', 1) AND Host = SUBSTRING_INDEX(CURRENT_USER(), '@', -1)";
     return {{"mysql.user", "*", account, true, true},

@@ -47,7 +47,7 @@ class MariaDbDialect final : public ServerDialect {
     [[nodiscard]] std::vector<std::string> create_procedure_sql(const std::string& name,
                                                                 const std::string& definition) const override;
     [[nodiscard]] std::vector<std::string> public_rights_sql() const override;
-    [[nodiscard]] std::vector<OwnRows> own_rows() const override;
+    [[nodiscard]] std::vector<VitalTable> vital_tables() const override;
     [[nodiscard]] Result<std::string> inactive_rights(Connection& user) const override;
     [[nodiscard]] std::vector<std::string> role_rights_sql(const std::string& roles) const override;
     [[nodiscard]] std::string system_logins_sql(const std::string& escaped_user) const override;
@@ -105,7 +105,7 @@ class MySqlDialect final : public ServerDialect {
     [[nodiscard]] std::vector<std::string> create_procedure_sql(const std::string& name,
                                                                 const std::string& definition) const override;
     [[nodiscard]] std::vector<std::string> public_rights_sql() const override;
-    [[nodiscard]] std::vector<OwnRows> own_rows() const override;
+    [[nodiscard]] std::vector<VitalTable> vital_tables() const override;
     [[nodiscard]] Result<std::string> inactive_rights(Connection& user) const override;
     [[nodiscard]] std::vector<std::string> role_rights_sql(const std::string& roles) const override;
     [[nodiscard]] std::string system_logins_sql(const std::string& escaped_user) const override;

@@ -1,4 +1,4 @@
-#include "node/storage/own_routines.hpp"
+#include "node/storage/own_rows.hpp"
 
 #include <string_view>
 
@@ -9,7 +9,7 @@
 namespace ddb::storage {
 namespace {
 
-using Place = ServerDialect::OwnRows;
+using Place = ServerDialect::VitalTable;
 
 [[nodiscard]] std::string asked(const Place& place) {
     return "SELECT " + std::string(place.columns) + " FROM " + place.table + " WHERE " + place.where;
@@ -39,9 +39,9 @@ bool may_read_accounts(std::string_view sql) {
     return contains(sql, "FLUSH") && contains(sql, "PRIVILEGES");
 }
 
-Status OwnRoutines::learn(Connection& service) {
+Status OwnRows::learn(Connection& service) {
     std::vector<Rows> found;
-    for (const Place& place : service.dialect().own_rows()) {
+    for (const Place& place : service.dialect().vital_tables()) {
         auto rows = service.rows(asked(place));
         if (!rows.ok()) return rows.error();
         found.push_back(std::move(*rows));
@@ -51,14 +51,14 @@ Status OwnRoutines::learn(Connection& service) {
     return ok();
 }
 
-Status OwnRoutines::mend(Connection& service) const {
+Status OwnRows::mend(Connection& service) const {
     std::vector<Rows> wanted;
     {
         std::lock_guard lock(mutex_);
         wanted = rows_;
     }
     if (wanted.empty()) return ok();
-    const std::vector<Place> places = service.dialect().own_rows();
+    const std::vector<Place> places = service.dialect().vital_tables();
     bool privileges = false;
     bool routines = false;
     for (std::size_t i = 0; i < places.size(); ++i) {

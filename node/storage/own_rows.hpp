@@ -19,7 +19,7 @@ namespace ddb::storage {
 // be back before.
 [[nodiscard]] bool may_read_accounts(std::string_view sql);
 
-class OwnRoutines {
+class OwnRows {
   public:
     // `service`: a session of the service account, whose changes are not logged.
     Status learn(Connection& service);  // behind create_metadata()
@@ -29,7 +29,7 @@ class OwnRoutines {
     using Rows = std::vector<std::vector<std::optional<std::string>>>;
 
     mutable std::mutex mutex_;
-    std::vector<Rows> rows_;  // as ServerDialect::own_rows() names them; empty before learn()
+    std::vector<Rows> rows_;  // as ServerDialect::vital_tables() names them; empty before learn()
 };
 
 }  // namespace ddb::storage
