@@ -350,6 +350,6 @@ TEST_CASE("ddb-cli verbs") {
     CHECK(ran.status == 0);
     CHECK(json::parse(ran.out)["nodes"][0]["id"] == 2);
     ran = run(at(node, {"audit"}));
-    CHECK(ran.status == 1);
+    CHECK(ran.status == 2);
     CHECK(ran.err == "ERROR: audit: unknown verb\n");
 }
