@@ -272,9 +272,7 @@ std::vector<ServerDialect::VitalTable> MariaDbDialect::vital_tables() const {
              false},
             {"mysql.procs_priv", "*", everybody, true, false},
             {"mysql.tables_priv", "*", everybody, true, false},
-            {"mysql.global_priv", "*",
-             "User = SUBSTRING_INDEX(CURRENT_USER(), '@', 1) AND Host = SUBSTRING_INDEX(CURRENT_USER(), '@', -1)", true,
-             true},
+            {"mysql.global_priv", "*", own_account, true, true},
             // What else everybody had is for whoever took it to give again.
             {"mysql.global_priv", "Host, User, JSON_SET(Priv, '$.access', 0)", "Host = '' AND User = 'PUBLIC'", true,
              true}};

@@ -290,10 +290,8 @@ std::vector<std::string> MySqlDialect::public_rights_sql() const {
 }
 
 std::vector<ServerDialect::VitalTable> MySqlDialect::vital_tables() const {
-    const std::string account =
-        "User = SUBSTRING_INDEX(CURRENT_USER(), '@', 1) AND Host = SUBSTRING_INDEX(CURRENT_USER(), '@', -1)";
-    return {{"mysql.user", "*", account, true, true},
-            {"mysql.global_grants", "*", account, true, true},
+    return {{"mysql.user", "*", own_account, true, true},
+            {"mysql.global_grants", "*", own_account, true, true},
             {"mysql.db", "*", "Db = 'ddb_meta' AND User = ''", true, false}};
 }
 

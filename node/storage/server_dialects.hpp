@@ -5,6 +5,10 @@
 
 namespace ddb::storage {
 
+// The rows of the account that asks, in tables with these columns.
+inline constexpr const char* own_account =
+    "User = SUBSTRING_INDEX(CURRENT_USER(), '@', 1) AND Host = SUBSTRING_INDEX(CURRENT_USER(), '@', -1)";
+
 // MariaDB 10.11: server_dialect_mariadb.cpp.
 class MariaDbDialect final : public ServerDialect {
   public:

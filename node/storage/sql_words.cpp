@@ -3,15 +3,20 @@
 #include <algorithm>
 
 namespace ddb::storage {
+namespace {
+
+bool is_upper_of(char c, char upper) {
+    return (c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c) == upper;
+}
+
+}  // namespace
 
 bool is_word(char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '$' || c < 0;
 }
 
 bool same_word(std::string_view a, std::string_view upper) {
-    return a.size() == upper.size() && std::equal(a.begin(), a.end(), upper.begin(), [](char x, char y) {
-               return (x >= 'a' && x <= 'z' ? static_cast<char>(x - 'a' + 'A') : x) == y;
-           });
+    return a.size() == upper.size() && std::equal(a.begin(), a.end(), upper.begin(), is_upper_of);
 }
 
 std::size_t end_of_quoted(std::string_view text, std::size_t at) {
@@ -88,8 +93,7 @@ std::size_t begin_of_statement(std::string_view text) {
 }
 
 bool contains(std::string_view text, std::string_view upper) {
-    const auto same = [](char a, char b) { return (a >= 'a' && a <= 'z' ? static_cast<char>(a - 'a' + 'A') : a) == b; };
-    return std::search(text.begin(), text.end(), upper.begin(), upper.end(), same) != text.end();
+    return std::search(text.begin(), text.end(), upper.begin(), upper.end(), is_upper_of) != text.end();
 }
 
 }  // namespace ddb::storage

@@ -126,10 +126,10 @@ bool is_utf8(std::string_view text) {
 bool says_account_in_utf8(std::string_view text) {
     const std::string_view statement = text.substr(begin_of_statement(text));
     const std::string_view first = word_at(statement, 0);
-    std::size_t second = first.size();
-    while (second < statement.size() && !is_word(statement[second])) ++second;
+    int depth = 0;
+    const std::string_view second = word_at(statement, next_word(statement, first.size(), depth));
     const bool account = same_word(first, "CREATE") || same_word(first, "ALTER");
-    return (same_word(first, "GRANT") || (account && same_word(word_at(statement, second), "USER"))) && is_utf8(text);
+    return (same_word(first, "GRANT") || (account && same_word(second, "USER"))) && is_utf8(text);
 }
 
 // The server's own text of a DROP that failed half-way names what is gone and what was not there; the client's error

@@ -5,6 +5,7 @@ Every acknowledged row is on every node exactly once, nothing that was reported 
 two seconds, and the killed node comes back and catches up by itself. DDB_LONG=1: 20 kills.
 """
 
+import concurrent.futures
 import os
 import signal
 import statistics
@@ -166,13 +167,13 @@ def stop_slowly(cluster, node):
     """As a server with much to write: it is held up once it was told to end."""
     server = cluster.verb(node, "status").last["mysql_pid"]
     stops = cluster.log(node).count(" stopping")
-    stopping = threading.Thread(target=cluster.tool, args=("stop", node))
-    stopping.start()
-    wait_until(lambda: cluster.log(node).count(" stopping") > stops, 20 * SLOW, f"node {node} stops")
-    os.kill(server, signal.SIGSTOP)
-    time.sleep(ANSWER_S + 1)
-    os.kill(server, signal.SIGCONT)
-    stopping.join()
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        stopping = pool.submit(cluster.tool, "stop", node)
+        wait_until(lambda: cluster.log(node).count(" stopping") > stops, 20, f"node {node} stops")
+        os.kill(server, signal.SIGSTOP)
+        time.sleep(ANSWER_S + 1)
+        os.kill(server, signal.SIGCONT)
+        stopping.result()
 
 
 if __name__ == "__main__":

@@ -506,8 +506,9 @@ void connection_commands(MYSQL* mysql, char** arguments) {
     std::printf("change_user wrong %d", mysql_change_user(mysql, arguments[3], "wrong", "probe"));
     std::printf(" %u\n", mysql_errno(mysql));
     // A MySQL server ends the connection there. MariaDB 11 goes on with another collation than before, ddb with the
-    // same.
+    // same: numbers have none.
     const unsigned long version = mysql_get_server_version(mysql);
+    if (version >= 110000) run_text(mysql, "SELECT CRC32(DATABASE()), CRC32(SUBSTRING_INDEX(USER(), '@', 1))");
     if (version >= 100000 && version < 110000) run_text(mysql, "SELECT DATABASE(), SUBSTRING_INDEX(USER(), '@', 1)");
 }
 
