@@ -42,7 +42,7 @@ def writes(cluster, node, user):
 
 
 def limits():
-    with Cluster(settings=[*STEADY, "election.take_over=false", "timing.lock_wait_ms=3000"]) as cluster:
+    with Cluster(settings=[*STEADY, "timing.lock_wait_ms=3000"]) as cluster:
         cluster.sql(1, "CREATE DATABASE lim", "CREATE TABLE lim.written (who VARCHAR(20), n INT, PRIMARY KEY (who, n))",
                     "INSERT INTO lim.written VALUES ('all', 0)")
         coordinator, epoch = cluster.coordinator(), cluster.epoch(1)

@@ -51,7 +51,7 @@ class SmallDisk(Cluster):
     """The database of node 1 lies on a small file system of its own."""
 
     def __init__(self):
-        super().__init__(settings=["election.take_over=false", *STEADY])
+        super().__init__(settings=STEADY)
         self.place = os.path.join(self.directory, "node-1", "data", "mysql")
 
     def __enter__(self):

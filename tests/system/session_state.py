@@ -150,7 +150,7 @@ def one_round(cluster, plain, rnd, first):
 def as_on_a_plain_server():
     rnd = random.Random(SEED)
     note(f"repeat with --seed {SEED} --rounds {OPTIONS.rounds} --sessions {OPTIONS.sessions}")
-    with tempfile.TemporaryDirectory(prefix="ddb-system.") as directory, PlainServer(directory) as plain, Cluster(settings=[*STEADY, "election.take_over=false"]) as cluster:
+    with tempfile.TemporaryDirectory(prefix="ddb-system.") as directory, PlainServer(directory) as plain, Cluster(settings=STEADY) as cluster:
         for statement in account():
             cluster.sql(1, statement)
         for statement in SCHEMA:
@@ -165,7 +165,7 @@ def values_of_their_moment():
     """What a SET has found in its moment would be something else at the next coordinator: the session is told that it is lost."""
     texts = ["SET @a = @@identity", "SET @a = @@warning_count", "SET @a = CURRENT_TIMESTAMP", "SET @b = 1, @a = @@last_insert_id + 1",
              "GET DIAGNOSTICS @a = ROW_COUNT", "SET @a = 7", "SET @a = @@sql_mode"]
-    with Cluster(settings=[*STEADY, "election.take_over=false"]) as cluster:
+    with Cluster(settings=STEADY) as cluster:
         for statement in [*account(), "CREATE DATABASE s1", "CREATE TABLE s1.moment (id INT AUTO_INCREMENT PRIMARY KEY, v INT)"]:
             cluster.sql(1, statement)
         before = cluster.coordinator()
