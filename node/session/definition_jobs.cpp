@@ -108,6 +108,7 @@ void look_after_loss(JobReport& report, const StatementJob& job, std::uint64_t c
         auto gtid = storage::LocalDatabase::lost_statement_gtid(**connection, job.sequence);
         if (!gtid) return;
         const auto run = storage::LocalDatabase::traces_of_run(**connection);
+        (void)(*connection)->execute_all(job.database->statement_end_sql());
         report.last_gtid = std::move(*gtid);
         report.logged = !report.last_gtid.empty();
         report.uncertain = !report.logged && traces != 0 && (!run || *run != traces);
@@ -206,6 +207,9 @@ JobReport run_definition(ConnectionPtr connection, const StatementJob& job) {
     } else {
         look_after_loss(report, job, connection_id, intent.traces_of_run);
     }
+    // It is said to have run from here on: after a loss of power it must have. Where this fails, the server forces its
+    // log by itself within a second.
+    if (report.logged) (void)job.database->force_to_disk();
     drop_what_was_left(report, job, *sql);
     mend_own_rows(job);
     if (!report.logged && !report.uncertain) (void)job.journal->clear_intent(intent);

@@ -309,8 +309,11 @@ Status Applier::ensure_connection() {
     if (connection_ != nullptr && !connection_->broken()) return ok();
     auto connection = open_service(options_.service);
     if (!connection.ok()) return connection.error();
-    auto setting = (*connection)->scalar("SELECT @@GLOBAL.innodb_flush_log_at_trx_commit");
-    if (!setting.ok()) return setting.error();
+    if (!log_settings_) {  // where a connection was lost within a statement they are others since
+        auto usual = log_settings(**connection);
+        if (!usual.ok()) return usual.error();
+        log_settings_ = std::move(*usual);
+    }
     auto position = read_position(**connection);
     if (!position.ok()) return position.error();
     const std::string session = (*connection)->dialect().applier_session_sql();
@@ -322,7 +325,6 @@ Status Applier::ensure_connection() {
             return set.error();
         }
     }
-    flush_setting_ = setting->value_or("1");
     position_ = std::move(*position);
     format_sent_ = false;
     arithmetic_mode_ = 0;

@@ -20,6 +20,7 @@
 #include "node/storage/binlog_stream.hpp"
 #include "node/storage/connection.hpp"
 #include "node/storage/definition_clock.hpp"
+#include "node/storage/forced_logs.hpp"
 #include "node/storage/journal.hpp"
 #include "node/storage/metadata.hpp"
 #include "node/storage/other_copies.hpp"
@@ -80,6 +81,7 @@ class Applier {
     [[nodiscard]] bool calculate_otherwise(const Entry& entry);
     Status apply_batch(std::span<const Entry> batch, const std::stop_token& stop);
     Status apply_statement(const Entry& entry, const std::stop_token& stop);
+    Status run_and_commit(const Entry& entry, const std::stop_token& stop);
     Status check_intents(const Entry& noop, const std::stop_token& stop);
     Status settle_intent(const StatementIntent& intent, std::uint64_t run, const std::stop_token& stop);
     [[nodiscard]] OtherCopies wait_for_copies(const std::stop_token& stop);
@@ -131,8 +133,8 @@ class Applier {
     std::size_t arithmetic_mode_ = 0;  // the connection's
     Position position_;
     std::optional<RanStatements> ran_;
-    std::uint64_t ran_from_ = 0;  // `ran_` knows everything from this sequence number on
-    std::string flush_setting_;
+    std::uint64_t ran_from_ = 0;               // `ran_` knows everything from this sequence number on
+    std::optional<LogSettings> log_settings_;  // as they are while no statement is applied
     TxnId in_parts_;                           // whose end has not come yet
     std::chrono::milliseconds room_pause_{0};  // while there is no room
 

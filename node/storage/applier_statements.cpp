@@ -13,9 +13,18 @@
 
 namespace ddb::storage {
 
+// The logs are forced to the disk until the position is there as well: of several statements that ran without it, those
+// about accounts could not be told apart from rows that have to be applied again.
+Status Applier::apply_statement(const Entry& entry, const std::stop_token& stop) {
+    if (auto forced = connection_->execute(force_logs_sql()); !forced.ok()) return forced.error();
+    const Status status = run_and_commit(entry, stop);
+    if (ensure_connection().ok()) (void)connection_->execute(usual_logs_sql(*log_settings_));
+    return status;
+}
+
 // The statement commits by itself, so a crash can come between it and its position. Its GTID in the binary log tells
 // then that it ran; its rows (CREATE … SELECT) are in the position's transaction.
-Status Applier::apply_statement(const Entry& entry, const std::stop_token& stop) {
+Status Applier::run_and_commit(const Entry& entry, const std::stop_token& stop) {
     const auto payload = decode_statement(entry.payload.view());
     if (!payload.ok()) return payload.error();
     const auto parts = take_apart(*payload);
@@ -51,11 +60,7 @@ Status Applier::apply_statement(const Entry& entry, const std::stop_token& stop)
     const bool calculates = calculates_rows(connection_->dialect());
     if (!by_ourselves && has_rows) rows = {calculates ? parts->settings : "", parts->rows, payload->parts};
     if (auto status = send_transaction(entries, rows, stop); !status.ok()) return status;
-    // The position must be durable before the next statement runs: of several that ran without it, account statements
-    // could not be told apart from rows that have to be applied again.
-    (void)connection_->execute("SET GLOBAL innodb_flush_log_at_trx_commit=1");
     const Status status = commit(entry);
-    (void)connection_->execute("SET GLOBAL innodb_flush_log_at_trx_commit=" + flush_setting_);
     if (status.ok()) clear_intent_of(entry.txn);
     if (!rows.settings.empty()) connection_.reset();  // not all of them are taken back
     return status;

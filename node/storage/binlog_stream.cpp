@@ -140,6 +140,51 @@ Result<std::string> format_description(const ConnectOptions& options, const Binl
     }
 }
 
+namespace {
+
+// A host that lost its power has kept the last binary log of that run as far as it was forced to the disk; what lies
+// behind was written, but no statement's GTID is among it.
+[[nodiscard]] bool is_torn(const Error& error) {
+    constexpr std::array<std::string_view, 3> reasons{"bogus data", "truncated", "exceeded max_allowed_packet"};
+    const auto said = [&](std::string_view reason) { return error.message.find(reason) != std::string::npos; };
+    return error.code == ErrorCode::sql && std::any_of(reasons.begin(), reasons.end(), said);
+}
+
+[[nodiscard]] bool ends_group(const EventView& event, const GtidEvent& group) {
+    if (event.type == EventType::xid) return true;
+    if (event.type != EventType::query) return false;
+    const auto query = parse_query(event);
+    return query && (group.standalone || query->text == "COMMIT");
+}
+
+// Of this file alone. A group counts when its last event is there: the server undoes what it finds logged in part.
+Status add_statements(const ConnectOptions& options, const std::string& file, std::uint32_t server_id,
+                      RanStatements& out) {
+    auto stream = BinlogStream::open(options, BinlogPosition{file, 4}, BinlogStream::End::stop);
+    if (!stream.ok()) return stream.error();
+    std::optional<GtidEvent> group;
+    bool rows = false;
+    for (;;) {
+        auto event = (*stream)->next();
+        if (!event.ok()) return event.error();
+        if (!*event || ((*event)->type == EventType::rotate && rotated_to(**event) != file)) return ok();
+        if ((*event)->type == EventType::gtid) {
+            group = parse_gtid(**event);
+            if (!group) return fail(ErrorCode::corrupt, "binary log: malformed GTID event");
+            if (group->domain != statement_domain || (*event)->server_id != server_id) group.reset();
+            rows = false;
+        }
+        rows = rows || (*event)->is_rows();
+        if (!group || !ends_group(**event, *group)) continue;
+        RanStatement& statement = out[first_sequence(group->sequence)];
+        statement.last = group->sequence;
+        statement.with_rows = statement.with_rows || rows;
+        group.reset();
+    }
+}
+
+}  // namespace
+
 Result<RanStatements> statements_in_binlog(const ConnectOptions& options, std::uint64_t least) {
     auto connection = Connection::open(options);
     if (!connection.ok()) return connection.error();
@@ -149,31 +194,19 @@ Result<RanStatements> statements_in_binlog(const ConnectOptions& options, std::u
     if (!own_id.ok()) return own_id.error();
     const auto server_id = static_cast<std::uint32_t>(std::strtoul(own_id->value_or("0").c_str(), nullptr, 10));
     RanStatements out;
-    if (files->empty()) return out;
-    std::string first;
-    for (auto file = files->rbegin(); file != files->rend(); ++file) {
-        first = file->at(0).value_or("");
-        const auto far_enough = begins_below(options, first, server_id, least);
-        if (!far_enough.ok()) return far_enough.error();
-        if (*far_enough) break;
+    const std::size_t newest = files->size() - 1;
+    std::size_t first = files->size();
+    while (first > 0) {
+        --first;
+        const auto far_enough = begins_below(options, files->at(first).at(0).value_or(""), server_id, least);
+        if (!far_enough.ok() && (first == newest || !is_torn(far_enough.error()))) return far_enough.error();
+        if (far_enough.ok() && *far_enough) break;
     }
-    auto stream = BinlogStream::open(options, BinlogPosition{first, 4}, BinlogStream::End::stop);
-    if (!stream.ok()) return stream.error();
-    RanStatement* current = nullptr;
-    for (;;) {
-        auto event = (*stream)->next();
-        if (!event.ok()) return event.error();
-        if (!*event) return out;
-        if ((*event)->type == EventType::gtid) {
-            const auto gtid = parse_gtid(**event);
-            if (!gtid) return fail(ErrorCode::corrupt, "binary log: malformed GTID event");
-            const bool ours = gtid->domain == statement_domain && (*event)->server_id == server_id;
-            current = ours ? &out[first_sequence(gtid->sequence)] : nullptr;
-            if (current != nullptr) current->last = gtid->sequence;
-        } else if (current != nullptr && (*event)->is_rows()) {
-            current->with_rows = true;
-        }
+    for (std::size_t i = first; i < files->size(); ++i) {
+        const Status read = add_statements(options, files->at(i).at(0).value_or(""), server_id, out);
+        if (!read.ok() && (i == newest || !is_torn(read.error()))) return read.error();
     }
+    return out;
 }
 
 }  // namespace ddb::storage

@@ -5,6 +5,7 @@
 #include <array>
 
 #include "node/storage/changed_tables.hpp"
+#include "node/storage/forced_logs.hpp"
 #include "node/storage/local_database_impl.hpp"
 #include "node/storage/metadata.hpp"
 #include "node/storage/orphan_routines.hpp"
@@ -175,6 +176,12 @@ bool LocalDatabase::demands_keys() const {
 
 Result<std::string> LocalDatabase::privileges_digest() const {
     return storage::privileges_digest(impl_->service());
+}
+
+Status LocalDatabase::force_to_disk() const {
+    auto connection = open_service(impl_->service());
+    if (!connection.ok()) return connection.error();
+    return force_redo_log(**connection);
 }
 
 Status LocalDatabase::drop_orphan_routines(const std::string& replaced) const {

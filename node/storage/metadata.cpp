@@ -5,6 +5,7 @@
 #include <array>
 
 #include "node/storage/calculation_settings.hpp"
+#include "node/storage/forced_logs.hpp"
 #include "node/storage/server_dialect.hpp"
 
 namespace ddb::storage {
@@ -130,13 +131,17 @@ Status create_metadata(Connection& connection, const MarkerKey& key) {
     const auto add = [&](const std::vector<std::string>& more) {
         statements.insert(statements.end(), more.begin(), more.end());
     };
+    const auto usual = log_settings(connection);
+    if (!usual.ok()) return usual.error();
+    const auto binlog_forced_sql = [](const std::string& value) { return "SET GLOBAL sync_binlog = " + value + "; "; };
     add(mark_procedure_sql(dialect, key));
     add(dialect.create_procedure_sql("ddb_meta.statement_begin",
                                      std::string("(sequence BIGINT UNSIGNED, ") + proof_parameter +
                                          ") NO SQL SQL SECURITY DEFINER BEGIN " + checked(key, "sequence") +
-                                         dialect.statement_begin_body() + "; END"));
-    add(dialect.create_procedure_sql("ddb_meta.statement_end",
-                                     "() NO SQL SQL SECURITY DEFINER " + dialect.statement_end_body()));
+                                         binlog_forced_sql("1") + dialect.statement_begin_body() + "; END"));
+    add(dialect.create_procedure_sql("ddb_meta.statement_end", "() NO SQL SQL SECURITY DEFINER BEGIN " +
+                                                                   binlog_forced_sql(usual->binlog) +
+                                                                   dialect.statement_end_body() + "; END"));
     add(dialect.public_rights_sql());
     for (const std::string& sql : statements) {
         // Never all at once: what follows a failure must not run. The error may quote a procedure's text with the key.

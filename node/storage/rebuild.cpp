@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 
+#include "node/storage/forced_logs.hpp"
 #include "node/storage/local_database_impl.hpp"
 #include "node/storage/server_dialect.hpp"
 #include "node/storage/user_connections.hpp"
@@ -144,16 +145,8 @@ Status LocalDatabase::Impl::install(const Install& snapshot) {
     }
     // A commit that is flushed takes everything in front of it to the disk: the journal must not call this database
     // whole while a crash of the host could still take a part of it away.
-    auto setting = control_->scalar("SELECT @@GLOBAL.innodb_flush_log_at_trx_commit");
-    if (!setting.ok()) return setting.error();
-    const std::array<std::string, 5> statements = {
-        "FLUSH TABLES", "SET GLOBAL innodb_flush_log_at_trx_commit=1", "INSERT INTO ddb_meta.applied VALUES (0)",
-        "DELETE FROM ddb_meta.applied WHERE txn=0",
-        "SET GLOBAL innodb_flush_log_at_trx_commit=" + setting->value_or("1")};
-    for (const std::string& sql : statements) {
-        if (auto done = control_->execute(sql); !done.ok()) return done.error();
-    }
-    return ok();
+    if (auto done = control_->execute("FLUSH TABLES"); !done.ok()) return done.error();
+    return force_redo_log(*control_);
 }
 
 void LocalDatabase::Impl::leave_rebuild() {

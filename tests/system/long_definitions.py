@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 
-from ddb_cluster import BIN, SLOW, STEADY, Cluster, check, equal, main, note, wait_until
+from ddb_cluster import BIN, SLOW, PATIENT, STEADY, Cluster, check, equal, main, note, wait_until
 from wire_client import Client
 
 USER, PASSWORD = "app", "secret"
@@ -133,7 +133,7 @@ def stall_with_a_write(cluster, node, file):
 def while_a_disk_stands_still():
     """For a few seconds the coordinator's disk syncs nothing. It keeps its office for the definition that it runs, as its database
     would have to be loaded anew where the log does not get it; without one it hands the office over."""
-    with Cluster(settings=STEADY) as cluster:
+    with Cluster(settings=PATIENT) as cluster:
         prepare(cluster)
         coordinator = cluster.coordinator()
         stall = os.path.join(cluster.base, "stalled")
