@@ -1,10 +1,11 @@
 #!/usr/bin/python3
 """Hosts lose their power under write load: what was not forced to their disks is gone, and what comes back goes on by itself.
 
-Each node's data lies on a file system of its own, which is shut down without writing anything more (FS_IOC_SHUTDOWN).
+Each node's data lies on a file system of its own, which is shut down without writing anything more (FS_IOC_SHUTDOWN). Disks also die alone.
 Every acknowledged row is on every node exactly once, nothing that was reported as failed is there. DDB_LONG=1: more cuts.
 """
 
+import contextlib
 import fcntl
 import os
 import random
@@ -63,9 +64,15 @@ class Disk:
         return subprocess.run([need("umount"), self.place], check=False, capture_output=True).returncode == 0
 
     def come_back(self):
-        wait_until(self.unmount, 20, f"{self.place} is in use by nobody")
+        wait_until(self.unmount, 20, f"nobody uses {self.place}")
         self.mount()
         check(not os.path.exists(self.unforced()) or os.path.getsize(self.unforced()) == 0, "what nobody forced to the disk is lost")
+
+
+def tell(pids, number):
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):  # it has ended by itself
+            os.kill(pid, number)
 
 
 class Hosts(Cluster):
@@ -94,16 +101,13 @@ class Hosts(Cluster):
     def lose_power(self, nodes):
         """All at one moment; nothing is told to anybody in between. None of them runs when this returns, and what their disks have is there."""
         pids = [self.record()["nodes"][str(node)]["process"]["pid"] for node in nodes]
-        for pid in pids:  # from here on they start nothing
-            os.kill(pid, signal.SIGSTOP)
+        tell(pids, signal.SIGSTOP)  # from here on they start nothing
         pids += [pid for node in nodes for pid in self.programs(node)]
-        for pid in pids:
-            os.kill(pid, signal.SIGSTOP)
+        tell(pids, signal.SIGSTOP)
         for node in nodes:
-            self.disks[node].write_unforced()
+            self.disks[node].write_unforced()  # what is lost
             self.disks[node].cut()
-        for pid in pids:
-            os.kill(pid, signal.SIGKILL)
+        tell(pids, signal.SIGKILL)
         for node in nodes:
             self.disks[node].come_back()
 
@@ -215,5 +219,27 @@ def one_host():
     cut_power(lambda cluster: [random.choice(list(cluster.nodes))])
 
 
+def dead_disk():
+    """The coordinator's disk takes nothing any more, then another node's: that node ends, as it cannot know what it has, and the others go on."""
+    if reason := cannot_cut():
+        return note(f"skipped: {reason}")
+    with Hosts() as cluster:
+        cluster.sql(1, "CREATE DATABASE load_", f"CREATE TABLE load_.t {TABLE}")
+        with Writers(cluster) as writers:
+            for chosen in (cluster.coordinator, lambda: cluster.others(cluster.coordinator())[0]):
+                before = writers.ledger.count("acknowledged")
+                wait_until(lambda before=before: writers.ledger.count("acknowledged") > before + 20, 60, "the load runs")
+                node = chosen()
+                moment = time.monotonic()
+                cluster.disks[node].cut()
+                gap = wait_until(lambda moment=moment: writers.gap_after(moment), 30, "a write is acknowledged")
+                note(f"node {node}: next acknowledged write after {gap:.2f} s")
+                wait_until(lambda node=node: "the node ends now" in cluster.log(node), 30, f"node {node} says why it ends")
+                tell(cluster.programs(node), signal.SIGKILL)
+                cluster.disks[node].come_back()
+                cluster.power_on([node])
+        end(cluster, writers)
+
+
 if __name__ == "__main__":
-    main(all_hosts, one_host)
+    main(all_hosts, one_host, dead_disk)
