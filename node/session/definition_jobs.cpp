@@ -132,6 +132,14 @@ void drop_what_was_left(const JobReport& report, const StatementJob& job, std::s
     return error;
 }
 
+// It is said to have run from here on: after a loss of power it must have. Where it cannot be forced to the disk, the
+// server does that by itself within a second.
+void mend_behind(const JobReport& report, const StatementJob& job, std::string_view sql) {
+    if (report.logged) (void)job.database->force_to_disk();
+    drop_what_was_left(report, job, sql);
+    mend_own_rows(job);
+}
+
 }  // namespace
 
 JobReport run_definition(ConnectionPtr connection, const StatementJob& job) {
@@ -167,7 +175,9 @@ JobReport run_definition(ConnectionPtr connection, const StatementJob& job) {
     storage::pass(storage::Failpoint::intent_recorded);
     const std::uint64_t connection_id = report.connection->id();
     const PrivilegesBefore privileges(job);
-    if (auto begun = report.connection->execute_all(job.database->statement_begin_sql(job.sequence)); !begun) {
+    if (auto begun =
+            report.connection->execute_all(job.database->statement_begin_sql(job.sequence, intent.traces_of_run != 0));
+        !begun) {
         report.end.error = by_another_account(begun.error());
         if (report.connection->broken()) report.connection.reset();
         (void)job.journal->clear_intent(intent);
@@ -207,11 +217,7 @@ JobReport run_definition(ConnectionPtr connection, const StatementJob& job) {
     } else {
         look_after_loss(report, job, connection_id, intent.traces_of_run);
     }
-    // It is said to have run from here on: after a loss of power it must have. Where this fails, the server forces its
-    // log by itself within a second.
-    if (report.logged) (void)job.database->force_to_disk();
-    drop_what_was_left(report, job, *sql);
-    mend_own_rows(job);
+    mend_behind(report, job, *sql);
     if (!report.logged && !report.uncertain) (void)job.journal->clear_intent(intent);
     return report;
 }

@@ -1,7 +1,13 @@
 #include "node/storage/forced_logs.hpp"
 
-#include <array>
+#include <fcntl.h>
+#include <unistd.h>
 
+#include <array>
+#include <cerrno>
+#include <cstring>
+
+#include "node/storage/binlog_stream.hpp"
 #include "node/storage/connection.hpp"
 
 namespace ddb::storage {
@@ -43,6 +49,17 @@ Status force_redo_log(Connection& connection) {
         if (auto done = connection.execute(sql); !done) return done.error();
     }
     return ok();
+}
+
+Status force_binlog(Connection& connection, const std::string& files) {
+    const auto newest = binlog_end(connection);
+    if (!newest) return newest.error();
+    const std::string path = files + "/" + newest->file;
+    const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    const bool forced = fd >= 0 && ::fdatasync(fd) == 0;
+    const int error = errno;
+    if (fd >= 0) ::close(fd);
+    return forced ? ok() : fail(ErrorCode::io, "forcing " + path + " to the disk: " + std::strerror(error));
 }
 
 }  // namespace ddb::storage

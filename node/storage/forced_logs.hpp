@@ -26,5 +26,7 @@ struct LogSettings {
 // A commit that is forced to the disk takes along whatever was committed in front of it. By the service account, which
 // logs nothing.
 Status force_redo_log(Connection& connection);
+// Of a server of this host: the newest file among its `files`; those before it were forced when they were closed.
+Status force_binlog(Connection& connection, const std::string& files);
 
 }  // namespace ddb::storage

@@ -112,8 +112,9 @@ std::vector<std::string> LocalDatabase::begin_sql(const std::string& xid, TxnId 
 std::vector<std::string> LocalDatabase::prepare_sql(const std::string& xid) const {
     return {xa_sql("END", xid), xa_sql("PREPARE", xid)};
 }
-std::vector<std::string> LocalDatabase::statement_begin_sql(std::uint64_t sequence) const {
-    return {call_statement_begin_sql(impl_->key(), sequence)};
+std::vector<std::string> LocalDatabase::statement_begin_sql(std::uint64_t sequence, bool may_leave_traces) const {
+    const bool forced = impl_->tells_by_binlog() && !(may_leave_traces && impl_->managed());
+    return {call_statement_begin_sql(impl_->key(), sequence, forced)};
 }
 std::vector<std::string> LocalDatabase::statement_end_sql() const {
     return {call_statement_end_sql()};
@@ -181,7 +182,9 @@ Result<std::string> LocalDatabase::privileges_digest() const {
 Status LocalDatabase::force_to_disk() const {
     auto connection = open_service(impl_->service());
     if (!connection.ok()) return connection.error();
-    return force_redo_log(**connection);
+    if (auto forced = force_redo_log(**connection); !forced.ok()) return forced;
+    if (!impl_->tells_by_binlog() || !impl_->managed()) return ok();
+    return force_binlog(**connection, impl_->server_files());
 }
 
 Status LocalDatabase::drop_orphan_routines(const std::string& replaced) const {

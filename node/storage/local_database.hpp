@@ -242,15 +242,17 @@ class LocalDatabase {
     [[nodiscard]] std::vector<std::string> begin_sql(const std::string& xid, TxnId txn) const;
     // XA END and XA PREPARE; the last OK packet's gtid says whether anything was logged.
     [[nodiscard]] std::vector<std::string> prepare_sql(const std::string& xid) const;
-    // Before and after a statement that replicates as text: sets its GTID (domain 7777, `sequence`), has the binary log
-    // forced to the disk, and sets both back, through definer-rights procedures.
-    [[nodiscard]] std::vector<std::string> statement_begin_sql(std::uint64_t sequence) const;
+    // Before and after a statement that replicates as text: sets its GTID (domain 7777, `sequence`) and sets it back,
+    // through definer-rights procedures. One that may leave traces is not known to have run, or not to have, where the
+    // server ended in its middle; for others the binary log is forced to the disk meanwhile.
+    [[nodiscard]] std::vector<std::string> statement_begin_sql(std::uint64_t sequence,
+                                                               bool may_leave_traces = false) const;
     [[nodiscard]] std::vector<std::string> statement_end_sql() const;
     // The GTID of the last group that the statement under `sequence` wrote, empty when it wrote none: asked on the
     // connection it ran on, or on another one when that is gone and the statement has ended.
     [[nodiscard]] static Result<std::string> statement_gtid(Connection& connection, std::uint64_t sequence);
     [[nodiscard]] static Result<std::string> lost_statement_gtid(Connection& connection, std::uint64_t sequence);
-    // Any thread, blocking. Whatever was committed so far is on the disk when it returns.
+    // Any thread, blocking. What was committed and what was logged so far is on the disk when it returns.
     Status force_to_disk() const;
     // Which run of the server may leave traces of a definition that it does not log; 0: none.
     [[nodiscard]] static Result<std::uint64_t> traces_of_run(Connection& connection);

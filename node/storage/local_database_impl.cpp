@@ -60,10 +60,14 @@ LocalDatabase::Impl::Impl(const DatabaseOptions& options, Journal& journal, Sink
     : options_(options),
       journal_(journal),
       sink_(std::move(sink)),
-      commits_(options.managed ? options.data_dir + "/mysql/data" : ""),
+      commits_(options.managed ? server_files() : ""),
       key_(MarkerKey::random()),
       service_(service_options(options)),
       commands_(commands_max) {}
+
+bool LocalDatabase::Impl::tells_by_binlog() const {
+    return ServerDialect::of(initial_.version).tells_by_binlog();
+}
 
 LocalDatabase::Impl::~Impl() {
     ending_ = true;

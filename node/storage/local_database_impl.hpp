@@ -74,6 +74,9 @@ class LocalDatabase::Impl {
     [[nodiscard]] const MarkerKey& key() const { return key_; }
     [[nodiscard]] const Endpoint& endpoint() const { return service_.endpoint; }
     [[nodiscard]] const ConnectOptions& service() const { return service_; }
+    [[nodiscard]] bool managed() const { return options_.managed; }
+    [[nodiscard]] std::string server_files() const { return options_.data_dir + "/mysql/data"; }  // of a managed one
+    [[nodiscard]] bool tells_by_binlog() const;
     [[nodiscard]] bool demands_keys() const { return options_.demand_keys; }
     [[nodiscard]] DefinitionClock& definitions() { return definitions_; }
     [[nodiscard]] const OwnRows& own_rows() const { return own_rows_; }

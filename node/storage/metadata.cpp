@@ -133,14 +133,15 @@ Status create_metadata(Connection& connection, const MarkerKey& key) {
     };
     const auto usual = log_settings(connection);
     if (!usual.ok()) return usual.error();
-    const auto binlog_forced_sql = [](const std::string& value) { return "SET GLOBAL sync_binlog = " + value + "; "; };
+    const auto sync_binlog_sql = [](const std::string& value) { return "SET GLOBAL sync_binlog = " + value + "; "; };
     add(mark_procedure_sql(dialect, key));
     add(dialect.create_procedure_sql("ddb_meta.statement_begin",
                                      std::string("(sequence BIGINT UNSIGNED, ") + proof_parameter +
-                                         ") NO SQL SQL SECURITY DEFINER BEGIN " + checked(key, "sequence") +
-                                         binlog_forced_sql("1") + dialect.statement_begin_body() + "; END"));
+                                         ", forced BOOLEAN) NO SQL SQL SECURITY DEFINER BEGIN " +
+                                         checked(key, "sequence") + "IF forced THEN " + sync_binlog_sql("1") +
+                                         "END IF; " + dialect.statement_begin_body() + "; END"));
     add(dialect.create_procedure_sql("ddb_meta.statement_end", "() NO SQL SQL SECURITY DEFINER BEGIN " +
-                                                                   binlog_forced_sql(usual->binlog) +
+                                                                   sync_binlog_sql(usual->binlog) +
                                                                    dialect.statement_end_body() + "; END"));
     add(dialect.public_rights_sql());
     for (const std::string& sql : statements) {
@@ -263,8 +264,8 @@ std::string call_mark_sql(const ServerDialect& dialect, const MarkerKey& key, Tx
                            calculates_rows(dialect) ? settings_arguments : std::string_view());
 }
 
-std::string call_statement_begin_sql(const MarkerKey& key, std::uint64_t sequence) {
-    return call_with_proof("statement_begin", key, sequence);
+std::string call_statement_begin_sql(const MarkerKey& key, std::uint64_t sequence, bool forced) {
+    return call_with_proof("statement_begin", key, sequence, forced ? "TRUE" : "FALSE");
 }
 
 std::string call_statement_end_sql() {

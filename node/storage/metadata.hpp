@@ -66,7 +66,8 @@ Status forget_routines(Connection& connection);
 [[nodiscard]] std::string set_cluster_sql(const std::string& uuid);
 
 [[nodiscard]] std::string call_mark_sql(const ServerDialect& dialect, const MarkerKey& key, TxnId txn);
-[[nodiscard]] std::string call_statement_begin_sql(const MarkerKey& key, std::uint64_t sequence);
+// `forced`: until the end the server forces its binary log to the disk.
+[[nodiscard]] std::string call_statement_begin_sql(const MarkerKey& key, std::uint64_t sequence, bool forced);
 [[nodiscard]] std::string call_statement_end_sql();
 
 [[nodiscard]] std::string to_hex_literal(std::string_view bytes);  // x'…'

@@ -96,6 +96,8 @@ class ServerDialect {
                                                                    std::uint64_t sequence) const = 0;
     // A SET statement with those of a user's session that change what a definition makes and are in no event of it.
     [[nodiscard]] virtual Result<std::string> unlogged_settings_sql(Connection& user) const = 0;
+    // Only the binary log has these GTIDs; else the storage engine does, together with what ran.
+    [[nodiscard]] virtual bool tells_by_binlog() const = 0;
     [[nodiscard]] virtual Result<RanStatements> ran_statements(const ConnectOptions& options,
                                                                std::uint64_t least) const = 0;
     // The settings of a Query event that the two servers write in different ways.

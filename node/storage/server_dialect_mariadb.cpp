@@ -223,6 +223,10 @@ Result<std::string> MariaDbDialect::unlogged_settings_sql(Connection& user) cons
     return out;
 }
 
+bool MariaDbDialect::tells_by_binlog() const {
+    return true;
+}
+
 Result<RanStatements> MariaDbDialect::ran_statements(const ConnectOptions& options, std::uint64_t least) const {
     return statements_in_binlog(options, least);
 }

@@ -227,6 +227,10 @@ Result<std::string> MySqlDialect::unlogged_settings_sql(Connection& user) const 
 }
 
 // The set of executed GTIDs is kept by the storage engine with what was executed: no need to read the log.
+bool MySqlDialect::tells_by_binlog() const {
+    return false;
+}
+
 Result<RanStatements> MySqlDialect::ran_statements(const ConnectOptions& options, std::uint64_t /*least*/) const {
     auto connection = Connection::open(options);
     if (!connection.ok()) return connection.error();

@@ -42,6 +42,7 @@ class MariaDbDialect final : public ServerDialect {
     [[nodiscard]] Result<std::string> found_statement_gtid(Connection& connection,
                                                            std::uint64_t sequence) const override;
     [[nodiscard]] Result<std::string> unlogged_settings_sql(Connection& user) const override;
+    [[nodiscard]] bool tells_by_binlog() const override;
     [[nodiscard]] Result<RanStatements> ran_statements(const ConnectOptions& options,
                                                        std::uint64_t least) const override;
     void add_context(const StatementContext& context, std::vector<std::string>& out) const override;
@@ -100,6 +101,7 @@ class MySqlDialect final : public ServerDialect {
     [[nodiscard]] Result<std::string> found_statement_gtid(Connection& connection,
                                                            std::uint64_t sequence) const override;
     [[nodiscard]] Result<std::string> unlogged_settings_sql(Connection& user) const override;
+    [[nodiscard]] bool tells_by_binlog() const override;
     [[nodiscard]] Result<RanStatements> ran_statements(const ConnectOptions& options,
                                                        std::uint64_t least) const override;
     void add_context(const StatementContext& context, std::vector<std::string>& out) const override;

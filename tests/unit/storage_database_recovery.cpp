@@ -6,6 +6,7 @@
 #include <fstream>
 #include <thread>
 
+#include "node/storage/server_dialect.hpp"
 #include "node/storage/xa_recovery.hpp"
 #include "schemas/codec.hpp"
 #include "storage_database_support.hpp"
@@ -194,7 +195,9 @@ TEST_CASE("a statement that ran but is not in the log fences the node", "[recove
     const TxnId other = cluster.next_txn();
     REQUIRE(a.journal().record_intent({other, statement_sequence(other), 0}).ok());
     REQUIRE(session->execute_all(a.database().statement_begin_sql(statement_sequence(txn))).ok());
-    CHECK(a.service()->scalar("SELECT @@GLOBAL.sync_binlog").value().value_or("") == "1");
+    const auto service = a.service();
+    const bool forced = service->scalar("SELECT @@GLOBAL.sync_binlog").value().value_or("") == "1";
+    CHECK(forced == service->dialect().tells_by_binlog());
     const bool ran = GENERATE(true, false);
     const bool only_copy = GENERATE(true, false);
     a.database().set_other_copies(only_copy ? OtherCopies::none : OtherCopies::some);

@@ -200,7 +200,7 @@ TEST_CASE("the marker leaves the user's session alone", "[replicate]") {
     SECTION("only the node can write one") {
         CHECK(session->execute("CALL ddb_meta.mark(5, 'x')").error().mysql_code == 1227);
         CHECK(session->execute("CALL ddb_meta.mark(5, NULL)").error().mysql_code == 1227);
-        CHECK(session->execute("CALL ddb_meta.statement_begin(5, NULL)").error().mysql_code == 1227);
+        CHECK(session->execute("CALL ddb_meta.statement_begin(5, NULL, FALSE)").error().mysql_code == 1227);
         CHECK(a.database().connect("ddb", "service password", "").error().mysql_code == 1045);
     }
 }
