@@ -68,8 +68,9 @@ JobReport set_to_variable(ConnectionPtr connection, StatementJob job, const Aske
 }
 
 // Of the session's settings the log tells, not of a hint's. What WITH begins counts as a read, and may write.
-[[nodiscard]] std::string hinted_for_writing(StatementKind kind, const std::string& sql) {
+[[nodiscard]] std::string hinted_for_writing(StatementKind kind, const std::string& sql, bool mysql) {
     const bool writes = kind == StatementKind::dml;
+    if (!mysql) return writes || hides_statements(kind) ? zone_of_one_statement(sql) : std::string();
     return writes || kind == StatementKind::read ? hinted_calculation(sql, writes) : std::string();
 }
 
@@ -374,8 +375,9 @@ void BackSession::dispatch_data() {
     if (connection_ && connection_->calculates_rows()) {
         const StatementKind kind = active_->statement.kind;
         const std::string prepared = kind == StatementKind::execute ? make_job().prepared_text : std::string();
-        const std::string variable = prepared.empty() ? hinted_for_writing(kind, active_->execute.sql)
-                                                      : hinted_for_writing(classify(prepared).kind, prepared);
+        const bool mysql = connection_->is_mysql();
+        const std::string variable = prepared.empty() ? hinted_for_writing(kind, active_->execute.sql, mysql)
+                                                      : hinted_for_writing(classify(prepared).kind, prepared, mysql);
         if (!variable.empty())
             return finish_error(Error{ErrorCode::invalid_argument, hint_refusal(variable), 1235, "42000"});
     }

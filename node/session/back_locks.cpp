@@ -81,7 +81,7 @@ bool BackSession::waits_for_locks() {
 // them to know, which it cannot in a transaction that has begun.
 bool BackSession::asks_own_locks() {
     if (std::exchange(active_->locks_asked, true) || !parts_.table_locks.holds(serial_)) return false;
-    const bool mariadb = connection_ && !connection_->calculates_rows();
+    const bool mariadb = connection_ && !connection_->is_mysql();
     if (mariadb && active_->statement.kind == StatementKind::ddl && never_under_locks(active_->execute.sql)) {
         finish_error(under_locks());
         return true;

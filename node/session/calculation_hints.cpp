@@ -42,8 +42,20 @@ std::string hinted_calculation(std::string_view sql, bool queries) {
     return {};
 }
 
+std::string zone_of_one_statement(std::string_view sql) {
+    SqlScanner scanner(sql);
+    Token token = scanner.next();
+    while (token.is("SET") && (token = scanner.next()).is("STATEMENT")) {
+        for (; token.kind != Token::Kind::end && !token.is("FOR"); token = scanner.next()) {
+            if (token.may_name() && equals_ignoring_case(token.text, "TIME_ZONE")) return "time_zone";
+        }
+        token = scanner.next();
+    }
+    return {};
+}
+
 std::string hint_refusal(const std::string& variable) {
-    return "a hint that sets " + variable +
+    return "a hint or SET STATEMENT that sets " + variable +
            " for a statement that writes is refused: other nodes calculate stored columns anew, and are told of the "
            "session's own settings only; say SET " +
            variable + " in front";

@@ -242,7 +242,7 @@ void each_token(std::string_view text, const Take& take) {
     if (!has_wide_character(job.sql)) return ok();
     const std::string_view sql = behind_settings(job.sql);
     if (!defines_table_or_key(sql)) return ok();
-    const bool shows_defaults = connection.calculates_rows();  // MySQL
+    const bool shows_defaults = connection.is_mysql();
     bool member = false;
     bool standard = false;
     Token earlier;
@@ -264,7 +264,7 @@ void each_token(std::string_view text, const Take& take) {
 
 // MySQL settles in which language names are when it opens a table, by whichever session did.
 [[nodiscard]] Status refuse_names_of_days(const storage::Connection& connection, const StatementJob& job) {
-    if (!connection.calculates_rows()) return ok();
+    if (!connection.is_mysql()) return ok();
     const std::string_view sql = behind_settings(job.sql);
     if (!contains_ignoring_case(sql, "DAYNAME") && !contains_ignoring_case(sql, "MONTHNAME")) return ok();
     if (!defines_table_or_key(sql)) return ok();
@@ -287,7 +287,7 @@ void each_token(std::string_view text, const Take& take) {
 // MariaDB puts NULL in the place of such a function within another expression, and shows that, where the session that
 // opens the table has no database or role.
 [[nodiscard]] Status refuse_folded_functions(const storage::Connection& connection, const StatementJob& job) {
-    if (connection.calculates_rows()) return ok();  // MySQL
+    if (connection.is_mysql()) return ok();
     constexpr std::array<std::string_view, 3> names{"DATABASE", "SCHEMA", "CURRENT_ROLE"};
     const std::string_view sql = behind_settings(job.sql);
     if (!defines_table_or_key(sql)) return ok();
@@ -328,7 +328,7 @@ void each_token(std::string_view text, const Take& take) {
 
 // Of what was there before nothing is said, nor of CREATE TABLE IF NOT EXISTS where there is one.
 [[nodiscard]] Status refuse_zone_keys(storage::Connection& connection, const StatementJob& job) {
-    if (connection.calculates_rows()) return ok();  // MySQL
+    if (connection.is_mysql()) return ok();
     const std::string sql(behind_settings(job.sql));
     if (!defines_keys(sql)) return ok();
     const std::string copied = makes_table(sql) ? table_copied(sql) : std::string();
@@ -354,8 +354,14 @@ void each_token(std::string_view text, const Take& take) {
 // Of a table's rows, and of what routines and triggers write.
 [[nodiscard]] Status refuse_hints(const storage::Connection& connection, const StatementJob& job) {
     if (!connection.calculates_rows()) return ok();
-    const std::string variable =
-        hinted_calculation(job.sql, !query_that_fills(job.sql).empty() && defines_table_or_key(job.sql));
+    const std::string_view sql = behind_settings(job.sql);
+    const bool fills = !query_that_fills(sql).empty() && defines_table_or_key(sql);
+    std::string variable;
+    if (connection.is_mysql()) {
+        variable = hinted_calculation(job.sql, fills);
+    } else if (fills) {
+        variable = zone_of_one_statement(job.sql);
+    }
     if (variable.empty()) return ok();
     return Error{ErrorCode::invalid_argument, hint_refusal(variable), 1235, "42000"};
 }

@@ -333,7 +333,8 @@ Status Applier::ensure_connection() {
 
 // Of a session that applies rows, where it calculates what they have been calculated from.
 std::string Applier::usual_settings_sql() const {
-    return calculates_rows(connection_->dialect()) ? usual_calculation_sql() : std::string();
+    const ServerDialect& dialect = connection_->dialect();
+    return dialect.calculates_rows() ? usual_calculation_sql(dialect) : std::string();
 }
 
 Status Applier::send_format_description() {

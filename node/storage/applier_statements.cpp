@@ -57,7 +57,7 @@ Status Applier::run_and_commit(const Entry& entry, const std::stop_token& stop) 
     const std::array<Entry, 1> entries = {entry};
     StatementRows rows;
     // These are some of the definition's, where there are rows to calculate from.
-    const bool calculates = calculates_rows(connection_->dialect());
+    const bool calculates = connection_->calculates_rows();
     if (!by_ourselves && has_rows) rows = {calculates ? parts->settings : "", parts->rows, payload->parts};
     if (auto status = send_transaction(entries, rows, stop); !status.ok()) return status;
     const Status status = commit(entry);

@@ -13,7 +13,7 @@ constexpr std::string_view usual_zone = "SYSTEM";
 constexpr std::string_view usual_names = "en_US";
 constexpr std::string_view usual_encryption = "aes-128-ecb";
 
-// Those of sql_mode that are asked when a row is calculated; the first two are on by default.
+// Those of sql_mode that are asked when a row is calculated; the first two are on by default. MariaDB asks none.
 constexpr std::array<std::string_view, 5> calculating_modes{"NO_ZERO_IN_DATE", "NO_ZERO_DATE", "ALLOW_INVALID_DATES",
                                                             "PAD_CHAR_TO_FULL_LENGTH", "TIME_TRUNCATE_FRACTIONAL"};
 constexpr std::size_t usual_modes = 2;
@@ -28,10 +28,6 @@ constexpr std::size_t usual_modes = 2;
 
 }  // namespace
 
-bool calculates_rows(const ServerDialect& dialect) {
-    return !dialect.arithmetic_modes_sql().empty();
-}
-
 // NO_UNSIGNED_SUBTRACTION is settled when a table is opened, and the applier's own affair.
 std::string calculation_sql(std::string_view zone, std::string_view names, std::string_view encryption,
                             std::string_view modes) {
@@ -43,9 +39,9 @@ std::string calculation_sql(std::string_view zone, std::string_view names, std::
     return out + "',IF(FIND_IN_SET('NO_UNSIGNED_SUBTRACTION',@@sql_mode),',NO_UNSIGNED_SUBTRACTION',''))";
 }
 
-std::string usual_calculation_sql() {
-    return calculation_sql(usual_zone, usual_names, usual_encryption,
-                           std::string(calculating_modes[0]) + "," + std::string(calculating_modes[1]));
+std::string usual_calculation_sql(const ServerDialect& dialect) {
+    const std::string modes = std::string(calculating_modes[0]) + "," + std::string(calculating_modes[1]);
+    return calculation_sql(usual_zone, usual_names, usual_encryption, dialect.is_mysql() ? modes : std::string());
 }
 
 bool notes_settings(const TableMap& table) {
@@ -54,7 +50,8 @@ bool notes_settings(const TableMap& table) {
 
 std::string noted_settings_sql(const EventView& event, const RowsEvent& rows) {
     constexpr std::uint64_t columns = 5;
-    if (event.type != EventType::write_rows || rows.columns != columns) return {};
+    const bool inserts = event.type == EventType::write_rows || event.type == EventType::write_rows_v1;
+    if (!inserts || rows.columns != columns) return {};
     ByteCursor in(rows.rows);
     in.take(1 + 8);  // nothing is NULL; the transaction's number
     const auto text = [&](std::size_t prefix) { return in.take(static_cast<std::size_t>(in.number(prefix))); };
@@ -71,12 +68,15 @@ std::string settings_table_sql() {
            "ENGINE=InnoDB CHARACTER SET ascii";
 }
 
-std::string note_settings_body() {
-    std::string usual = "zone = '" + std::string(usual_zone) + "' AND day_names = '" + std::string(usual_names) +
-                        "' AND cipher = '" + std::string(usual_encryption) + "'";
-    for (std::size_t i = 0; i < calculating_modes.size(); ++i) {
-        usual += std::string(i < usual_modes ? " AND " : " AND NOT ") + "FIND_IN_SET('" +
-                 std::string(calculating_modes[i]) + "', modes)";
+std::string note_settings_body(const ServerDialect& dialect) {
+    std::string usual = "zone = '" + std::string(usual_zone) + "'";
+    if (dialect.is_mysql()) {
+        usual +=
+            " AND day_names = '" + std::string(usual_names) + "' AND cipher = '" + std::string(usual_encryption) + "'";
+        for (std::size_t i = 0; i < calculating_modes.size(); ++i) {
+            usual += std::string(i < usual_modes ? " AND " : " AND NOT ") + "FIND_IN_SET('" +
+                     std::string(calculating_modes[i]) + "', modes)";
+        }
     }
     return "IF ROW_COUNT() = 0 OR NOT (" + usual +
            ") THEN INSERT INTO ddb_meta.settings VALUES (txn, zone, day_names, cipher, modes); DELETE FROM "

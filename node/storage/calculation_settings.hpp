@@ -1,7 +1,7 @@
-// What MySQL's servers calculate stored columns with, and what indexes of virtual ones hold, as far as it is of the
-// session that writes the row: its time zone, the names of days, how it takes dates that are none. They do so anew
-// wherever rows are applied, so the binary log has to tell it: where it is not the usual, the session's transaction
-// inserts a row into ddb_meta.settings and deletes it again. Pure; any thread.
+// What MySQL's servers, and MariaDB's from 11 on, calculate stored columns with, and what indexes of virtual ones hold,
+// as far as it is of the session that writes the row: its time zone, the names of days, how it takes dates that are
+// none. They do so anew wherever rows are applied, so the binary log has to tell it: where it is not the usual, the
+// session's transaction inserts a row into ddb_meta.settings and deletes it again. Pure; any thread.
 #pragma once
 
 #include <string>
@@ -13,14 +13,11 @@
 
 namespace ddb::storage {
 
-// The other dialect's servers take the values that come with the row.
-[[nodiscard]] bool calculates_rows(const ServerDialect& dialect);
-
 // The SET statement that has a session of an applier calculate with these; `modes`: of sql_mode, others are left out.
 [[nodiscard]] std::string calculation_sql(std::string_view zone, std::string_view names, std::string_view encryption,
                                           std::string_view modes);
 // For rows which were written under the usual settings.
-[[nodiscard]] std::string usual_calculation_sql();
+[[nodiscard]] std::string usual_calculation_sql(const ServerDialect& dialect);
 
 // Of the event in a log entry that holds such a statement (settings_event()): no server writes one of this type.
 inline constexpr EventType settings_event_type{250};
@@ -39,6 +36,6 @@ inline constexpr std::string_view settings_parameters =
     "SET ascii, modes VARCHAR(1000) CHARACTER SET ascii";
 inline constexpr std::string_view settings_arguments =
     "@@session.time_zone,@@session.lc_time_names,@@session.block_encryption_mode,@@session.sql_mode";
-[[nodiscard]] std::string note_settings_body();
+[[nodiscard]] std::string note_settings_body(const ServerDialect& dialect);
 
 }  // namespace ddb::storage

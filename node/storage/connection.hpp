@@ -144,6 +144,7 @@ class Connection {
     [[nodiscard]] bool leaves_out_defaults() const;
     [[nodiscard]] bool lets_keys_go() const;
     [[nodiscard]] bool calculates_rows() const;  // see calculation_settings.hpp
+    [[nodiscard]] bool is_mysql() const;
     [[nodiscard]] std::string escape(std::string_view text) const;
     [[nodiscard]] bool broken() const;  // lost: nothing more can be done with it
     [[nodiscard]] void* native();       // MYSQL*, for the binary-log reader

@@ -63,14 +63,15 @@ std::string call_with_proof(const char* procedure, const MarkerKey& key, std::ui
 }
 
 std::vector<std::string> mark_procedure_sql(const ServerDialect& dialect, const MarkerKey& key) {
-    const bool notes = calculates_rows(dialect);
+    const bool notes = dialect.calculates_rows();
     const std::string begin = std::string("(txn BIGINT UNSIGNED, ") + proof_parameter +
                               (notes ? ", " + std::string(settings_parameters) : std::string()) +
                               ") MODIFIES SQL DATA SQL SECURITY DEFINER BEGIN " + checked(key, "txn");
     if (!notes)
         return dialect.create_procedure_sql("ddb_meta.mark", begin + "INSERT INTO ddb_meta.applied VALUES (txn); END");
-    std::vector<std::string> out = dialect.create_procedure_sql(
-        "ddb_meta.mark", begin + "INSERT IGNORE INTO ddb_meta.applied VALUES (txn); " + note_settings_body() + "END");
+    std::vector<std::string> out =
+        dialect.create_procedure_sql("ddb_meta.mark", begin + "INSERT IGNORE INTO ddb_meta.applied VALUES (txn); " +
+                                                          note_settings_body(dialect) + "END");
     out.insert(out.begin(), settings_table_sql());
     return out;
 }
@@ -261,7 +262,7 @@ std::string set_cluster_sql(const std::string& uuid) {
 
 std::string call_mark_sql(const ServerDialect& dialect, const MarkerKey& key, TxnId txn) {
     return call_with_proof("mark", key, marker_of(txn),
-                           calculates_rows(dialect) ? settings_arguments : std::string_view());
+                           dialect.calculates_rows() ? settings_arguments : std::string_view());
 }
 
 std::string call_statement_begin_sql(const MarkerKey& key, std::uint64_t sequence, bool forced) {

@@ -1,6 +1,7 @@
 #include "node/storage/server_dialect.hpp"
 
-#include "node/storage/calculation_settings.hpp"
+#include <charconv>
+
 #include "node/storage/connection.hpp"
 #include "node/storage/server_dialects.hpp"
 
@@ -16,14 +17,22 @@ std::string select_as_is_sql(std::initializer_list<std::string_view> expressions
 }
 
 const ServerDialect& ServerDialect::of(std::string_view version) {
-    static const MariaDbDialect mariadb;
+    constexpr int first_that_calculates = 11;
+    static const MariaDbDialect mariadb(false);
+    static const MariaDbDialect calculating_mariadb(true);
     static const MySqlDialect mysql;
-    if (version.find("MariaDB") != std::string_view::npos) return mariadb;
-    return mysql;
+    if (version.find("MariaDB") == std::string_view::npos) return mysql;
+    int major = 0;
+    (void)std::from_chars(version.data(), version.data() + version.size(), major);
+    return major >= first_that_calculates ? calculating_mariadb : mariadb;
 }
 
 bool Connection::calculates_rows() const {
-    return storage::calculates_rows(dialect());
+    return dialect().calculates_rows();
+}
+
+bool Connection::is_mysql() const {
+    return dialect().is_mysql();
 }
 
 bool Connection::leaves_out_defaults() const {

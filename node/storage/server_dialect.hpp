@@ -56,9 +56,11 @@ class ServerDialect {
     [[nodiscard]] virtual bool has_sequences() const = 0;
     // DROP DATABASE that is ended when its tables are gone says OK, and keeps the routines.
     [[nodiscard]] virtual bool leaves_routines_behind() const = 0;
-    // Stored columns are calculated anew where rows are applied, and a difference of unsigned numbers is an error or
-    // not, as the mode was of whatever session opened the table. The modes to try one after the other; empty: rows
-    // come as they are.
+    [[nodiscard]] virtual bool is_mysql() const = 0;
+    // Stored columns are calculated anew where rows are applied; else they come with the row.
+    [[nodiscard]] virtual bool calculates_rows() const = 0;
+    // Where a difference of unsigned numbers is an error or not, as the mode was of whatever session opened the table:
+    // the modes to try one after the other.
     [[nodiscard]] virtual std::vector<std::string> arithmetic_modes_sql() const = 0;
     // Whatever runs behind a statement, XA END and XA ROLLBACK too, takes away what SHOW WARNINGS tells of it.
     [[nodiscard]] virtual bool forgets_warnings() const = 0;

@@ -1,5 +1,6 @@
 #include <charconv>
 
+#include "node/storage/calculation_settings.hpp"
 #include "node/storage/connection.hpp"
 #include "node/storage/server_dialects.hpp"
 
@@ -118,6 +119,14 @@ bool MariaDbDialect::leaves_routines_behind() const {
     return true;
 }
 
+bool MariaDbDialect::is_mysql() const {
+    return false;
+}
+
+bool MariaDbDialect::calculates_rows() const {
+    return calculates_rows_;
+}
+
 std::vector<std::string> MariaDbDialect::arithmetic_modes_sql() const {
     return {};
 }
@@ -215,6 +224,14 @@ Result<std::string> MariaDbDialect::unlogged_settings_sql(Connection& user) cons
     if (!row.ok()) return row.error();
     if (row->size() != 1) return fail(ErrorCode::corrupt, "the server shows no settings");
     std::string out = "SET SESSION ";
+    if (calculates_rows_) {
+        const auto calculated =
+            user.rows(select_as_is_sql({"@@time_zone", "@@lc_time_names", "@@block_encryption_mode", "@@sql_mode"}));
+        if (!calculated.ok()) return calculated.error();
+        if (calculated->size() != 1) return fail(ErrorCode::corrupt, "the server shows no settings");
+        const auto value = [&](std::size_t i) { return calculated->front().at(i).value_or(""); };
+        out = calculation_sql(value(0), value(1), value(2), value(3)) + ", ";
+    }
     for (std::size_t i = 0; i < settings.size(); ++i) {
         const std::string quote = i < words ? "'" : "";
         out.append(i > 0 ? ", " : "").append(settings.begin()[i].substr(2)).append("=");

@@ -133,6 +133,14 @@ bool MySqlDialect::leaves_routines_behind() const {
     return false;
 }
 
+bool MySqlDialect::is_mysql() const {
+    return true;
+}
+
+bool MySqlDialect::calculates_rows() const {
+    return true;
+}
+
 std::vector<std::string> MySqlDialect::arithmetic_modes_sql() const {
     return {"SET SESSION sql_mode='STRICT_ALL_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE'",
             "SET SESSION sql_mode='STRICT_ALL_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,NO_UNSIGNED_SUBTRACTION'"};

@@ -9,9 +9,10 @@ namespace ddb::storage {
 inline constexpr const char* own_account =
     "User = SUBSTRING_INDEX(CURRENT_USER(), '@', 1) AND Host = SUBSTRING_INDEX(CURRENT_USER(), '@', -1)";
 
-// MariaDB 10.11: server_dialect_mariadb.cpp.
+// MariaDB 10.11 and 11.8: server_dialect_mariadb.cpp.
 class MariaDbDialect final : public ServerDialect {
   public:
+    explicit MariaDbDialect(bool calculates_rows) : calculates_rows_(calculates_rows) {}
     [[nodiscard]] bool speaks(const std::string& version) const override;
     [[nodiscard]] std::string service_session_sql() const override;
     [[nodiscard]] std::string user_session_sql(int lock_wait_s) const override;
@@ -24,6 +25,8 @@ class MariaDbDialect final : public ServerDialect {
     [[nodiscard]] bool leaves_out_defaults() const override;
     [[nodiscard]] bool has_sequences() const override;
     [[nodiscard]] bool leaves_routines_behind() const override;
+    [[nodiscard]] bool is_mysql() const override;
+    [[nodiscard]] bool calculates_rows() const override;
     [[nodiscard]] std::vector<std::string> arithmetic_modes_sql() const override;
     [[nodiscard]] bool forgets_warnings() const override;
     [[nodiscard]] std::vector<std::string> server_settings_sql() const override;
@@ -66,6 +69,9 @@ class MariaDbDialect final : public ServerDialect {
     [[nodiscard]] std::string data_bytes_sql() const override;
     [[nodiscard]] std::string definitions_counted_sql() const override;
     [[nodiscard]] std::string foreign_keys_sql() const override;
+
+  private:
+    bool calculates_rows_;
 };
 
 // MySQL 8.4 and newer: server_dialect_mysql.cpp.
@@ -83,6 +89,8 @@ class MySqlDialect final : public ServerDialect {
     [[nodiscard]] bool leaves_out_defaults() const override;
     [[nodiscard]] bool has_sequences() const override;
     [[nodiscard]] bool leaves_routines_behind() const override;
+    [[nodiscard]] bool is_mysql() const override;
+    [[nodiscard]] bool calculates_rows() const override;
     [[nodiscard]] std::vector<std::string> arithmetic_modes_sql() const override;
     [[nodiscard]] bool forgets_warnings() const override;
     [[nodiscard]] std::vector<std::string> server_settings_sql() const override;

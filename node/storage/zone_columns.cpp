@@ -45,7 +45,7 @@ Result<std::vector<std::string>> remake_in_own_zone(const ConnectOptions& servic
         connection.scalar("SELECT IF(@@GLOBAL.time_zone = 'SYSTEM', @@system_time_zone, @@GLOBAL.time_zone)");
     if (!zone.ok()) return zone.error();
     if (in_utc(zone->value_or(""))) return left;
-    const bool mysql = calculates_rows(connection.dialect());
+    const bool mysql = connection.is_mysql();
     const auto tables = connection.rows(std::string(tables_sql) + std::string(mysql ? more_tables_sql : ""));
     if (!tables.ok()) return tables.error();
     const auto set = connection.execute(connection.dialect().load_session_sql());

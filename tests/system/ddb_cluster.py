@@ -378,11 +378,11 @@ class Cluster:
         self.settle(nodes)
         tables = self.tables(next(iter(nodes or self.nodes)), database)
         for table in tables:
-            # With virtual columns CHECKSUM TABLE gives different sums for equal contents on two servers.
-            virtual = self.mysql(next(iter(nodes or self.nodes)),
+            # With generated columns CHECKSUM TABLE gives different sums for equal contents on two servers.
+            generated = self.mysql(next(iter(nodes or self.nodes)),
                                  f"SELECT 1 FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = '{database}' AND "
-                                 f"TABLE_NAME = '{table}' AND EXTRA LIKE 'VIRTUAL%' LIMIT 1")
-            if virtual:
+                                 f"TABLE_NAME = '{table}' AND EXTRA LIKE '% GENERATED%' LIMIT 1")
+            if generated:
                 self.same(f"SELECT * FROM `{database}`.`{table}` ORDER BY 1", nodes)
             else:
                 self.same(f"CHECKSUM TABLE `{database}`.`{table}` EXTENDED", nodes)

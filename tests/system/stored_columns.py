@@ -3,7 +3,8 @@
 
 from ddb_cluster import Cluster, MYSQL, check, equal, main, numbers
 
-TIMES = ("ts TIMESTAMP NULL, d DATETIME AS (ts) STORED, day DATE AS (DATE(ts)) STORED, name VARCHAR(20) AS (DATE_FORMAT(ts, '%W')) STORED, "
+LANGUAGE = "" if MYSQL else ", 'pl_PL'"  # MariaDB permits none that is the session's
+TIMES = (f"ts TIMESTAMP NULL, d DATETIME AS (ts) STORED, day DATE AS (DATE(ts)) STORED, name VARCHAR(20) AS (DATE_FORMAT(ts, '%W'{LANGUAGE})) STORED, "
          "v INT NOT NULL DEFAULT 0")
 EAST, WEST = "SET time_zone = '+05:00'", "SET SESSION time_zone = '-08:00'"
 
@@ -12,6 +13,11 @@ def nobody_fenced(cluster):
     cluster.settle()
     for node in cluster.nodes:
         check("fenced" not in cluster.log(node), f"node {node}: {cluster.log(node)[-800:]}")
+
+
+def calculates(cluster):
+    """MariaDB 10.11's servers take the values that come with the row."""
+    return not cluster.sql(1, "SELECT VERSION()").rows[0][0].startswith("10.")
 
 
 def row(number, table="times"):
@@ -37,16 +43,14 @@ def dates_that_are_none(cluster):
     """Texts that are dates for some sessions only, ciphers, blanks at the end."""
     texts = ("s VARCHAR(20), c CHAR(5), a DATE AS (STR_TO_DATE(s, '%Y-%m-%d')) STORED, b DATE AS (CAST(s AS DATE)) STORED, "
              "n INT AS (CHAR_LENGTH(c)) STORED, t TIME AS (CAST('10:11:12.9' AS TIME)) STORED")
-    if MYSQL:
-        texts += ", e VARBINARY(99) AS (AES_ENCRYPT(c, REPEAT('k', 32), '0123456789abcdef')) STORED"
+    texts += ", e VARBINARY(99) AS (AES_ENCRYPT(c, REPEAT('k', 32), '0123456789abcdef')) STORED"
     cluster.sql(2, f"CREATE TABLE s.texts (id INT AUTO_INCREMENT PRIMARY KEY, {texts})")
     fill = "INSERT IGNORE INTO s.texts (s, c) VALUES ('2020-00-00', 'x'), ('0000-00-00', 'yz'), ('2021-02-31', ''), ('2022-03-04', NULL)"
     cluster.sql(1, fill)
     for mode in ("", "NO_ZERO_DATE", "ALLOW_INVALID_DATES", "PAD_CHAR_TO_FULL_LENGTH,NO_ZERO_IN_DATE", "NO_ZERO_IN_DATE,NO_ZERO_DATE,TIME_TRUNCATE_FRACTIONAL",
                  "NO_UNSIGNED_SUBTRACTION"):
         cluster.sql(2, f"SET sql_mode = '{mode}'", fill, "BEGIN", fill, "SET sql_mode = DEFAULT", fill, "COMMIT")
-    if MYSQL:
-        cluster.sql(3, "SET block_encryption_mode = 'aes-256-cbc'", fill)
+    cluster.sql(3, "SET block_encryption_mode = 'aes-256-cbc'", fill)
     cluster.sql(3, fill)
 
 
@@ -66,7 +70,9 @@ def definitions(cluster):
     """Rows that a definition makes, and columns that it adds."""
     cluster.sql(2, EAST, "CREATE TABLE s.added (id INT PRIMARY KEY, ts TIMESTAMP NULL)",
                 "INSERT INTO s.added VALUES (1, '2024-03-01 01:02:03')", "ALTER TABLE s.added ADD d DATETIME AS (ts) STORED",
-                "ALTER TABLE s.added ADD n VARCHAR(20) AS (DATE_FORMAT(ts, '%a %M')) STORED")
+                f"ALTER TABLE s.added ADD n VARCHAR(20) AS (DATE_FORMAT(ts, '%a %M'{LANGUAGE})) STORED")
+    if calculates(cluster) and not MYSQL:  # which has it for unsafe
+        cluster.sql(3, "SET block_encryption_mode = 'aes-256-ecb'", "ALTER TABLE s.added ADD e VARBINARY(99) DEFAULT (AES_ENCRYPT('a', 'k'))")
     cluster.sql(3, EAST, f"CREATE TABLE s.selected (id INT PRIMARY KEY, {TIMES}) SELECT id, ts FROM s.times")
     cluster.sql(1, row(900), row(900, "selected"))
 
@@ -126,15 +132,35 @@ def hints(cluster):
                 f"CREATE PROCEDURE s.h() SELECT {zone} NOW()", "CALL s.h()")
 
 
+def for_one_statement(cluster):
+    """SET STATEMENT, of which the other nodes would know nothing."""
+    cluster.sql(1, "CREATE TABLE s.one (id INT AUTO_INCREMENT PRIMARY KEY, ts TIMESTAMP NULL, d DATETIME AS (ts) STORED, s VARCHAR(20), "
+                   "c DATE AS (CAST(s AS DATE)) STORED)", "INSERT INTO s.one (ts, s) VALUES ('2024-03-01 01:02:03', '2024-03-01')",
+                "CREATE PROCEDURE s.write_one() INSERT INTO s.one (ts) VALUES (NOW())")
+    zone = "SET STATEMENT time_zone = '+05:00' FOR "
+    for sql in (zone + "INSERT INTO s.one (ts) VALUES (NOW())", zone + "UPDATE s.one SET ts = NOW()",
+                zone + "CALL s.write_one()", zone + "CREATE TABLE s.other (id INT PRIMARY KEY, ts TIMESTAMP NULL, d DATETIME AS (ts) STORED) SELECT id, ts FROM s.one"):
+        equal(cluster.cli(2, sql).error.get("code"), 1235 if calculates(cluster) else None, sql)
+    cluster.sql(3, zone + "SELECT NOW()", "SET STATEMENT sql_mode = 'ERROR_FOR_DIVISION_BY_ZERO' FOR INSERT INTO s.one (s) VALUES ('2021-02-01')",
+                "PREPARE p FROM 'INSERT INTO s.one (ts) VALUES (NOW())'", EAST, "EXECUTE p", "BEGIN", "EXECUTE p", WEST, "EXECUTE p", "COMMIT")
+
+
+def warnings_stay(cluster):
+    """What a statement of a transaction has to tell, whatever is run behind it for its settings."""
+    cluster.sql(1, text=b"DELIMITER //\nCREATE PROCEDURE s.warn() BEGIN SET time_zone = '-01:00'; SIGNAL SQLSTATE '01000' SET MESSAGE_TEXT = 'beware'; END//\n")
+    told = cluster.cli(2, "BEGIN", row(600), "CALL s.warn()", "SHOW WARNINGS", row(601), EAST, "SHOW WARNINGS", "COMMIT").documents
+    equal([r[2] for r in told[3]["rows"]], ["beware"], "behind CALL")
+    equal(told[6]["rows"], [], "behind SET")
+
+
 def stored_columns():
-    if not MYSQL:
-        return  # MariaDB's servers take the values that come with the row
+    every = (alone, inside, definitions, large, warnings_stay)
     with Cluster() as cluster:
         cluster.sql(1, "CREATE DATABASE s", f"CREATE TABLE s.times (id INT PRIMARY KEY, {TIMES})",
                     f"CREATE TABLE s.wide (id INT PRIMARY KEY, t TEXT, {TIMES})")
         cluster.sql(1, text=b"DELIMITER //\nCREATE FUNCTION s.to_the_west() RETURNS INT NO SQL BEGIN SET time_zone = '-08:00'; RETURN 1; END//\n"
                             b"CREATE PROCEDURE s.go_west() NO SQL SET time_zone = '-08:00'//\n")
-        for part in (alone, dates_that_are_none, inside, definitions, large, entries_of_indexes, names_of_days, hints):
+        for part in every + ((dates_that_are_none, entries_of_indexes, names_of_days, hints) if MYSQL else (for_one_statement,)):
             part(cluster)
             nobody_fenced(cluster)
             cluster.same_tables("s")

@@ -26,4 +26,17 @@ TEST_CASE("hints of other variables, and what only looks like one") {
     }
 }
 
+TEST_CASE("SET STATEMENT that sets what stored columns are calculated with") {
+    CHECK(zone_of_one_statement("SET STATEMENT time_zone='+05:00' FOR INSERT INTO t VALUES (1)") == "time_zone");
+    CHECK(zone_of_one_statement("set statement a=1, b=2 FOR SET STATEMENT SQL_MODE = '', `time_zone` = 'UTC' FOR "
+                                "DELETE FROM t") == "time_zone");
+    for (const char* sql :
+         {"SET STATEMENT sql_mode = 'time_zone' FOR INSERT INTO t VALUES (1)",
+          "SET STATEMENT max_statement_time = 1 FOR UPDATE t SET time_zone = 1", "SET time_zone = 'UTC'",
+          "INSERT INTO t VALUES ('SET STATEMENT time_zone=1 FOR')", "SET STATEMENT", "SET STATEMENT a", "SET", ""}) {
+        INFO(sql);
+        CHECK(zone_of_one_statement(sql).empty());
+    }
+}
+
 }  // namespace ddb::session::test
