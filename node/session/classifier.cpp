@@ -151,6 +151,11 @@ constexpr std::string_view per_node =
             "VECTOR indexes are refused: the server prepares no transaction that writes to them (XA), so that nothing "
             "could be written to the table; VECTOR columns without one are served");
     }
+    if (object.is("SEQUENCE") && rules::numbers_beyond_signed(tokens)) {
+        return refuse(
+            "a sequence AS BIGINT UNSIGNED is refused: servers do not take its numbers from another one (4085); leave "
+            "UNSIGNED out, or say INT UNSIGNED");
+    }
     if (object.is("TABLE") && rules::places_history_by_server(tokens)) {
         return refuse(
             "PARTITION BY SYSTEM_TIME with LIMIT or AUTO is refused: each server decides for itself which partition is "

@@ -143,9 +143,9 @@ void read_transaction_words(Tokens tokens, Classified& out) {
 
 // Whether a default with this token in it has another value on each node.
 [[nodiscard]] bool differs_by_node(Tokens tokens, std::size_t i) {
-    constexpr std::array<std::string_view, 13> functions{
-        "UUID",    "RAND",    "SYSDATE", "CONNECTION_ID", "UUID_SHORT",  "SYS_GUID", "RANDOM_BYTES",
-        "NEXTVAL", "LASTVAL", "ENCRYPT", "SESSION_USER",  "SYSTEM_USER", "USER"};
+    constexpr std::array<std::string_view, 15> functions{
+        "UUID",         "UUID_V4", "UUID_V7", "RAND",    "SYSDATE",      "CONNECTION_ID", "UUID_SHORT", "SYS_GUID",
+        "RANDOM_BYTES", "NEXTVAL", "LASTVAL", "ENCRYPT", "SESSION_USER", "SYSTEM_USER",   "USER"};
     constexpr std::array<std::string_view, 2> accounts{"CURRENT_USER", "CURRENT_ROLE"};  // also without parentheses
     constexpr std::array<std::string_view, 2> of_sequence{"NEXTVAL", "CURRVAL"};
     const Token& token = tokens[i];
@@ -434,8 +434,27 @@ bool names_directory(Tokens tokens) {
 }
 
 bool makes_vector_index(Tokens tokens) {
-    for (std::size_t i = 0; i + 1 < tokens.size(); ++i) {
-        if (tokens[i].is("VECTOR") && (tokens[i + 1].is("INDEX") || tokens[i + 1].is("KEY"))) return true;
+    int depth = 0;
+    for (std::size_t i = 1; i + 1 < tokens.size(); ++i) {
+        depth += tokens[i].symbol('(') ? 1 : tokens[i].symbol(')') ? -1 : 0;
+        if (!tokens[i].is("VECTOR")) continue;
+        if (tokens[i + 1].is("INDEX") || tokens[i + 1].is("KEY")) return true;
+        // VECTOR (v), VECTOR name (v): where a column of that name would have a type, whose parentheses hold no name.
+        const bool begins = tokens[i - 1].symbol('(') || tokens[i - 1].symbol(',');
+        if (!(begins && depth == 1) && !tokens[i - 1].is("ADD")) continue;
+        const std::size_t open = token_at(tokens, i + 1).symbol('(') ? i + 1 : i + 2;
+        if (token_at(tokens, open).symbol('(') && token_at(tokens, open + 1).may_name()) return true;
+    }
+    return false;
+}
+
+bool numbers_beyond_signed(Tokens tokens) {
+    constexpr std::array<std::string_view, 2> widest{"BIGINT", "INT8"};
+    constexpr std::array<std::string_view, 2> without_sign{"UNSIGNED", "ZEROFILL"};
+    for (std::size_t i = 0; i + 2 < tokens.size(); ++i) {
+        if (!tokens[i].is("AS") || !one_of(tokens[i + 1], widest)) continue;
+        return std::any_of(tokens.begin() + static_cast<std::ptrdiff_t>(i) + 2, tokens.end(),
+                           [&](const Token& token) { return one_of(token, without_sign); });
     }
     return false;
 }

@@ -41,6 +41,9 @@ using Tokens = std::span<const Token>;
 [[nodiscard]] bool names_directory(Tokens tokens);
 [[nodiscard]] bool makes_vector_index(Tokens tokens);
 
+// CREATE or ALTER SEQUENCE … AS BIGINT UNSIGNED: MariaDB 11 takes no row of one where rows are applied.
+[[nodiscard]] bool numbers_beyond_signed(Tokens tokens);
+
 // PARTITION BY SYSTEM_TIME … LIMIT or AUTO: where a row of history goes depends on what its server has counted so far.
 [[nodiscard]] bool places_history_by_server(Tokens tokens);
 

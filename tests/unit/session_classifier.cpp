@@ -480,7 +480,19 @@ TEST_CASE("tables have no place of their own on a host") {
     CHECK(refused("CREATE TABLE t (id INT PRIMARY KEY, v VECTOR(3) NOT NULL, VECTOR INDEX (v))"));
     CHECK(refused("CREATE VECTOR INDEX i ON t (v)"));
     CHECK(refused("ALTER TABLE t ADD VECTOR KEY i (v) M=5"));
+    CHECK(refused("CREATE TABLE t (VECTOR (v), v VECTOR(3) NOT NULL, id INT PRIMARY KEY)"));
+    CHECK(refused("CREATE TABLE t (id INT PRIMARY KEY, v VECTOR(3) NOT NULL, VECTOR `i` (v))"));
+    CHECK(refused("ALTER TABLE t ADD VECTOR (v) DISTANCE=cosine"));
     CHECK(kind_of("CREATE TABLE t (id INT PRIMARY KEY, vector VECTOR(3), KEY vector (id))") == Kind::ddl);
+    CHECK(kind_of("CREATE TABLE t (vector VARCHAR(9) DEFAULT (COALESCE(id, vector (id))), PRIMARY KEY (vector, id))") ==
+          Kind::ddl);
+    CHECK(kind_of("ALTER TABLE t ADD vector VARCHAR(3)") == Kind::ddl);
+    CHECK(refused("CREATE SEQUENCE s AS BIGINT UNSIGNED START 5"));
+    CHECK(refused("ALTER SEQUENCE s AS bigint ZEROFILL"));
+    CHECK(kind_of("CREATE SEQUENCE s AS INT UNSIGNED") == Kind::ddl);
+    CHECK(kind_of("CREATE SEQUENCE s AS BIGINT START 5") == Kind::ddl);
+    CHECK(refused("ALTER TABLE t ADD u UUID DEFAULT (uuid_v7())") ==
+          refused("ALTER TABLE t ADD u UUID DEFAULT (uuid())"));
     CHECK(kind_of("CREATE TABLE t (id INT PRIMARY KEY) COMMENT 'DATA DIRECTORY=1'") == Kind::ddl);
     CHECK(kind_of("CREATE TEMPORARY TABLE t (id INT) DATA DIRECTORY='/tmp/x'") == Kind::temporary_table);
 }
