@@ -151,6 +151,11 @@ constexpr std::string_view per_node =
             "VECTOR indexes are refused: the server prepares no transaction that writes to them (XA), so that nothing "
             "could be written to the table; VECTOR columns without one are served");
     }
+    if (object.is("TABLE") && rules::skips_validation(tokens)) {
+        return refuse(
+            "WITHOUT VALIDATION is refused: rows in a partition that is not theirs cannot be changed on other nodes, "
+            "nor loaded by new ones; leave it out");
+    }
     if (object.is("SEQUENCE") && rules::numbers_beyond_signed(tokens)) {
         return refuse(
             "a sequence AS BIGINT UNSIGNED is refused: servers do not take its numbers from another one (4085); leave "

@@ -448,6 +448,13 @@ bool makes_vector_index(Tokens tokens) {
     return false;
 }
 
+bool skips_validation(Tokens tokens) {
+    const auto says = [](const Token& token, const Token& next) {
+        return token.is("WITHOUT") && next.is("VALIDATION");
+    };
+    return std::adjacent_find(tokens.begin(), tokens.end(), says) != tokens.end();
+}
+
 bool numbers_beyond_signed(Tokens tokens) {
     constexpr std::array<std::string_view, 2> widest{"BIGINT", "INT8"};
     constexpr std::array<std::string_view, 2> without_sign{"UNSIGNED", "ZEROFILL"};

@@ -41,6 +41,9 @@ using Tokens = std::span<const Token>;
 [[nodiscard]] bool names_directory(Tokens tokens);
 [[nodiscard]] bool makes_vector_index(Tokens tokens);
 
+// ALTER TABLE … EXCHANGE or CONVERT … WITHOUT VALIDATION
+[[nodiscard]] bool skips_validation(Tokens tokens);
+
 // CREATE or ALTER SEQUENCE … AS BIGINT UNSIGNED: MariaDB 11 takes no row of one where rows are applied.
 [[nodiscard]] bool numbers_beyond_signed(Tokens tokens);
 

@@ -487,6 +487,8 @@ TEST_CASE("tables have no place of their own on a host") {
     CHECK(kind_of("CREATE TABLE t (vector VARCHAR(9) DEFAULT (COALESCE(id, vector (id))), PRIMARY KEY (vector, id))") ==
           Kind::ddl);
     CHECK(kind_of("ALTER TABLE t ADD vector VARCHAR(3)") == Kind::ddl);
+    CHECK(refused("ALTER TABLE t EXCHANGE PARTITION p WITH TABLE u WITHOUT VALIDATION"));
+    CHECK(kind_of("ALTER TABLE t EXCHANGE PARTITION p WITH TABLE u WITH VALIDATION") == Kind::ddl);
     CHECK(refused("CREATE SEQUENCE s AS BIGINT UNSIGNED START 5"));
     CHECK(refused("ALTER SEQUENCE s AS bigint ZEROFILL"));
     CHECK(kind_of("CREATE SEQUENCE s AS INT UNSIGNED") == Kind::ddl);
