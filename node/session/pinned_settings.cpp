@@ -24,7 +24,7 @@ constexpr std::array<std::string_view, 24> pinned_variables{
 constexpr std::array<std::string_view, 7> pinned_prefixes{"GTID_", "BINLOG_", "LOG_BIN_COMPRESS", "WSREP_",
                                                           "RPL_",  "SLAVE_",  "REPLICATE_"};
 // Refused in the global scope only: the node's own sessions begin with them, those that read a whole table too.
-constexpr std::array<std::string_view, 27> pinned_globals{"READ_ONLY",
+constexpr std::array<std::string_view, 30> pinned_globals{"READ_ONLY",
                                                           "PARTIAL_REVOKES",
                                                           "INNODB_FILE_PER_TABLE",
                                                           "INNODB_INSTANT_ALTER_COLUMN_ALLOWED",
@@ -38,6 +38,9 @@ constexpr std::array<std::string_view, 27> pinned_globals{"READ_ONLY",
                                                           "SQL_BIG_SELECTS",
                                                           "MAX_JOIN_SIZE",
                                                           "MAX_SESSION_MEM_USED",
+                                                          "MAX_TMP_SESSION_SPACE_USAGE",
+                                                          "MAX_TMP_TOTAL_SPACE_USAGE",
+                                                          "MAX_BINLOG_TOTAL_SIZE",
                                                           "SUPER_READ_ONLY",
                                                           "EVENT_SCHEDULER",
                                                           "MAX_BINLOG_CACHE_SIZE",
