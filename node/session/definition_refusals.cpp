@@ -284,6 +284,24 @@ void each_token(std::string_view text, const Take& take) {
                  1235, "42000"};
 }
 
+// MariaDB 11 has names and distances of time zones, which it does not see to be the session's.
+[[nodiscard]] Status refuse_names_of_zones(const storage::Connection& connection, const StatementJob& job) {
+    if (connection.is_mysql() || !connection.calculates_rows()) return ok();
+    const std::string_view sql = behind_settings(job.sql);
+    if (!contains_ignoring_case(sql, "DATE_FORMAT") || !contains_ignoring_case(sql, "%Z")) return ok();
+    if (!defines_table_or_key(sql)) return ok();
+    bool zones = false;
+    each_token(sql, [&](const Token& token, const Token&, Within within) {
+        const bool calculates = within == Within::calculation && token.kind == Token::Kind::string;
+        zones |= calculates && contains_ignoring_case(token.text, "%Z");
+    });
+    if (!zones) return ok();
+    return Error{ErrorCode::invalid_argument,
+                 "'%Z' and '%z' in a generated column are refused: they depend on the session's time_zone, so that a "
+                 "node that is loaded would have others",
+                 1235, "42000"};
+}
+
 // MariaDB puts NULL in the place of such a function within another expression, and shows that, where the session that
 // opens the table has no database or role.
 [[nodiscard]] Status refuse_folded_functions(const storage::Connection& connection, const StatementJob& job) {
@@ -396,6 +414,7 @@ Status may_define(storage::Connection& connection, const StatementJob& job) {
     if (may) may = refuse_versioned_cascades(connection, job);
     if (may) may = refuse_unversioned_columns(connection, job);
     if (may) may = refuse_names_of_days(connection, job);
+    if (may) may = refuse_names_of_zones(connection, job);
     if (may) may = refuse_hints(connection, job);
     if (may) may = refuse_wide_characters(connection, job);
     if (may) may = refuse_folded_functions(connection, job);

@@ -132,6 +132,10 @@ def hints(cluster):
                 f"CREATE PROCEDURE s.h() SELECT {zone} NOW()", "CALL s.h()")
 
 
+def refused(cluster, sql):
+    equal(cluster.cli(2, sql).error.get("code"), 1235, sql)
+
+
 def for_one_statement(cluster):
     """SET STATEMENT, of which the other nodes would know nothing."""
     cluster.sql(1, "CREATE TABLE s.one (id INT AUTO_INCREMENT PRIMARY KEY, ts TIMESTAMP NULL, d DATETIME AS (ts) STORED, s VARCHAR(20), "
@@ -141,6 +145,11 @@ def for_one_statement(cluster):
     for sql in (zone + "INSERT INTO s.one (ts) VALUES (NOW())", zone + "UPDATE s.one SET ts = NOW()",
                 zone + "CALL s.write_one()", zone + "CREATE TABLE s.other (id INT PRIMARY KEY, ts TIMESTAMP NULL, d DATETIME AS (ts) STORED) SELECT id, ts FROM s.one"):
         equal(cluster.cli(2, sql).error.get("code"), 1235 if calculates(cluster) else None, sql)
+    for kind in ("STORED", "VIRTUAL, KEY (z)"):
+        zones = f"CREATE TABLE s.zones (id INT PRIMARY KEY, d DATETIME, z VARCHAR(40) AS (DATE_FORMAT(d, '%Y %z', 'en_US')) {kind})"
+        if calculates(cluster):
+            refused(cluster, zones)
+    cluster.sql(3, "CREATE TABLE s.zones (id INT PRIMARY KEY, d VARCHAR(30) DEFAULT (DATE_FORMAT(NOW(), '%Z')))")
     cluster.sql(3, zone + "SELECT NOW()", "SET STATEMENT sql_mode = 'ERROR_FOR_DIVISION_BY_ZERO' FOR INSERT INTO s.one (s) VALUES ('2021-02-01')",
                 "PREPARE p FROM 'INSERT INTO s.one (ts) VALUES (NOW())'", EAST, "EXECUTE p", "BEGIN", "EXECUTE p", WEST, "EXECUTE p", "COMMIT")
 
