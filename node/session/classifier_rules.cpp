@@ -424,6 +424,10 @@ Classified classify_set(Tokens tokens) {
     return out;
 }
 
+bool head_has(Tokens tokens, std::string_view word) {
+    return std::any_of(tokens.begin(), tokens.end(), [&](const Token& token) { return token.is(word); });
+}
+
 bool names_directory(Tokens tokens) {
     for (std::size_t i = 0; i + 2 < tokens.size(); ++i) {
         if (!tokens[i].is("DATA") && !tokens[i].is("INDEX")) continue;

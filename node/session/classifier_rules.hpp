@@ -37,6 +37,9 @@ using Tokens = std::span<const Token>;
 [[nodiscard]] std::string nondeterministic_alter(Tokens tokens);
 // The same of one that is fine where a key gives all nodes the same order of rows.
 [[nodiscard]] std::string order_dependent_alter(Tokens tokens);
+// Whether the word is among them.
+[[nodiscard]] bool head_has(Tokens tokens, std::string_view word);
+
 // Says where on its host a server keeps a table, or a partition.
 [[nodiscard]] bool names_directory(Tokens tokens);
 [[nodiscard]] bool makes_vector_index(Tokens tokens);
