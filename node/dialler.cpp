@@ -40,7 +40,7 @@ void Dialler::learn(const Voter& voter, const std::string& address) {
     for (const StaticPeer& fixed : static_peers_) {
         if (fixed.address == address) links_.disconnect(fixed.placeholder);
     }
-    if (known != addresses_.end()) to_greet_.insert(peer);
+    to_greet_.insert(peer);
     addresses_[peer] = address;
     links_.connect(peer, address);
 }

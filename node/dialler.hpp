@@ -62,7 +62,7 @@ class Dialler {
     std::map<NodeId, Incarnation> in_reach_;       // members
     std::map<NodeId, std::uint64_t> answered_ms_;  // linked peers: when heard last, or linked, or of no interest
     std::uint64_t now_ms_ = 0;
-    std::set<NodeId> to_greet_;  // since they are dialled at another address
+    std::set<NodeId> to_greet_;  // found at an address, and not told ours since
     std::vector<StaticPeer> static_peers_;
     std::uint64_t next_announce_ms_ = 0;
     std::uint64_t next_greeting_ms_ = 0;
